@@ -1,0 +1,31 @@
+# Konsil. `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(p))))
+BIN := .venv/bin
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Konsil needs Python 3.11 or newer, with pip and venv; none was found." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: .venv/.ready  ## the environment with everything locked
+
+demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-border round by itself
+	$(BIN)/konsil demo $(ARGS)
+
+test: setup  ## the whole suite
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: setup  ## style, types, the arrow between the packages
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+bench: setup  ## what it costs, as ratios measured in one run
+	$(BIN)/python -m benchmarks $(ARGS)

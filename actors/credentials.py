@@ -1,0 +1,38 @@
+"""Who may speak: the only way to a `VerifiedDoctor` and to an `Author`."""
+
+from __future__ import annotations
+
+from actors.models import Account, AccountState, Actor, Author, Role, VerifiedDoctor
+from actors.store import by_ids
+from core.clock import Clock
+from core.countries import CountryPack
+from core.database import Database, Tx
+from core.errors import Refused
+
+
+class Credentials:
+    """Asks the database each time; a badge that ran out this second is not valid this second."""
+
+    def __init__(self, database: Database, pack: CountryPack, clock: Clock) -> None:
+        self._database, self._pack, self._clock = database, pack, clock
+
+    async def require_verified(self, account: Account) -> VerifiedDoctor:
+        """The verified doctor behind an account, or `Refused` with the sentence she should read."""
+        def look(tx: Tx) -> tuple[str, Actor | None]:
+            row = tx.row("SELECT state, actor_id FROM accounts WHERE id = ?", (account.id,))
+            actors = by_ids(tx, [row["actor_id"]]) if row is not None and row["actor_id"] else {}
+            return (row["state"] if row else ""), next(iter(actors.values()), None)
+
+        state, actor = await self._database.read(look)
+        if state != AccountState.VERIFIED or actor is None:
+            raise Refused("Your account is not verified; only verified doctors may go on.", reason="not-verified")
+        if actor.badge.until is not None and actor.badge.until <= self._clock.ms():
+            raise Refused("Your verification has run out; please renew it with your operators.", reason="expired")
+        return VerifiedDoctor(account, actor)
+
+    async def author(self, account: Account, action: str) -> Author:
+        """An author who may `post`, `reply` or `vote` now; students may what the country pack says."""
+        doctor = await self.require_verified(account)
+        if doctor.actor.badge.role == Role.STUDENT and action not in self._pack.student_may:
+            raise Refused("Students read and comment here; this is for doctors.", reason="student")
+        return Author(doctor.actor)

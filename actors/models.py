@@ -1,0 +1,79 @@
+"""The people: what an actor, a badge, an account and a verified author are, wherever they come from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Role(StrEnum):
+    """What a badge says its bearer is."""
+
+    DOCTOR = "doctor"
+    RESIDENT = "resident"
+    STUDENT = "student"
+    EDITOR = "editor"
+
+
+class AccountState(StrEnum):
+    APPLICANT = "applicant"
+    VERIFIED = "verified"
+    REJECTED = "rejected"
+    SUSPENDED = "suspended"
+
+
+class Badge(msgspec.Struct, frozen=True):
+    """Who verified a doctor, as what, and until when (milliseconds; None: no end)."""
+
+    role: Role
+    specialties: tuple[str, ...]
+    country: str
+    verified_by: str
+    verified_on: int
+    until: int | None = None
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her."""
+
+    id: int
+    uri: str
+    handle: str
+    domain: str
+    name: str
+    badge: Badge
+    sibling_id: int | None = None
+
+    @property
+    def local(self) -> bool:
+        return self.sibling_id is None
+
+    @property
+    def mention(self) -> str:
+        """`@name@domain`."""
+        return f"@{self.handle}@{self.domain}"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A login of this instance: `kind` is `doctor` (has an actor) or `operator` (has none)."""
+
+    id: int
+    handle: str
+    name: str
+    kind: str
+    state: AccountState
+    actor_id: int | None = None
+
+
+class VerifiedDoctor(msgspec.Struct, frozen=True):
+    """A doctor who was verified at this very moment; only `actors.credentials.require_verified` makes one."""
+
+    account: Account
+    actor: Actor
+
+
+class Author(msgspec.Struct, frozen=True):
+    """A verified doctor whose role may do what she is about to do; publishing takes nothing else."""
+
+    actor: Actor

@@ -1,0 +1,53 @@
+"""Actors in SQL: doctors of this instance and of its siblings in one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from actors.models import Actor, Badge, Role
+from core.database import Row, Tx, marks
+from core.ids import uri_hash
+
+COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until")
+
+
+def actor_from(row: Row) -> Actor:
+    """The actor in a row of `COLUMNS`."""
+    return Actor(
+        row["id"], row["uri"], row["handle"], row["domain"], row["name"],
+        Badge(Role(row["role"]), tuple(json.loads(row["specialties"])), row["country"], row["verified_by"],
+              row["verified_on"], row["verified_until"]),
+        row["sibling_id"])
+
+
+def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
+    """The actors of these ids."""
+    wanted = sorted(set(ids))
+    rows = tx.rows(f"SELECT {COLUMNS} FROM actors WHERE id IN ({marks(len(wanted))})", wanted) if wanted else []
+    return {row["id"]: actor_from(row) for row in rows}
+
+
+def by_uri(tx: Tx, uri: str) -> Actor | None:
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE uri_hash = ? AND gone_at IS NULL", (uri_hash(uri),))
+    return actor_from(row) if row is not None else None
+
+
+def local_by_handle(tx: Tx, handle: str) -> Actor | None:
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE handle = ? AND sibling_id IS NULL AND gone_at IS NULL", (handle,))
+    return actor_from(row) if row is not None else None
+
+
+def save(tx: Tx, actor: Actor, now: int) -> None:
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change."""
+    badge = actor.badge
+    values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
+              badge.verified_by, badge.verified_on, badge.until, now)
+    tx.run(
+        "INSERT INTO actors (id, uri, uri_hash, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
+        " verified_on, verified_until, fetched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (uri_hash) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
+        " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
+        " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
+        " fetched_at = excluded.fetched_at WHERE actors.gone_at IS NULL",
+        (actor.id, actor.uri, uri_hash(actor.uri), actor.sibling_id, *values))

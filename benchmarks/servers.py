@@ -1,0 +1,78 @@
+"""Servers under measurement: started as processes of their own, their CPU time read from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 20.0
+
+
+class ServerFailed(Exception):
+    """A server did not start, or ended while it was measured."""
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """A process with one listening port; its output goes to `log`."""
+
+    def __init__(self, name: str, arguments: Sequence[str], port: int, log: Path,
+                 environment: Mapping[str, str] | None = None) -> None:
+        self.name, self.port, self._log = name, port, log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **(environment or {})})
+        self._await_port()
+        self._seen = psutil.Process(self._process.pid)
+
+    def cpu(self) -> float:
+        """CPU seconds, user and system, of the process and its children since they started."""
+        if self._process.poll() is not None:
+            raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self._tail()}")
+        times = [process.cpu_times() for process in (self._seen, *self._seen.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
+
+    def stop(self) -> None:
+        """Ask it to end; after ten seconds, make it. Its process group is its own."""
+        if self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _await_port(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise ServerFailed(f"{self.name} did not start:\n{self._tail()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        self.stop()
+        raise ServerFailed(f"{self.name} did not listen within {_START_SECONDS:.0f} s:\n{self._tail()}")
+
+    def _tail(self) -> str:
+        return self._log.read_text("utf-8", "replace")[-2000:]

@@ -1,0 +1,57 @@
+"""Who may call what: every route says so where it is declared, and a declaration that says nothing refuses to start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_NAME = re.compile(r"<(?:([^:<>]*):)?[^<>]*>")
+
+
+class Access(StrEnum):
+    """Who is let in. There is no default and no order: a route names exactly one."""
+
+    VISITOR = "visitor"
+    """Anybody, without signing in: the login page, style sheets, the little that is public."""
+    SIBLING = "sibling"
+    """A request signed by an active sibling instance, past the gate."""
+    DOCTOR = "doctor"
+    """A signed-in account whose verification is in force."""
+    MEMBER = "member"
+    """Any signed-in account, an applicant's too."""
+    OPERATOR = "operator"
+    """Those who run this instance."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One rule with its methods, the function that answers and who may call it."""
+
+    rule: str
+    methods: tuple[str, ...]
+    endpoint: Callable[..., Any]
+    access: Access
+
+
+def check_declared(routes: Iterable[Route]) -> None:
+    """`TypeError` for a route without rule, method or access, and for a rule and method declared twice.
+
+    Two rules that differ only in the names of their parameters are the same rule.
+    """
+    seen: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        if not isinstance(route.access, Access):
+            raise TypeError(f"{route.rule}: the route does not declare who may call it")
+        if not route.rule.startswith("/"):
+            raise TypeError(f"{route.rule!r}: a rule begins with a slash")
+        if isinstance(route.methods, str) or not route.methods or not _METHODS.issuperset(route.methods):
+            raise TypeError(f"{route.rule}: methods are a tuple out of {', '.join(sorted(_METHODS))}")
+        shape = _NAME.sub(lambda found: f"<{found[1] or ''}>", route.rule)
+        for method in route.methods:
+            if (method, shape) in seen:
+                raise TypeError(f"{method} {route.rule} is declared twice, also as {seen[method, shape].rule}")
+            seen[method, shape] = route

@@ -1,0 +1,303 @@
+"""The only module that opens a database: pooled readers, one group-commit writer, a synchronous glance.
+
+Writing. Whatever arrives while a commit runs becomes the next batch; there is no timer. Each piece of work runs in
+the writer's thread under a savepoint of its own, so that one failure never fails its neighbours; the caller's future
+is resolved only after the COMMIT has returned, which with WAL and `synchronous=FULL` means it is on the disk.
+Work that knows how to handle many of its kind at once is given as an *applier* (`collect`): neighbours with the same
+applier are handed to it together.
+
+Reading. The cost is the hop to a thread, not the query: `read` runs a whole function there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import aiosqlite
+import structlog
+
+from core.errors import KonsilError, Misconfigured, Unavailable
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
+Row = sqlite3.Row
+IntegrityError = sqlite3.IntegrityError
+
+_BATCH = 256
+_CHECKPOINT_BYTES = 4 << 20
+_TRUNCATE_BYTES = 64 << 20
+
+
+class Tx:
+    """What a piece of work may do with the database, in the thread that owns the connection."""
+
+    __slots__ = ("_connection", "topics")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.topics: set[str] = set()
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        return cast("Row | None", self._connection.execute(sql, parameters).fetchone())
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Execute and return the number of rows touched."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def insert(self, into: str, columns: int, rows: Sequence[Sequence[object]], after: str = "") -> list[Row]:
+        """One multi-row INSERT for all `rows` (chunked under SQLite's limit of variables); `after` may hold
+        `ON CONFLICT ...` and `RETURNING ...`."""
+        returned: list[Row] = []
+        marks = "(" + ",".join("?" * columns) + ")"
+        step = max(1, 30_000 // columns)
+        for start in range(0, len(rows), step):
+            chunk = rows[start : start + step]
+            flat = [value for row in chunk for value in row]
+            sql = f"INSERT INTO {into} VALUES {','.join([marks] * len(chunk))} {after}"  # noqa: S608
+            returned += self._connection.execute(sql, flat).fetchall()
+        return returned
+
+    def wake(self, topic: str) -> None:
+        """Tell this process's listeners of `topic` once the transaction is durable."""
+        self.topics.add(topic)
+
+
+def marks(count: int) -> str:
+    """`?,?,?` for an IN list."""
+    return ",".join("?" * count)
+
+
+@dataclass(slots=True)
+class _Entry:
+    applier: Callable[[Tx, Sequence[Any]], Sequence[Any]]
+    item: Any
+    future: asyncio.Future[Any]
+
+
+class _Connection(aiosqlite.Connection):
+    """aiosqlite's connection with one more way in: a function run in its thread."""
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        return cast(T, await self._execute(work, self._conn, *args))  # type: ignore[no-untyped-call]
+
+
+@dataclass
+class Database:
+    """One SQLite file, opened by `open_database`."""
+
+    path: Path
+    writer: _Connection
+    readers: asyncio.Queue[_Connection]
+    loose: sqlite3.Connection
+    checkpointer: _Connection
+    listeners: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
+    _queue: deque[_Entry] = field(default_factory=deque)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _later: set[asyncio.Future[Any]] = field(default_factory=set)
+    _closing: bool = False
+
+    @property
+    def pending(self) -> int:
+        """How many pieces of work wait for the writer."""
+        return len(self._queue)
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` on a pooled read-only connection."""
+        connection = await self.readers.get()
+        try:
+            return await connection.run(lambda raw: work(Tx(raw)))
+        finally:
+            self.readers.put_nowait(connection)
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in the next group commit; returns after the commit is durable."""
+        return cast(T, await self.collect(lambda tx, _: [work(tx)], None))
+
+    async def collect(self, applier: Callable[[Tx, Sequence[I]], Sequence[T]], item: I) -> T:
+        """Hand `item` to `applier` together with its neighbours of the same kind; returns its result once durable."""
+        if self._closing:
+            raise Unavailable("The server is shutting down.", retry_after=5)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Entry(applier, item, future))
+        self._arrived.set()
+        return await future
+
+    def later(self, work: Callable[[Tx], object]) -> None:
+        """Run `work` in some next commit without waiting for it: for what may be lost, like when somebody was last seen."""
+        task = asyncio.ensure_future(self.write(work))
+        self._later.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._later.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            structlog.get_logger("database").warning("a note was lost", error=str(error))
+
+    def glance(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
+        """One row by a unique key, read on the event loop itself (a few microseconds; WAL readers never wait)."""
+        return cast("Row | None", self.loose.execute(sql, parameters).fetchone())
+
+    def listen(self, topic: str, listener: Callable[[], None]) -> None:
+        """Call `listener` in the loop after every durable transaction of this process that woke `topic`."""
+        self.listeners.setdefault(topic, []).append(listener)
+
+    async def close(self) -> None:
+        """Finish what is queued, then close every connection."""
+        if self._later:
+            await asyncio.gather(*self._later, return_exceptions=True)
+        self._closing = True
+        self._arrived.set()
+        if self._tasks:
+            await self._tasks[0]
+            for task in self._tasks[1:]:
+                task.cancel()
+            await asyncio.gather(*self._tasks[1:], return_exceptions=True)
+        while not self.readers.empty():
+            await self.readers.get_nowait().close()
+        await self.checkpointer.close()
+        self.loose.close()
+        await self.writer.close()
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._checkpoint())]
+
+    async def _write_batches(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            try:
+                results, topics = await self.writer.run(_commit, batch)
+            except Exception as error:
+                failure: Exception = error
+                if isinstance(error, sqlite3.OperationalError):
+                    failure = Unavailable("The database cannot be written to right now.", cause=str(error), retry_after=5)
+                results, topics = [failure] * len(batch), set()
+            for entry, result in zip(batch, results, strict=True):
+                if entry.future.done():  # the client went away; its work is done all the same
+                    continue
+                if isinstance(result, Exception):
+                    entry.future.set_exception(result)
+                else:
+                    entry.future.set_result(result.value)
+            for topic in topics:
+                for listener in self.listeners.get(topic, ()):
+                    listener()
+
+    async def _checkpoint(self) -> None:
+        """Move the WAL into the database in the background, so that no commit has to."""
+        wal = Path(f"{self.path}-wal")
+        while True:
+            await asyncio.sleep(1)
+            size = wal.stat().st_size if wal.exists() else 0
+            if size > _CHECKPOINT_BYTES:
+                mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
+                try:
+                    await self.checkpointer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
+                except sqlite3.OperationalError:
+                    continue  # a writer held the lock all the time; the next round tries again
+
+
+@dataclass(slots=True)
+class _Done:
+    value: Any
+
+
+def _commit(connection: sqlite3.Connection, batch: list[_Entry]) -> tuple[list[_Done | Exception], set[str]]:
+    """Apply a batch in one transaction, in the writer's thread."""
+    results: list[_Done | Exception] = []
+    topics: set[str] = set()
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        start = 0
+        while start < len(batch):
+            end = start + 1
+            while end < len(batch) and batch[end].applier is batch[start].applier:
+                end += 1
+            results += _apply(connection, batch[start:end], topics)
+            start = end
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return results, topics
+
+
+def _apply(connection: sqlite3.Connection, entries: list[_Entry], topics: set[str]) -> list[_Done | Exception]:
+    """Hand neighbours to their applier under a savepoint; if they fail together, each is tried alone."""
+    tx = Tx(connection)
+    connection.execute("SAVEPOINT piece")
+    try:
+        values = entries[0].applier(tx, [entry.item for entry in entries])
+        connection.execute("RELEASE piece")
+    except Exception as error:
+        if not connection.in_transaction or _is_disk_trouble(error):
+            raise
+        connection.execute("ROLLBACK TO piece")
+        connection.execute("RELEASE piece")
+        if len(entries) == 1:
+            return [error]
+        return [result for entry in entries for result in _apply(connection, [entry], topics)]
+    topics |= tx.topics
+    return [_Done(value) for value in values]
+
+
+def _is_disk_trouble(error: Exception) -> bool:
+    """Full disk and I/O errors concern the whole transaction, not one piece of work."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in (
+        sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
+async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchronous: str = "FULL") -> Database:
+    """Open (and create, if missing) the database named by `sqlite:///NAME`, relative to the data directory."""
+    path = data_dir / url.removeprefix("sqlite:///")
+    if not path.parent.is_dir():
+        raise Misconfigured(f"The data directory {path.parent} does not exist.")
+    try:
+        writer = await _connect(path, (f"PRAGMA synchronous={synchronous}", "PRAGMA wal_autocheckpoint=0"))
+        path.chmod(0o600)
+        pool: asyncio.Queue[_Connection] = asyncio.Queue()
+        for _ in range(readers):
+            pool.put_nowait(await _connect(path, ("PRAGMA query_only=ON",)))
+        checkpointer = await _connect(path, ())
+        loose = _raw(path)
+    except sqlite3.DatabaseError as error:
+        raise Misconfigured(f"{path} cannot be opened as a database: {error}") from None
+    loose.execute("PRAGMA query_only=ON")
+    database = Database(path, writer, pool, loose, checkpointer)
+    database.start()
+    return database
+
+
+async def _connect(path: Path, pragmas: Iterable[str]) -> _Connection:
+    connection = _Connection(lambda: _raw(path), iter_chunk_size=64)
+    await connection
+    for pragma in pragmas:
+        await connection.execute_fetchall(pragma)
+    return connection
+
+
+def _raw(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=256)
+    connection.row_factory = sqlite3.Row
+    for pragma in ("page_size=8192", "journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+__all__ = ["Database", "IntegrityError", "KonsilError", "Row", "Tx", "marks", "open_database"]

@@ -1,0 +1,132 @@
+"""Languages: catalogues for the interface, dates and numbers as each language writes them, and the choice between them.
+
+English sentences are the message ids and complete by themselves; a sentence no catalogue translates stays English.
+"""
+
+from __future__ import annotations
+
+import gettext as catalogues
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError, dates, numbers
+from babel.support import Translations as Catalogue
+
+DOMAIN = "konsil"
+"""The name of the catalogue files: `<language>/LC_MESSAGES/konsil.mo`."""
+
+_RANGE = re.compile(r"(\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*[qQ]\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
+_HEADER_LIMIT = 500
+
+
+class Translator:
+    """One language's sentences; the methods are what Jinja's i18n extension wants (newstyle)."""
+
+    def __init__(self, language: str, catalogue: catalogues.NullTranslations) -> None:
+        self.language = language
+        self._catalogue = catalogue
+
+    def gettext(self, message: str, **values: object) -> str:
+        """The sentence in this language; `%(name)s` is filled from `values` when there are any."""
+        return _filled(self._catalogue.gettext(message), values)
+
+    def ngettext(self, singular: str, plural: str, count: int, **values: object) -> str:
+        """The form for `count`, by the language's own plural rule; `%(num)s` is the count when values are given."""
+        found = self._catalogue.ngettext(singular, plural, count)
+        return _filled(found, {"num": count, **values} if values else values)
+
+    def pgettext(self, context: str, message: str, **values: object) -> str:
+        """The sentence in a context, where English has one word for two things."""
+        return _filled(self._catalogue.pgettext(context, message), values)
+
+    def npgettext(self, context: str, singular: str, plural: str, count: int, **values: object) -> str:
+        """`ngettext` in a context."""
+        found = self._catalogue.npgettext(context, singular, plural, count)
+        return _filled(found, {"num": count, **values} if values else values)
+
+    @property
+    def direction(self) -> str:
+        """How the language runs, for the `dir` attribute: ltr or rtl."""
+        return _locale(self.language).text_direction
+
+
+class Translations:
+    """The catalogues under one directory, read when first asked for; a missing directory means English only."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[str, Translator] = {}
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """English, then every language that has a compiled catalogue."""
+        found = {path.parent.parent.name for path in self._directory.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")}
+        return ("en", *sorted(found - {"en"}))
+
+    def translator(self, language: str) -> Translator:
+        """The sentences of this language; English for one nobody has translated."""
+        if language not in self._known:
+            known = language in self.languages
+            catalogue: catalogues.NullTranslations = catalogues.NullTranslations()
+            if known:
+                catalogue = Catalogue.load(str(self._directory), [language], DOMAIN)
+            translator = Translator(language if known else "en", catalogue)
+            if not known:
+                return translator
+            self._known[language] = translator
+        return self._known[language]
+
+
+def format_date(ms: int, language: str, zone: tzinfo = UTC) -> str:
+    """The day of a moment in milliseconds, as the language writes it: `24.11.2026`, `Nov 24, 2026`."""
+    return dates.format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", _locale(language))
+
+
+def format_time(ms: int, language: str, zone: tzinfo = UTC) -> str:
+    """The time of day of a moment in milliseconds, to the minute."""
+    return dates.format_time(datetime.fromtimestamp(ms / 1000, zone).timetz(), "short", tzinfo=zone,
+                             locale=_locale(language))
+
+
+def format_percent(share: float, language: str) -> str:
+    """A share between 0 and 1 as whole percent: `42 %`, `42%`."""
+    return numbers.format_percent(share, locale=_locale(language))
+
+
+def negotiate(accept_language: str, offered: Sequence[str]) -> str:
+    """The offered language that an Accept-Language header likes best (RFC 9110, 12.5.4; lookup of RFC 4647, 3.4).
+
+    The first one offered wins a tie, meets `*` and answers a header nobody understands; with nothing offered, English.
+    """
+    wishes: list[tuple[float, str]] = []
+    for part in accept_language[:_HEADER_LIMIT].split(","):
+        if found := _RANGE.fullmatch(part.strip()):
+            wishes.append((float(found[2] or 1), found[1].lower()))
+    known = {language.lower(): language for language in reversed(offered)}
+    unwanted = {wish for quality, wish in wishes if quality == 0}
+    for quality, wish in sorted(wishes, key=lambda pair: -pair[0]):
+        if quality == 0:
+            break
+        if wish == "*":
+            return next((language for language in offered if language.lower() not in unwanted), "en")
+        while wish:
+            if wish in known:
+                return known[wish]
+            wish = wish.rpartition("-")[0]
+    return offered[0] if offered else "en"
+
+
+def _filled(message: str, values: dict[str, object]) -> str:
+    return message % values if values else message
+
+
+@lru_cache(maxsize=64)
+def _locale(language: str) -> Locale:
+    """Babel's data for the language, English when there is none."""
+    try:
+        return Locale.parse(language, sep="-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        return Locale.parse("en")

@@ -1,0 +1,239 @@
+-- Times are milliseconds since the epoch; ids are time-ordered integers (core.ids); *_hash columns are 16-byte digests of URIs.
+
+CREATE TABLE instance_keys (
+    id INTEGER PRIMARY KEY,
+    purpose TEXT NOT NULL,
+    public_pem TEXT NOT NULL,
+    sealed_private BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    retired_at INTEGER
+);
+
+-- The allowlist. One row per origin, one state each.
+CREATE TABLE siblings (
+    id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL UNIQUE,
+    country TEXT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    actor_uri TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    public_pem TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    inbox TEXT NOT NULL,
+    members TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    activated_at INTEGER,
+    changed_at INTEGER NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    last_in INTEGER,
+    skew_ms INTEGER
+);
+
+-- How sending to a sibling is going; apart from `siblings` so that the gate's row stays still.
+CREATE TABLE delivery_lines (
+    sibling_id INTEGER PRIMARY KEY REFERENCES siblings (id),
+    next_sequence INTEGER NOT NULL DEFAULT 1,
+    fail_count INTEGER NOT NULL DEFAULT 0,
+    failing_since INTEGER,
+    next_try INTEGER NOT NULL DEFAULT 0,
+    last_out INTEGER,
+    last_error TEXT NOT NULL DEFAULT '',
+    alarm TEXT NOT NULL DEFAULT ''
+);
+
+CREATE TABLE refusals (
+    id INTEGER PRIMARY KEY,
+    bucket INTEGER NOT NULL,
+    direction TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    path TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    UNIQUE (bucket, direction, origin, purpose, reason)
+);
+CREATE INDEX refusals_by_origin ON refusals (origin);
+
+CREATE TABLE actors (
+    id INTEGER PRIMARY KEY,
+    uri TEXT NOT NULL,
+    uri_hash BLOB NOT NULL UNIQUE,
+    sibling_id INTEGER REFERENCES siblings (id),
+    handle TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    specialties TEXT NOT NULL,
+    country TEXT NOT NULL,
+    verified_by TEXT NOT NULL,
+    verified_on INTEGER NOT NULL,
+    verified_until INTEGER,
+    fetched_at INTEGER NOT NULL,
+    gone_at INTEGER,
+    UNIQUE (handle, domain)
+);
+
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    handle TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    actor_id INTEGER UNIQUE REFERENCES actors (id),
+    password_hash TEXT NOT NULL,
+    method TEXT NOT NULL DEFAULT '',
+    evidence TEXT NOT NULL DEFAULT '',
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE sessions (
+    token_hash BLOB PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES accounts (id),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+);
+
+CREATE TABLE login_attempts (
+    subject TEXT PRIMARY KEY,
+    window_start INTEGER NOT NULL,
+    count INTEGER NOT NULL
+);
+
+CREATE TABLE posts (
+    id INTEGER PRIMARY KEY,
+    uri TEXT NOT NULL,
+    uri_hash BLOB NOT NULL UNIQUE,
+    author_id INTEGER NOT NULL REFERENCES actors (id),
+    sibling_id INTEGER REFERENCES siblings (id),
+    kind TEXT NOT NULL,
+    root_id INTEGER NOT NULL,
+    parent_id INTEGER REFERENCES posts (id),
+    question TEXT NOT NULL,
+    source TEXT NOT NULL,
+    html TEXT NOT NULL,
+    language TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    state TEXT,
+    reach TEXT NOT NULL,
+    audience TEXT NOT NULL,
+    country TEXT NOT NULL,
+    published_at INTEGER NOT NULL,
+    updated_at INTEGER,
+    revision INTEGER NOT NULL DEFAULT 1,
+    replies INTEGER NOT NULL DEFAULT 0,
+    erased_at INTEGER
+);
+CREATE INDEX posts_top ON posts (id) WHERE parent_id IS NULL AND erased_at IS NULL;
+CREATE INDEX posts_by_country ON posts (country, id) WHERE parent_id IS NULL AND erased_at IS NULL;
+CREATE INDEX posts_waiting ON posts (id) WHERE parent_id IS NULL AND erased_at IS NULL AND state = 'open' AND replies = 0;
+CREATE INDEX posts_thread ON posts (root_id, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX posts_by_author ON posts (author_id, id);
+
+CREATE TABLE revisions (
+    post_id INTEGER NOT NULL REFERENCES posts (id),
+    revision INTEGER NOT NULL,
+    question TEXT NOT NULL,
+    html TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (post_id, revision)
+);
+
+CREATE TABLE polls (
+    post_id INTEGER PRIMARY KEY REFERENCES posts (id),
+    multiple INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    closed_at INTEGER,
+    voters INTEGER NOT NULL DEFAULT 0,
+    stale_since INTEGER
+);
+CREATE INDEX polls_open ON polls (ends_at) WHERE closed_at IS NULL;
+CREATE INDEX polls_stale ON polls (stale_since) WHERE stale_since IS NOT NULL;
+
+CREATE TABLE poll_options (
+    post_id INTEGER NOT NULL REFERENCES polls (post_id),
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    votes INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (post_id, position)
+);
+
+-- `slot` is 0 where one choice is allowed and the option's number plus one where several are: one index, both rules.
+CREATE TABLE votes (
+    post_id INTEGER NOT NULL REFERENCES polls (post_id),
+    voter_id INTEGER NOT NULL REFERENCES actors (id),
+    slot INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (post_id, voter_id, slot)
+);
+
+CREATE TABLE tombstones (
+    uri_hash BLOB PRIMARY KEY,
+    uri TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+
+-- Which activities have been seen. Digests only: the body lives here no longer than it is Held.
+CREATE TABLE ledger (
+    uri_hash BLOB PRIMARY KEY,
+    sibling_id INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    outcome TEXT NOT NULL,
+    received_at INTEGER NOT NULL
+);
+
+CREATE TABLE held (
+    activity_hash BLOB PRIMARY KEY,
+    sibling_id INTEGER NOT NULL REFERENCES siblings (id),
+    object_hash BLOB NOT NULL,
+    missing TEXT NOT NULL,
+    missing_hash BLOB NOT NULL,
+    body BLOB NOT NULL,
+    received_at INTEGER NOT NULL,
+    next_try INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX held_by_missing ON held (missing_hash);
+CREATE INDEX held_by_object ON held (object_hash);
+CREATE INDEX held_due ON held (next_try) WHERE state = 'waiting';
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    uri TEXT NOT NULL,
+    type TEXT NOT NULL,
+    object_hash BLOB NOT NULL,
+    body BLOB NOT NULL,
+    digest TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX outbox_by_object ON outbox (object_hash);
+
+CREATE TABLE deliveries (
+    sibling_id INTEGER NOT NULL REFERENCES siblings (id),
+    sequence INTEGER NOT NULL,
+    outbox_id INTEGER NOT NULL REFERENCES outbox (id),
+    object_hash BLOB NOT NULL,
+    lane INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending',
+    reason TEXT NOT NULL DEFAULT '',
+    settled_at INTEGER,
+    PRIMARY KEY (sibling_id, sequence)
+);
+CREATE INDEX deliveries_pending ON deliveries (sibling_id, lane, sequence) WHERE state = 'pending';
+CREATE INDEX deliveries_by_object ON deliveries (object_hash);
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    detail TEXT NOT NULL
+);

@@ -1,0 +1,148 @@
+"""The settings: config.toml and `KONSIL_SECTION__KEY` from the environment become one frozen tree.
+
+An unknown key, in the file or in the environment, refuses to start and names itself. Defaults stand here;
+config.toml at the top of the project lists every one of them with a line of why (a test compares).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from core.errors import Misconfigured
+
+_PREFIX = "KONSIL_"
+_NOT_SETTINGS = frozenset({"KONSIL_CONFIG"})
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Whole = Annotated[int, msgspec.Meta(ge=0)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    country: str = ""
+    name: str = ""
+    domain: str = ""
+    url: str = ""
+    languages: tuple[str, ...] = ()
+    data_dir: str = "."
+
+
+class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: Port = 8100
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = "sqlite:///konsil.db"
+    readers: Count = 3
+    synchronous: str = "FULL"
+
+
+class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    signature_profile: str = "cavage"
+    timeout_seconds: Seconds = 10.0
+    body_limit_bytes: Count = 262_144
+    window_seconds: Count = 300
+    inbox_pending_limit: Count = 4096
+    delivery_window: Count = 8
+    retry_first_seconds: Seconds = 1.0
+    retry_limit_seconds: Seconds = 900.0
+    held_days: Count = 30
+    refusal_days: Count = 90
+    four_eyes: bool = False
+
+
+class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    session_hours: Count = 12
+    login_attempts: Count = 8
+    login_window_seconds: Count = 900
+    password_min_length: Count = 10
+
+
+class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    text_limit: Count = 20_000
+    render_deadline_seconds: Seconds = 3.0
+    vote_grace_seconds: Whole = 900
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    level: str = "info"
+    format: str = "json"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    instance: Instance = Instance()
+    server: Server = Server()
+    database: Database = Database()
+    federation: Federation = Federation()
+    accounts: Accounts = Accounts()
+    posts: Posts = Posts()
+    log: Log = Log()
+
+    def path(self, name: str) -> Path:
+        """`name` inside the data directory."""
+        return Path(self.instance.data_dir) / name
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file, lay the environment over it and check the whole; `Misconfigured` names what is wrong."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Misconfigured(f"There is no settings file at {path}; `konsil init` makes one.") from None
+    except OSError as error:
+        raise Misconfigured(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
+    given = _overlay(tree, environ)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        also = f" (with {', '.join(given)} from the environment)" if given else ""
+        raise Misconfigured(f"{path}{also}: {error}") from None
+    data_dir = (path.parent / settings.instance.data_dir).resolve()
+    return _checked(msgspec.structs.replace(settings, instance=msgspec.structs.replace(
+        settings.instance, data_dir=str(data_dir))))
+
+
+def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """Put `KONSIL_SECTION__KEY` values into `tree` and name them; lists are separated by commas."""
+    given = []
+    for name, value in environ.items():
+        if not name.startswith(_PREFIX) or name in _NOT_SETTINGS:
+            continue
+        section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
+        known = {field.name: field.type for field in msgspec.structs.fields(Settings)}.get(section)
+        keys = {field.name: field.default for field in msgspec.structs.fields(known)} if known else {}
+        if key not in keys:
+            raise Misconfigured(f"The environment variable {name} names no setting.")
+        parts = tuple(part.strip() for part in value.split(",") if part.strip())
+        table = tree.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise Misconfigured(f"[{section}] is a table of settings, not one value.")
+        table[key] = parts if isinstance(keys[key], tuple) else value
+        given.append(name)
+    return sorted(given)
+
+
+def _checked(settings: Settings) -> Settings:
+    """Refuse values no part of the program knows; an unknown mode must never mean `off`."""
+    if settings.federation.signature_profile != "cavage":
+        raise Misconfigured("federation.signature_profile: only `cavage` is known.")
+    if settings.database.synchronous not in ("FULL", "NORMAL"):
+        raise Misconfigured("database.synchronous: FULL or NORMAL.")
+    if not settings.database.url.startswith("sqlite:///"):
+        raise Misconfigured("database.url: only sqlite:///PATH is known.")
+    if settings.log.level not in ("debug", "info", "warning", "error"):
+        raise Misconfigured("log.level: debug, info, warning or error.")
+    if settings.log.format not in ("json", "console"):
+        raise Misconfigured("log.format: json or console.")
+    return settings

@@ -1,0 +1,133 @@
+"""Secrets: passwords as argon2id, private keys sealed with a key file that lives outside the database, random tokens.
+
+Nothing here writes a secret to a log, and no error quotes one. Hashing a password costs some 30 ms and 19 MiB, so
+callers on the event loop use a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+import unicodedata
+from pathlib import Path
+from typing import Self
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core.errors import InvalidInput, Misconfigured
+
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's first choice for argon2id
+_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$5KMprB/dtQtC+sMvwqMkVg$YAB/lw21XPanc/U/ca1Utnaf9byWvasYA/i75MUSbyQ"
+_PASSWORD_LIMIT = 1024
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_FORM = b"\x01"
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash (RFC 9106) in its usual text form; `InvalidInput` when the password cannot be used."""
+    typed = _typed(password)
+    if typed is None:
+        raise InvalidInput(f"A password has 1 to {_PASSWORD_LIMIT} bytes.", reason="password", field="password")
+    return _HASHER.hash(typed)
+
+
+def verify_password(hashed: str, password: str) -> bool:
+    """Whether the password made this hash; a hash nobody can read is answered False."""
+    typed = _typed(password)
+    try:
+        return typed is not None and _HASHER.verify(hashed, typed)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def needs_rehash(hashed: str) -> bool:
+    """Whether the hash was made with other parameters than today's."""
+    return _HASHER.check_needs_rehash(hashed)
+
+
+def verify_nobody(password: str) -> None:
+    """Spend the time of `verify_password` on an account that does not exist, so that the clock names no accounts."""
+    verify_password(_NOBODY, password)
+
+
+def token() -> str:
+    """A fresh secret of 256 bits, safe in URLs and cookies."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored in place of a token: SHA-256, enough for 256 random bits."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+class KeyVault:
+    """Seals private keys with AES-256-GCM under the key file; the context names what is sealed and must match."""
+
+    def __init__(self, key_file: Path) -> None:
+        self._cipher = AESGCM(_read(key_file))
+
+    @classmethod
+    def create(cls, key_file: Path) -> Self:
+        """Write a new key file only its owner can read; `Misconfigured` when anything stands there already."""
+        try:
+            handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise Misconfigured(f"There is a key file at {key_file} already; it is never overwritten.") from None
+        except OSError as error:
+            raise Misconfigured(f"The key file {key_file} cannot be made: {error.strerror}.") from None
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(handle)
+        directory = os.open(key_file.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return cls(key_file)
+
+    def seal(self, plain: bytes, context: str) -> bytes:
+        """One byte naming the form, twelve of nonce, then the ciphertext with its tag."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return _FORM + nonce + self._cipher.encrypt(nonce, plain, context.encode())
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """What was sealed; `Misconfigured` when key, context or bytes are not those of the sealing."""
+        nonce, box = sealed[1:1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES:]
+        try:
+            if sealed[:1] != _FORM or len(nonce) != _NONCE_BYTES:
+                raise InvalidTag
+            return self._cipher.decrypt(nonce, box, context.encode())
+        except InvalidTag:
+            raise Misconfigured(f"The sealed {context} does not open with this key file: it belongs to another database"
+                                " or was changed.") from None
+
+
+def _typed(password: str) -> bytes | None:
+    """The password as bytes, the same for every way of typing an umlaut (NFKC); None when it is empty or too long."""
+    try:
+        typed = unicodedata.normalize("NFKC", password[:_PASSWORD_LIMIT + 1]).encode()
+    except UnicodeEncodeError:
+        return None
+    return typed if 0 < len(typed) <= _PASSWORD_LIMIT else None
+
+
+def _read(key_file: Path) -> bytes:
+    """The key, if the file is a plain one of the right size that nobody but its owner can touch."""
+    try:
+        with key_file.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            key = file.read(_KEY_BYTES + 1)
+    except OSError as error:
+        raise Misconfigured(f"The key file {key_file} cannot be read: {error.strerror}.") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise Misconfigured(f"The key file {key_file} is open to others; `chmod 600` it.")
+    if len(key) != _KEY_BYTES:
+        raise Misconfigured(f"The key file {key_file} does not hold exactly {_KEY_BYTES} bytes.")
+    return key

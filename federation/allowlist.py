@@ -1,0 +1,97 @@
+"""The gate. One table, one function: `admit` returns a `Sibling` or refuses; there is no other way to get one.
+
+No state is kept between calls: each asks the database, so a revocation holds from the very next request in every
+process, and an empty, missing or unreadable table admits nobody.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core.database import Database, Row
+from core.errors import Refused, Unavailable
+from core.states import StateGraph
+from federation.refusals import RefusalLog
+
+
+class SiblingState(StrEnum):
+    PROPOSED = "proposed"
+    CONFIRMED = "confirmed"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    REVOKED = "revoked"
+
+
+SIBLING_STATES = StateGraph(
+    name="sibling",
+    states=tuple(SiblingState),
+    edges={
+        "proposed": ("confirmed", "revoked"),
+        "confirmed": ("active", "revoked"),
+        "active": ("paused", "revoked"),
+        "paused": ("active", "revoked"),
+        "revoked": ("proposed",),
+    },
+    initial="proposed",
+)
+
+
+class Direction(StrEnum):
+    IN = "in"
+    OUT = "out"
+
+
+class Purpose(StrEnum):
+    """What somebody wants at the gate; every path that exists names one."""
+
+    INBOX = "inbox"
+    OBJECT = "object"
+    COLLECTION = "collection"
+    WEBFINGER = "webfinger"
+    DELIVERY = "delivery"
+    FETCH = "fetch"
+
+
+_SEAL = object()
+
+
+class Sibling:
+    """An instance the gate has let through just now. Only `Allowlist.admit` can make one."""
+
+    __slots__ = ("actor_uri", "country", "fingerprint", "id", "inbox", "key_id", "members", "name", "origin", "public_pem")
+
+    def __init__(self, seal: object, row: Row) -> None:
+        if seal is not _SEAL:
+            raise TypeError("a Sibling comes from Allowlist.admit and from nowhere else")
+        self.id: int = row["id"]
+        self.origin: str = row["origin"]
+        self.country: str = row["country"]
+        self.name: str = row["name"]
+        self.actor_uri: str = row["actor_uri"]
+        self.key_id: str = row["key_id"]
+        self.public_pem: str = row["public_pem"]
+        self.fingerprint: str = row["fingerprint"]
+        self.inbox: str = row["inbox"]
+        self.members: str = row["members"]
+
+
+class Allowlist:
+    """The list in operators' hands, asked anew each time."""
+
+    def __init__(self, database: Database, refusals: RefusalLog) -> None:
+        self._database = database
+        self._refusals = refusals
+
+    def admit(self, origin: str, direction: Direction, purpose: Purpose, *, path: str = "") -> Sibling:
+        """The sibling at exactly this canonical origin, if it is active.
+
+        Raises `Refused` (unlisted, proposed, confirmed, revoked) or `Unavailable` (paused, 503), and logs either.
+        """
+        row = self._database.glance("SELECT * FROM siblings WHERE origin = ?", (origin,))
+        state = row["state"] if row is not None else "unlisted"
+        if row is not None and state == SiblingState.ACTIVE:
+            return Sibling(_SEAL, row)
+        self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason=state, path=path)
+        if state == SiblingState.PAUSED:
+            raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)
+        raise Refused("This instance does not exchange anything with you.", reason=state)

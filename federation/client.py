@@ -1,0 +1,163 @@
+"""The only way out: signed requests to a `Sibling`, and one look at a `Candidate`'s actor.
+
+Addresses are checked when the connection is made (special-use ranges refused), redirects are never followed, cookies
+and proxies from the environment do not exist, and time and size are bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from core.clock import Clock
+from core.errors import InvalidInput, Refused, Unavailable
+from federation.addresses import is_loopback, origin_of, special_use
+from federation.allowlist import Sibling
+from federation.documents import parse
+from federation.identity import Identity
+from federation.signatures import cavage
+
+ACTIVITY_JSON = "application/activity+json"
+_ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
+_DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
+_ANSWER_LIMIT = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sibling answered: status, the problem document if it sent one, seconds it asks us to wait."""
+
+    status: int
+    problem: dict[str, Any] | None
+    retry_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An origin an operator has named; it may be asked for its `/actor` and for nothing else."""
+
+    origin: str
+
+
+class _CheckedResolver(AbstractResolver):
+    """Resolves as usual, then refuses every address that no sibling can live at."""
+
+    def __init__(self, loopback: bool) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+        self._loopback = loopback
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if not self._loopback and any(special_use(entry["host"]) for entry in found):
+            raise OSError(f"{host} resolves to an address that is never contacted")
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class Client:
+    """One session with kept connections, shared by delivery and fetching; signs in two threads."""
+
+    def __init__(self, identity: Identity, clock: Clock, *, timeout: float, body_limit: int) -> None:
+        self._identity, self._clock = identity, clock
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
+        self._body_limit = body_limit
+        self._loopback = is_loopback(identity.origin)
+        self._signers = ThreadPoolExecutor(2, thread_name_prefix="sign")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
+        """POST an activity to the sibling's inbox; transport trouble is `Unavailable`."""
+        headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
+                   "content-type": ACTIVITY_JSON}
+        headers["signature"] = await self._sign("POST", sibling.inbox, headers)
+        try:
+            async with self._open().post(sibling.inbox, data=body, headers=headers, allow_redirects=False) as response:
+                if response.status < 300:
+                    return Answer(response.status, None, None)
+                raw = await response.content.read(_ANSWER_LIMIT)
+                return Answer(response.status, _problem(response, raw), _seconds(response.headers.get("retry-after")))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable("The sibling could not be reached.", reason="transport", cause=repr(error)) from None
+
+    async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
+        """Fetch a document from the sibling's own origin; `InvalidInput` for an answer that is not one."""
+        if origin_of(url) != sibling.origin:
+            raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
+        headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
+        headers["signature"] = await self._sign("GET", url, headers)
+        return await self._fetch(url, headers)
+
+    async def fetch_descriptor(self, candidate: Candidate) -> dict[str, Any]:
+        """The `/actor` of an origin that is being proposed: unsigned, and nothing else can be asked of it."""
+        url = f"{candidate.origin}/actor"
+        return await self._fetch(url, {"host": self._host(url, candidate.origin), "accept": _ACCEPT})
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        self._signers.shutdown(wait=False)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(resolver=_CheckedResolver(self._loopback), limit=256, limit_per_host=32)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,
+                auto_decompress=False, skip_auto_headers=("Accept-Encoding",),
+                headers={"user-agent": f"Konsil (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
+        return self._session
+
+    async def _fetch(self, url: str, headers: dict[str, str]) -> dict[str, Any]:
+        try:
+            async with self._open().get(url, headers=headers, allow_redirects=False) as response:
+                if response.status == 404 or response.status == 410:
+                    raise InvalidInput("The document is not there.", reason="gone", cause=url)
+                if response.status != 200:
+                    raise Unavailable("The sibling did not hand out the document.", reason=f"http-{response.status}")
+                if response.content_type not in _DOCUMENT_TYPES or response.headers.get("content-encoding"):
+                    raise InvalidInput("The answer is not an ActivityPub document.", reason="content-type")
+                body = await response.content.read(self._body_limit + 1)
+                while len(body) <= self._body_limit and not response.content.at_eof():
+                    body += await response.content.read(self._body_limit + 1 - len(body))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable("The sibling could not be reached.", reason="transport", cause=repr(error)) from None
+        if len(body) > self._body_limit:
+            raise InvalidInput("The document is too large.", reason="too-large")
+        return parse(body)
+
+    async def _sign(self, method: str, url: str, headers: dict[str, str]) -> str:
+        target = url[len(origin_of(url)):] or "/"
+        return await asyncio.get_running_loop().run_in_executor(
+            self._signers, cavage.sign, self._identity.key, self._identity.key_id, method, target, dict(headers))
+
+    def _host(self, url: str, origin: str) -> str:
+        """The Host header; loopback may be contacted only where our own origin is loopback."""
+        if origin_of(url) != origin or (is_loopback(origin) and not self._loopback):
+            raise Refused("This address is never contacted.", reason="special-address")
+        return origin.split("://", 1)[1]
+
+    def _date(self) -> str:
+        return formatdate(self._clock.now(), usegmt=True)
+
+
+def _problem(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any] | None:
+    if response.content_type != "application/problem+json":
+        return None
+    try:
+        return parse(raw)
+    except InvalidInput:
+        return None
+
+
+def _seconds(header: str | None) -> int | None:
+    return int(header) if header is not None and header.isascii() and header.isdigit() and len(header) < 6 else None

@@ -1,0 +1,85 @@
+"""The descriptor: what one operator gives another so that two instances can get to know each other.
+
+It is signed with the instance's RSA key over its RFC 8785 canonical form, and the fingerprint operators compare over
+another channel is that key's; so comparing the fingerprint vouches for every field.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from core.errors import InvalidInput
+from federation.addresses import origin_of
+from federation.identity import Identity, members_of
+from federation.signatures.keys import fingerprint, load_public
+
+
+class Descriptor(msgspec.Struct, frozen=True):
+    """One instance as its operator describes it."""
+
+    origin: str
+    country: str
+    name: str
+    actor: str
+    key_id: str
+    public_pem: str
+    inbox: str
+    members: str
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.public_pem)
+
+
+def export(identity: Identity) -> dict[str, Any]:
+    """The signed descriptor of this instance."""
+    described = msgspec.to_builtins(Descriptor(
+        identity.origin, identity.country, identity.name, identity.actor_uri, identity.key_id, identity.public_pem,
+        identity.inbox, identity.members))
+    signature = identity.key.sign(rfc8785.dumps(described), padding.PKCS1v15(), hashes.SHA256())
+    return {"descriptor": described, "signature": base64.b64encode(signature).decode()}
+
+
+def read(document: dict[str, Any]) -> Descriptor:
+    """A descriptor file's content, its signature checked; `InvalidInput` for anything else."""
+    try:
+        descriptor = msgspec.convert(document["descriptor"], Descriptor)
+        signature = base64.b64decode(document["signature"], validate=True)
+        load_public(descriptor.public_pem).verify(
+            signature, rfc8785.dumps(document["descriptor"]), padding.PKCS1v15(), hashes.SHA256())
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError):
+        raise InvalidInput("This is not a descriptor of a Konsil instance.", reason="descriptor") from None
+    except InvalidSignature:
+        raise InvalidInput("The descriptor was changed after it was signed.", reason="descriptor") from None
+    return _same_origin(descriptor)
+
+
+def from_actor(document: dict[str, Any], origin: str) -> Descriptor:
+    """The same facts out of a fetched `/actor`; nothing of it counts before the fingerprint has been compared."""
+    try:
+        key = document["publicKey"]
+        if document["type"] != "Application" or key["owner"] != document["id"]:
+            raise InvalidInput("This actor is not an instance.", reason="descriptor")
+        descriptor = msgspec.convert(
+            {"origin": origin, "country": document["country"], "name": document["name"], "actor": document["id"],
+             "key_id": key["id"], "public_pem": key["publicKeyPem"], "inbox": document["inbox"],
+             "members": members_of(origin)}, Descriptor)
+    except (KeyError, TypeError, msgspec.ValidationError):
+        raise InvalidInput("This actor is not a Konsil instance.", reason="descriptor") from None
+    return _same_origin(descriptor)
+
+
+def _same_origin(descriptor: Descriptor) -> Descriptor:
+    origin = origin_of(descriptor.origin)
+    named = (descriptor.actor, descriptor.key_id, descriptor.inbox, descriptor.members)
+    if origin != descriptor.origin or any(origin_of(uri) != origin for uri in named):
+        raise InvalidInput("A descriptor names addresses of its own origin only.", reason="descriptor")
+    load_public(descriptor.public_pem)
+    return descriptor

@@ -1,0 +1,99 @@
+"""JSON from outside, read strictly: size is bounded before, depth, duplicate keys, numbers and surrogates here."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from core.errors import InvalidInput
+
+_DEPTH = 32
+_MANY = 256
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """A JSON object (RFC 8259, and I-JSON's rules of RFC 7493); `InvalidInput` says which rule was broken."""
+    if body.startswith(b"\xef\xbb\xbf"):
+        raise _bad("It begins with a byte order mark.")
+    if body.count(b"{") + body.count(b"[") > _DEPTH:
+        _check_depth(body)
+    try:
+        text = body.decode("utf-8")
+        document = _DECODER.decode(text)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise _bad("It is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise _bad("It is not an object.")
+    if "\\u" in text and _has_surrogate(document):
+        raise _bad("It has half a surrogate pair.")
+    return document
+
+
+def one_or_many(value: Any) -> tuple[str, ...]:
+    """The ids in a property that may hold one or several, as strings or as objects; others are passed over."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if len(values) > _MANY:
+        raise InvalidInput("Too many entries in one property.", reason="too-many")
+    found = (entry.get("id") if isinstance(entry, dict) else entry for entry in values)
+    return tuple(entry for entry in found if isinstance(entry, str))
+
+
+def dumps(document: Any) -> bytes:
+    """Compact UTF-8."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise InvalidInput("A key comes twice.", reason="duplicate-key")
+    return made
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17:
+        raise _bad("A number is too large.")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")) or len(text) > 40:
+        raise _bad("A number is too large.")
+    return number
+
+
+def _constant(text: str) -> NoReturn:
+    raise _bad(f"{text} is not JSON.")
+
+
+def _bad(why: str) -> InvalidInput:
+    return InvalidInput(f"The document cannot be read. {why}", reason="bad-json")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+
+
+def _check_depth(body: bytes) -> None:
+    depth = 0
+    for mark in re.findall(rb"[\[\]{}]", _STRING.sub(b"", body)):
+        depth += 1 if mark in b"[{" else -1
+        if depth > _DEPTH:
+            raise InvalidInput(f"The document is nested deeper than {_DEPTH}.", reason="too-deep")
+
+
+def _has_surrogate(value: Any) -> bool:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if _SURROGATE.search(item):
+                return True
+        elif isinstance(item, dict):
+            stack += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            stack += item
+    return False

@@ -1,0 +1,145 @@
+"""HTTP signatures as the fediverse writes them (draft-cavage-http-signatures-12).
+
+httpsig supplies the signing string and nothing else. The key, and with it the algorithm, is the pinned one; what the
+sender says about the algorithm is only compared with the labels that mean RSA with SHA-256.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from httpsig.utils import generate_message
+
+from core.errors import NotSignedIn
+
+GET_HEADERS = ("(request-target)", "host", "date")
+POST_HEADERS = (*GET_HEADERS, "digest", "content-type")
+_PARAMETER = re.compile(r'(keyId|algorithm|headers|signature)="([^"\\\r\n]{1,4096})"')
+_LABELS = frozenset({"rsa-sha256", "hs2019"})
+_NAME = re.compile(r"\(request-target\)|[a-z0-9-]+")
+_DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
+                   r" (\d\d):(\d\d):(\d\d) GMT")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
+
+
+class SignatureParams(NamedTuple):
+    """What a Signature header says."""
+
+    key_id: str
+    headers: tuple[str, ...]
+    signature: bytes
+    algorithm: str | None
+
+
+def _malformed(why: str) -> NotSignedIn:
+    return NotSignedIn("The signature header cannot be read.", reason="signature-malformed", cause=why)
+
+
+def parse(header: str) -> SignatureParams:
+    """Read a Signature header strictly: ASCII, known parameters, each at most once; `NotSignedIn` otherwise."""
+    if not header:
+        raise NotSignedIn("The request is not signed.", reason="signature-missing")
+    if len(header) > 8192 or not header.isascii():
+        raise _malformed("length or alphabet")
+    values: dict[str, str] = {}
+    place = 0
+    while True:
+        found = _PARAMETER.match(header, place)
+        if found is None or found[1] in values:
+            raise _malformed("a parameter that is unknown, doubled or not quoted")
+        values[found[1]] = found[2]
+        place = found.end()
+        if place == len(header):
+            break
+        if header[place] != ",":
+            raise _malformed("parameters are separated by commas")
+        place += 1
+        while header[place : place + 1] == " ":
+            place += 1
+    if "keyId" not in values or "signature" not in values or "headers" not in values:
+        raise _malformed("a parameter is missing")
+    names = tuple(values["headers"].split(" "))
+    if len(set(names)) != len(names) or not all(_NAME.fullmatch(name) for name in names):
+        raise _malformed("the list of headers")
+    if values.get("algorithm") not in (None, *_LABELS):
+        raise _malformed("the algorithm")
+    try:
+        signature = base64.b64decode(values["signature"], validate=True)
+    except binascii.Error:
+        raise _malformed("the signature is not base64") from None
+    return SignatureParams(values["keyId"], names, signature, values.get("algorithm"))
+
+
+def check_covered(params: SignatureParams, method: str) -> None:
+    """Everything that matters is signed; `NotSignedIn` otherwise."""
+    if not set(POST_HEADERS if method == "POST" else GET_HEADERS) <= set(params.headers):
+        raise _malformed("not everything that has to be is signed")
+
+
+def signing_string(names: tuple[str, ...], method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """The string that is signed (section 2.3), by httpsig."""
+    if any(name != "(request-target)" and name not in headers for name in names):
+        raise _malformed("a signed header is missing")
+    made = generate_message(names, {name: headers[name] for name in names if name in headers}, None, method, target)
+    return bytes(made)
+
+
+def sign(key: RSAPrivateKey, key_id: str, method: str, target: str, headers: Mapping[str, str]) -> str:
+    """The Signature header of a request; `headers` have lower-case names."""
+    names = POST_HEADERS if method == "POST" else GET_HEADERS
+    signature = base64.b64encode(key.sign(signing_string(names, method, target, headers), _PADDING, _SHA256)).decode()
+    return f'keyId="{key_id}",algorithm="rsa-sha256",headers="{" ".join(names)}",signature="{signature}"'
+
+
+def verify(key: RSAPublicKey, params: SignatureParams, method: str, target: str, headers: Mapping[str, str]) -> None:
+    """Check the signature with the pinned key; `NotSignedIn` when it is not that key's."""
+    try:
+        key.verify(params.signature, signing_string(params.headers, method, target, headers), _PADDING, _SHA256)
+    except InvalidSignature:
+        raise NotSignedIn("The signature does not fit the request.", reason="signature-wrong") from None
+
+
+def digest(body: bytes) -> str:
+    """The Digest header of a body (RFC 3230)."""
+    return "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def check_digest(header: str, body: bytes) -> None:
+    """Compare the signed digest with the raw bytes; `NotSignedIn` when they differ."""
+    name, _, value = header.partition("=")
+    if name.lower() != "sha-256" or not hmac.compare_digest(value.encode("latin-1", "replace"), digest(body)[8:].encode()):
+        raise NotSignedIn("The body is not the one that was signed.", reason="digest")
+
+
+def check_window(header: str, now: float, window: int) -> float:
+    """How far the sender's clock is ahead, in seconds; `NotSignedIn` outside the window."""
+    skew = _seconds(header) - now
+    if abs(skew) > window:
+        raise NotSignedIn("The date is too far from ours.", reason="clock")
+    return skew
+
+
+@lru_cache(maxsize=64)
+def _seconds(header: str) -> float:
+    """An IMF-fixdate (RFC 9110, section 5.6.7) in seconds since the epoch."""
+    found = _DATE.fullmatch(header)
+    try:
+        if found is None:
+            raise ValueError
+        day, month, year, hour, minute, second = found.groups()
+        return datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC).timestamp()
+    except ValueError:
+        raise NotSignedIn("The date cannot be read.", reason="clock") from None

@@ -1,0 +1,26 @@
+"""`Delete` (ActivityPub, section 7.4): a permanent tombstone, also when the Create has not come yet."""
+
+from __future__ import annotations
+
+from core.errors import Refused
+from core.ids import Ids
+from inbox.arrival import Arrival, Held, Ignored
+from inbox.effects import Effect, ErasePost
+from inbox.known import Known
+
+
+def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
+    """None when it may erase; only the author of a known post may."""
+    if arrival.object_id == arrival.actor:
+        return Ignored("actors do not leave yet")
+    post = known.posts.get(arrival.object_id)
+    if post is not None:
+        author = known.actors.get(arrival.actor)
+        if author is None or author.id != post.author_id:
+            raise Refused("A post is deleted by its author.", reason="foreign-author")
+    return None
+
+
+def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
+    """Erase it and leave a tombstone."""
+    return [ErasePost(arrival.object_id, arrival.sibling.origin)]

@@ -1,0 +1,60 @@
+"""`Update` of a Note, a Question or a Person (ActivityPub, section 7.3); ordered by revision, never widening."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.wire import actor_of
+from core.errors import InvalidInput, Refused
+from core.ids import Ids
+from core.text import clean
+from inbox.arrival import Arrival, Held, Ignored
+from inbox.effects import Effect, RevisePost, SaveActor
+from inbox.known import Known
+from posts import wire
+from posts.models import Kind
+
+
+def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
+    """None when it may have its effect; an older revision than ours is ignored."""
+    note = arrival.note
+    if note is None:
+        if isinstance(arrival.object, dict) and arrival.object.get("type") == "Person":
+            if arrival.object_id != arrival.actor:
+                raise Refused("A profile is updated by its own actor.", reason="foreign-author")
+            return None
+        return Ignored("an object of another type")
+    if note.id in known.deleted:
+        return Ignored("deleted meanwhile")
+    post = known.posts.get(note.id)
+    if post is None:
+        return Held(note.id)
+    author = known.actors.get(arrival.actor)
+    if author is None or author.id != post.author_id:
+        raise Refused("A post is changed by its author.", reason="foreign-author")
+    if note.content is None:
+        raise InvalidInput("A post has content.", reason="bad-object")
+    if (note.type == "Question") != (post.kind == Kind.POLL):
+        raise InvalidInput("A poll stays a poll.", reason="kind-changed")
+    if not set(wire.audience_of(note, arrival.sibling.origin).origins) <= set(post.audience.origins):
+        raise InvalidInput("An update never widens the audience.", reason="wider-audience")
+    if note.type == "Question":
+        old, new = known.polls[post.id], wire.poll_of(note)
+        if old.multiple != new.multiple or [name for name, _ in old.options] != [name for name, _ in new.options]:
+            raise InvalidInput("The options of a poll do not change.", reason="poll-changed")
+    return Ignored("an older revision") if note.revision <= post.revision else None
+
+
+def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
+    """The effects of a verified Update."""
+    note = arrival.note
+    if note is None:
+        return [SaveActor(actor_of(arrival.object, expected=arrival.actor, sibling_id=arrival.sibling.id,
+                                   country=arrival.sibling.country, actor_id=ids.new()))]
+    old = known.posts[note.id]
+    new = msgspec.structs.replace(
+        old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=clean(note.content or ""),
+        language=wire.language_of(note), facts=wire.facts_of(note),
+        state=wire.state_of(note) if old.kind == Kind.CASE else None, revision=note.revision,
+        updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)
+    return [RevisePost(old, new, wire.poll_of(note) if note.type == "Question" else None)]

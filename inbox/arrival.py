@@ -1,0 +1,83 @@
+"""An activity that has passed the door: signed, parsed, its authority checked; not yet believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import InvalidInput
+from core.ids import uri_hash
+from federation.allowlist import Sibling
+from posts.wire import Note, note
+
+NOTES = frozenset({"Note", "Question"})
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One activity from one sibling. `digest` is SHA-256 of the raw body; `now` in milliseconds."""
+
+    sibling: Sibling
+    uri: str
+    type: str
+    actor: str
+    object: Any
+    body: bytes
+    digest: bytes
+    now: int
+    hash: bytes
+    note: Note | None = None
+
+    @property
+    def object_id(self) -> str:
+        """The id of what it is about, or empty."""
+        if isinstance(self.object, str):
+            return self.object
+        found = self.object.get("id") if isinstance(self.object, dict) else None
+        return found if isinstance(found, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """It had its effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """It had its effect before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """It is in order and changes nothing here: an unknown type, an old revision, something deleted meanwhile."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """It waits, unseen, for something that has to be fetched from its own origin first."""
+
+    missing: str
+
+
+Outcome = Stored | Duplicate | Ignored | Held
+
+
+def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: bytes, now: int) -> Arrival:
+    """The envelope of an activity: one type, one actor, an id (ActivityStreams 2.0, section 4.1); else `InvalidInput`."""
+    uri, kind, actor = document.get("id"), document.get("type"), document.get("actor")
+    if isinstance(actor, dict):
+        actor = actor.get("id")
+    if not isinstance(uri, str) or not 0 < len(uri) <= 1024:
+        raise InvalidInput("An activity has an id.", reason="envelope")
+    if not isinstance(kind, str) or len(kind) > 64:
+        raise InvalidInput("An activity has exactly one type.", reason="envelope")
+    if not isinstance(actor, str) or len(actor) > 1024:
+        raise InvalidInput("An activity has exactly one actor.", reason="envelope")
+    if "@graph" in document or "@included" in document:
+        raise InvalidInput("Graphs are not processed.", reason="envelope")
+    made = Arrival(sibling, uri, kind, actor, document.get("object"), body, digest, now, uri_hash(uri))
+    if kind in ("Create", "Update") and isinstance(made.object, dict) and made.object.get("type") in NOTES:
+        made.note = note(made.object)
+    return made

@@ -1,0 +1,32 @@
+"""Who may speak about which id: everything that claims authority lies on the signer's own origin."""
+
+from __future__ import annotations
+
+from core.errors import InvalidInput, Refused
+from federation.addresses import origin_of
+from inbox.arrival import Arrival
+
+
+def check_authority(arrival: Arrival) -> None:
+    """`Refused` unless activity, actor, object and author lie on the signer's origin, and the author is the actor."""
+    origin = arrival.sibling.origin
+    for uri in (arrival.uri, arrival.actor):
+        if not _lies_on(uri, origin):
+            raise Refused("An instance speaks for its own actors and activities only.", reason="foreign-actor")
+    if arrival.type in ("Create", "Update", "Delete"):
+        if not arrival.object_id:
+            raise InvalidInput("The object has no id.", reason="bad-object")
+        if not _lies_on(arrival.object_id, origin):
+            raise Refused("An instance speaks for its own objects only.", reason="foreign-object")
+    if arrival.note is not None and arrival.note.attributed_to != arrival.actor:
+        raise Refused("A post is attributed to the actor that sends it.", reason="foreign-author")
+
+
+def _lies_on(uri: str, origin: str) -> bool:
+    # the cheap comparison decides nearly always; what does not begin with the origin gets the careful one
+    if uri.startswith(origin) and uri[len(origin):len(origin) + 1] == "/":
+        return True
+    try:
+        return origin_of(uri) == origin
+    except InvalidInput:
+        return False

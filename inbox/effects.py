@@ -1,0 +1,92 @@
+"""What accepted activities do to the database: typed effects, written one statement per table and batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.models import Actor
+from actors.store import save
+from core.database import Tx, marks
+from core.ids import uri_hash
+from posts import store
+from posts.store import Poll, Post
+
+
+@dataclass(frozen=True, slots=True)
+class StorePost:
+    post: Post
+    poll: Poll | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountVote:
+    post_id: int
+    voter_id: int
+    slot: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevisePost:
+    old: Post
+    new: Post
+    poll: Poll | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErasePost:
+    uri: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveActor:
+    actor: Actor
+
+
+Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor
+
+
+def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
+    """Write a batch of effects. Posts and votes go together; the others come alone and in order."""
+    new = [effect for effect in effects if isinstance(effect, StorePost)]
+    if new:
+        stored = store.insert(tx, [effect.post for effect in new])
+        for effect in new:
+            if effect.poll is not None and effect.post.id in stored:
+                store.insert_poll(tx, effect.post.id, effect.poll)
+        released(tx, [effect.post.uri for effect in new], now)
+    votes = [effect for effect in effects if isinstance(effect, CountVote)]
+    if votes:
+        store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
+        for post_id in {vote.post_id for vote in votes}:
+            store.recount(tx, post_id, now)
+    for single in effects:
+        match single:
+            case RevisePost(old, changed, poll):
+                store.revise(tx, old, changed)
+                if poll is not None:
+                    _take_counts(tx, old.id, poll)
+            case ErasePost(uri, origin):
+                store.erase(tx, uri, origin, now)
+            case SaveActor(actor):
+                save(tx, actor, now)
+                released(tx, [actor.uri], now)
+            case StorePost() | CountVote():
+                pass
+
+
+def released(tx: Tx, uris: Sequence[str], now: int) -> None:
+    """What was held for these can be tried now."""
+    hashes = [uri_hash(uri) for uri in uris]
+    if tx.run(f"UPDATE held SET next_try = ? WHERE missing_hash IN ({marks(len(hashes))}) AND state = 'waiting'",
+              (now, *hashes)):
+        tx.wake("held")
+
+
+def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:
+    """The author's counts of a sibling's poll."""
+    for position, (_, votes) in enumerate(poll.options):
+        tx.run("UPDATE poll_options SET votes = ? WHERE post_id = ? AND position = ?", (votes, post_id, position))
+    tx.run("UPDATE polls SET voters = ?, closed_at = ? WHERE post_id = ?", (poll.voters, poll.closed_at, post_id))

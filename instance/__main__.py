@@ -1,0 +1,5 @@
+"""`python -m instance` is `konsil`."""
+
+from instance.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""The server: Quart for pages and objects, the inbox's thin front before it, one lifespan around both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from quart import Quart, Response, render_template
+from werkzeug.exceptions import HTTPException
+
+from core.access import Route, check_declared
+from core.errors import KonsilError, NotFound
+from core.settings import Settings
+from inbox.routes import InboxFront, Receive, Scope, Send
+from instance import context, guard, objects
+from instance.admin import ROUTES as ADMIN
+from instance.assembly import Assembly, assemble
+from instance.pages import ROUTES as PAGES
+from instance.worker import work
+
+log = structlog.get_logger("server")
+_FORM_BYTES = 512 * 1024
+
+
+def routes() -> tuple[Route, ...]:
+    """Every route this server has, each with who may call it."""
+    return (*objects.ROUTES, *PAGES, *ADMIN)
+
+
+def create_pages(assembly: Assembly) -> Quart:
+    """The Quart application: routes behind the guard, errors in two voices."""
+    app = Quart("instance", template_folder="../templates", static_folder="../templates/static", static_url_path="/static")
+    app.config["KONSIL"] = assembly
+    app.config["MAX_CONTENT_LENGTH"] = _FORM_BYTES
+    declared = routes()
+    check_declared(declared)
+    context.prepare(app, assembly)
+    for route in declared:
+        app.add_url_rule(route.rule, route.endpoint.__name__, guard.guarded(route), methods=list(route.methods))
+    app.after_request(guard.finish)
+
+    async def expected(error: KonsilError) -> Response:
+        if error.status >= 500:
+            log.error("refused", reason=error.reason, cause=error.cause)
+        return await guard.explain(error, _error_page)
+
+    async def http(error: HTTPException) -> Response:
+        known = KonsilError(error.description or error.name, reason=error.name.lower().replace(" ", "-"))
+        known.status = error.code or 500
+        return await guard.explain(NotFound("There is no such page.") if known.status in (404, 405) else known, _error_page)
+
+    async def unexpected(error: Exception) -> Response:
+        log.error("unexpected", exc_info=error)
+        return await guard.explain(KonsilError("Something went wrong on our side. What you sent was not stored."), _error_page)
+
+    app.register_error_handler(KonsilError, expected)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)
+    return app
+
+
+async def _error_page(error: KonsilError) -> str:
+    return await render_template("error.html", error=error)
+
+
+class Server:
+    """The whole ASGI application. It assembles the instance when the server starts, and takes it apart at the end."""
+
+    def __init__(self, settings: Settings, *, worker: bool) -> None:
+        self._settings, self._with_worker = settings, worker
+        self._front: InboxFront | None = None
+        self.assembly: Assembly | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._front is not None:
+            await self._front(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with assemble(self._settings) as assembly:
+                self.assembly = assembly
+                pages = create_pages(assembly)
+                self._front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
+                background = asyncio.create_task(work(assembly)) if self._with_worker else None
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                if background is not None:
+                    background.cancel()
+                    await asyncio.gather(background, return_exceptions=True)
+        except KonsilError as error:
+            await send({"type": "lifespan.startup.failed", "message": error.message})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _asgi(app: Quart) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    return call
+
+
+def create_app(settings: Settings, *, worker: bool = True) -> Server:
+    """The ASGI application of one instance."""
+    return Server(settings, worker=worker)

@@ -1,0 +1,109 @@
+"""Every wire of an instance, in one place: for the server, the worker and the command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from actors.accounts import Accounts
+from actors.credentials import Credentials
+from actors.keys import load_identity
+from actors.login import Sessions
+from core.clock import Clock
+from core.countries import CountryPack, pack
+from core.database import Database, open_database
+from core.ids import Ids
+from core.migrate import migrate
+from core.settings import Settings
+from core.text import Renderer
+from core.vault import KeyVault
+from federation.allowlist import Allowlist
+from federation.client import Client
+from federation.delivery import Courier
+from federation.door import Door
+from federation.identity import Identity
+from federation.refusals import RefusalLog
+from federation.siblings import Siblings
+from inbox.held import Waiting
+from inbox.receive import Inbox
+from inbox.writer import Writer
+from posts.compose import Compose
+from posts.objects import Objects
+from posts.polls import Polls
+from posts.threads import Threads
+from posts.timelines import Timelines
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """One instance, put together."""
+
+    settings: Settings
+    pack: CountryPack
+    clock: Clock
+    ids: Ids
+    database: Database
+    identity: Identity
+    refusals: RefusalLog
+    allowlist: Allowlist
+    client: Client
+    door: Door
+    siblings: Siblings
+    accounts: Accounts
+    sessions: Sessions
+    credentials: Credentials
+    compose: Compose
+    polls: Polls
+    timelines: Timelines
+    threads: Threads
+    objects: Objects
+    inbox: Inbox
+    courier: Courier
+    waiting: Waiting
+
+
+@asynccontextmanager
+async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Assembly]:
+    """Open the database, bring it up to date, load the keys and connect everything; close it all afterwards."""
+    clock = clock or Clock()
+    ids = Ids(clock)
+    federation = settings.federation
+    vault = KeyVault(settings.path("secret.key"))
+    database = await open_database(
+        settings.database.url, settings.path("."), readers=settings.database.readers,
+        synchronous=settings.database.synchronous)
+    try:
+        await migrate(database, clock.ms())
+        identity = await load_identity(database, vault, settings.instance)
+    except BaseException:
+        await database.close()
+        raise
+    refusals = RefusalLog(database, clock)
+    allowlist = Allowlist(database, refusals)
+    client = Client(identity, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
+    door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
+    renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
+    country = pack(settings.instance.country)
+    writer = Writer(identity.origin, ids, settings.posts.vote_grace_seconds * 1000)
+    try:
+        yield Assembly(
+            settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
+            allowlist=allowlist, client=client, door=door,
+            siblings=Siblings(database, identity, client, clock, ids),
+            accounts=Accounts(database, identity, clock, ids, settings.accounts),
+            sessions=Sessions(database, clock, settings.accounts),
+            credentials=Credentials(database, country, clock),
+            compose=Compose(database, identity, renderer, clock, ids, settings.posts),
+            polls=Polls(database, identity, clock, ids),
+            timelines=Timelines(database, identity, clock),
+            threads=Threads(database, identity, clock),
+            objects=Objects(database, identity),
+            inbox=Inbox(database, door, writer, refusals, clock, federation),
+            courier=Courier(database, allowlist, client, clock, federation),
+            waiting=Waiting(database, allowlist, client, writer, clock, ids, federation))
+    finally:
+        await renderer.close()
+        await client.close()
+        await refusals.close()
+        await database.close()

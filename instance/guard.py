@@ -1,0 +1,122 @@
+"""The guard in front of every route: who may call what, where a form may come from, and the headers of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from quart import Response, g, make_response, redirect, request, url_for
+from quart.typing import ResponseReturnValue
+
+from core.access import Access, Route
+from core.errors import KonsilError, NotFound, NotSignedIn, Refused
+from federation.allowlist import Purpose
+from federation.door import gather
+from instance.context import Viewer, services
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'")
+
+
+def cookie_name() -> str:
+    """Carries the port, so that instances on one host stay apart; `__Host-` wherever there is TLS."""
+    settings = services().settings
+    prefix = "__Host-" if services().identity.origin.startswith("https://") else ""
+    return f"{prefix}konsil-{settings.server.port}"
+
+
+def set_session(response: Response, token: str) -> None:
+    """Put the session's token into its cookie."""
+    response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", path="/",
+                        secure=services().identity.origin.startswith("https://"))
+
+
+def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
+    """The route's function behind its declared access."""
+
+    async def call(**arguments: Any) -> ResponseReturnValue:
+        if route.access == Access.SIBLING:
+            g.sibling = _sibling(arguments.pop("purpose", Purpose.OBJECT))
+            return await route.endpoint(**arguments)  # type: ignore[no-any-return]
+        if request.method not in _SAFE:
+            _check_origin()
+        g.viewer = await _viewer()
+        if route.access != Access.VISITOR:
+            if g.viewer is None:
+                if request.method in _SAFE:
+                    return redirect(url_for("login_form", next=request.full_path.rstrip("?")), 303)
+                raise NotSignedIn("Your session has ended. Please sign in again; go back to find your text still there.")
+            await _check_role(route.access, g.viewer)
+        return await route.endpoint(**arguments)  # type: ignore[no-any-return]
+
+    call.__name__ = route.endpoint.__name__
+    call.access = route.access  # type: ignore[attr-defined]
+    return call
+
+
+async def _viewer() -> Viewer | None:
+    session = await services().sessions.find(request.cookies.get(cookie_name(), ""))
+    if session is None:
+        return None
+    return Viewer(session.account, session.actor, services().pack.languages[0])
+
+
+async def _check_role(access: Access, viewer: Viewer) -> None:
+    """Raise unless the viewer is what the route asks for. To a doctor, operators' pages are not there, and the reverse."""
+    kind = viewer.account.kind
+    if access == Access.OPERATOR and kind != "operator":
+        raise NotFound("There is no such page.")
+    if access == Access.DOCTOR:
+        if kind != "doctor":
+            raise Refused("Operators have no timeline: this page is for doctors.", reason="operator")
+        await services().credentials.require_verified(viewer.account)
+
+
+def _sibling(purpose: Purpose) -> Any:
+    target = request.scope["raw_path"].decode("latin-1")
+    if request.query_string:
+        target += "?" + request.query_string.decode("latin-1")
+    sibling, _ = services().door.identify("GET", target, gather(request.scope["headers"]), b"", purpose)
+    return sibling
+
+
+def _check_origin() -> None:
+    """A form comes from our own pages: by Sec-Fetch-Site, else by Origin; a request that says neither is refused."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site == "same-origin":
+            return
+    else:
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc == request.host:
+            return
+    raise Refused("This form was not sent from this site; nothing was done.", reason="cross-site")
+
+
+async def finish(response: Response) -> Response:
+    """Headers of every answer."""
+    headers = response.headers
+    headers["content-security-policy"] = _CSP
+    headers["x-content-type-options"] = "nosniff"
+    headers["referrer-policy"] = "no-referrer"
+    headers["cross-origin-opener-policy"] = "same-origin"
+    headers["cross-origin-resource-policy"] = "same-origin"
+    headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
+    if not request.path.startswith("/static/"):
+        headers["cache-control"] = "no-store"
+    return response
+
+
+async def explain(error: KonsilError, render: Callable[[KonsilError], Awaitable[str]]) -> Response:
+    """An expected error as a page for people and as a problem document for programs."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page:
+        response = await make_response(await render(error), error.status)
+    else:
+        response = await make_response(error.problem(), error.status)
+        response.headers["content-type"] = "application/problem+json"
+    if error.retry_after is not None:
+        response.headers["retry-after"] = str(error.retry_after)
+    return response  # type: ignore[return-value]

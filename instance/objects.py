@@ -1,0 +1,92 @@
+"""What servers read: the instance actor for everybody, people, posts and collections for siblings only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Response, g, request
+
+from core.access import Access, Route
+from core.errors import InvalidInput
+from federation.client import ACTIVITY_JSON
+from federation.documents import dumps
+from instance.context import services
+
+_JSON = "application/json"
+
+
+def _answer(document: dict[str, Any], kind: str = ACTIVITY_JSON) -> Response:
+    return Response(dumps(document), content_type=kind)
+
+
+async def instance_actor() -> Response:
+    """The instance actor; it says nothing about people."""
+    return _answer(services().identity.document())
+
+
+async def person(actor_id: str) -> Response:
+    return _answer(await services().objects.person(actor_id))
+
+
+async def outbox(actor_id: str) -> Response:
+    return _answer(await services().objects.outbox(g.sibling, actor_id))
+
+
+async def post_object(post_id: str) -> Response:
+    return _answer(await services().objects.post(g.sibling, post_id))
+
+
+async def replies(post_id: str) -> Response:
+    return _answer(await services().objects.replies(g.sibling, post_id))
+
+
+async def members() -> Response:
+    return _answer(services().objects.members())
+
+
+async def webfinger() -> Response:
+    """RFC 7033, for siblings only: to everybody else nobody is here."""
+    resource = request.args.get("resource", "")
+    if not 0 < len(resource) <= 300:
+        raise InvalidInput("Name a resource.", field="resource")
+    return _answer(await services().objects.webfinger(resource), "application/jrd+json")
+
+
+async def nodeinfo_index() -> Response:
+    origin = services().identity.origin
+    return _answer({"links": [{"rel": "http://nodeinfo.diaspora.software/ns/schema/2.1", "href": f"{origin}/nodeinfo/2.1"}]},
+                   _JSON)
+
+
+async def nodeinfo() -> Response:
+    """NodeInfo 2.1 without a single count."""
+    return _answer({
+        "version": "2.1", "software": {"name": "konsil", "version": "0.1.0"}, "protocols": ["activitypub"],
+        "services": {"inbound": [], "outbound": []}, "openRegistrations": False, "usage": {"users": {}},
+        "metadata": {"country": services().identity.country}}, _JSON)
+
+
+async def livez() -> Response:
+    """The process answers."""
+    return Response("ok\n", content_type="text/plain")
+
+
+async def readyz() -> Response:
+    """The database answers too."""
+    await services().database.read(lambda tx: tx.row("SELECT 1"))
+    return Response("ready\n", content_type="text/plain")
+
+
+ROUTES = (
+    Route("/actor", ("GET",), instance_actor, Access.VISITOR),
+    Route("/.well-known/nodeinfo", ("GET",), nodeinfo_index, Access.VISITOR),
+    Route("/nodeinfo/2.1", ("GET",), nodeinfo, Access.VISITOR),
+    Route("/livez", ("GET",), livez, Access.VISITOR),
+    Route("/readyz", ("GET",), readyz, Access.VISITOR),
+    Route("/actors/<actor_id>", ("GET",), person, Access.SIBLING),
+    Route("/actors/<actor_id>/outbox", ("GET",), outbox, Access.SIBLING),
+    Route("/posts/<post_id>", ("GET",), post_object, Access.SIBLING),
+    Route("/posts/<post_id>/replies", ("GET",), replies, Access.SIBLING),
+    Route("/members", ("GET",), members, Access.SIBLING),
+    Route("/.well-known/webfinger", ("GET",), webfinger, Access.SIBLING),
+)

@@ -1,0 +1,50 @@
+"""Making an instance: its directory, settings, keys and database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.clock import Clock
+from core.countries import pack
+from core.database import open_database
+from core.errors import InvalidInput, Misconfigured
+from core.ids import Ids
+from core.migrate import migrate
+from core.settings import Settings, load
+from core.vault import KeyVault
+from actors.keys import create_identity
+from federation.addresses import domain_of, is_loopback, origin_for_domain
+
+
+async def create_instance(directory: Path, *, country: str, domain: str, port: int, name: str = "") -> Settings:
+    """Make `directory` an instance of `country`; `Misconfigured` when there is one already, and then nothing changes.
+
+    On loopback the port is part of the origin and plain http is allowed; any other domain is https.
+    """
+    chosen = pack(country.lower())
+    origin = origin_for_domain(f"{domain}:{port}" if _loopback(domain) else domain)
+    if is_loopback(origin) != _loopback(domain):
+        raise InvalidInput("This domain cannot be an instance's.")
+    config = directory / "config.toml"
+    if config.exists() or (directory / "konsil.db").exists():
+        raise Misconfigured(f"{directory} holds an instance already; nothing was changed.")
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    languages = ", ".join(f'"{language}"' for language in chosen.languages)
+    title = (name or f"Konsil {chosen.name}").replace("\\", "").replace('"', "")
+    KeyVault.create(directory / "secret.key")
+    config.write_text(
+        f'[instance]\ncountry = "{chosen.code}"\nname = "{title}"\ndomain = "{domain_of(origin)}"\nurl = "{origin}"\n'
+        f'languages = [{languages}]\ndata_dir = "."\n\n[server]\nhost = "127.0.0.1"\nport = {port}\n', "utf-8")
+    settings = load(config, {})
+    clock = Clock()
+    database = await open_database(settings.database.url, directory)
+    try:
+        await migrate(database, clock.ms())
+        await create_identity(database, KeyVault(directory / "secret.key"), clock, Ids(clock))
+    finally:
+        await database.close()
+    return settings
+
+
+def _loopback(domain: str) -> bool:
+    return domain == "localhost" or domain.endswith(".localhost") or domain.startswith("127.") or domain == "[::1]"

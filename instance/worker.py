@@ -1,0 +1,76 @@
+"""What goes on beside requests: delivery, held activities, polls that end or have new counts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+
+from instance.assembly import Assembly
+
+log = structlog.get_logger("worker")
+_TICK_SECONDS = 0.5
+_DAY_SECONDS = 86_400
+
+
+@contextlib.asynccontextmanager
+async def _only_one(assembly: Assembly) -> AsyncIterator[None]:
+    """Hold the instance's worker lock; the kernel gives it back when a process dies, however it dies."""
+    with assembly.settings.path("worker.lock").open("w") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_TICK_SECONDS)
+        yield
+
+
+async def work(assembly: Assembly) -> None:
+    """Work until cancelled. A second worker of the same instance waits until the first one ends."""
+    async with _only_one(assembly):
+        log.info("working", instance=assembly.identity.origin)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_steadily(assembly.courier.run, 1.0))
+            group.create_task(_steadily(lambda: _held(assembly), 1.0))
+            group.create_task(_steadily(lambda: _polls(assembly), 1.0))
+            group.create_task(_steadily(lambda: _daily(assembly), 60.0))
+
+
+async def _steadily(part: Callable[[], Awaitable[None]], pause: float) -> None:
+    """Run a part for ever; a failure is logged and the part begins anew."""
+    while True:
+        try:
+            await part()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("worker part failed")
+        await asyncio.sleep(pause)
+
+
+async def _held(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen("held", woken.set)
+    while True:
+        if not await assembly.waiting.resolve_due():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), _TICK_SECONDS)
+            woken.clear()
+
+
+async def _polls(assembly: Assembly) -> None:
+    while True:
+        due, _ = await assembly.compose.stale_polls()
+        for post_id in due:
+            await assembly.compose.announce_poll(post_id)
+        await asyncio.sleep(_TICK_SECONDS)
+
+
+async def _daily(assembly: Assembly) -> None:
+    while True:
+        await assembly.refusals.prune(assembly.settings.federation.refusal_days)
+        await asyncio.sleep(_DAY_SECONDS)

@@ -1,0 +1,144 @@
+"""What doctors say, as the rest of the program sees it: drafts going in, views coming out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from actors.models import Actor
+
+
+class Kind(StrEnum):
+    NOTE = "note"
+    CASE = "case"
+    POLL = "poll"
+    REPLY = "reply"
+
+
+class State(StrEnum):
+    """A case's way: open → answered → outcome known."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    KNOWN = "known"
+
+
+class Reach(StrEnum):
+    HOME = "home"
+    COUNTRIES = "countries"
+    NETWORK = "network"
+
+
+class Audience(msgspec.Struct, frozen=True):
+    """Who may read: `origins` are all instances whose doctors may, the author's own among them."""
+
+    reach: Reach
+    origins: tuple[str, ...]
+
+
+class CaseFacts(msgspec.Struct, frozen=True):
+    """The coded part of a case. `age_band` like `30-39` or `90+`; `sex` f, m, x or empty; `aim` diagnostic, therapeutic,
+    opinion, administrative or empty."""
+
+    specialties: tuple[str, ...] = ()
+    age_band: str = ""
+    sex: str = ""
+    aim: str = ""
+
+
+class PollDraft(msgspec.Struct, frozen=True):
+    """2-20 options of at most 300 characters; `ends_at` in milliseconds."""
+
+    options: tuple[str, ...]
+    multiple: bool
+    ends_at: int
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A new top-level post as its author wrote it."""
+
+    kind: Kind
+    question: str
+    text: str
+    language: str
+    facts: CaseFacts = CaseFacts()
+    poll: PollDraft | None = None
+
+
+class OptionView(msgspec.Struct, frozen=True):
+    position: int
+    name: str
+    votes: int
+    percent: int
+    chosen: bool
+
+
+class PollView(msgspec.Struct, frozen=True):
+    """`shown`: the viewer sees results (voted, asked, closed, or hers); `may_vote`: open and not voted and not hers."""
+
+    options: tuple[OptionView, ...]
+    multiple: bool
+    ends_at: int
+    closed: bool
+    voters: int
+    voted: bool
+    shown: bool
+    may_vote: bool
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """Where a local post has arrived: country codes, and who is still waited for since when (ms)."""
+
+    received: tuple[str, ...]
+    waiting: tuple[tuple[str, int], ...]
+
+
+class PostView(msgspec.Struct, frozen=True):
+    """A post as one viewer may see it. `id` is the public id; times are milliseconds; `html` has passed the gate."""
+
+    id: str
+    uri: str
+    kind: Kind
+    question: str
+    html: str
+    language: str
+    author: Actor
+    published: int
+    updated: int | None
+    revision: int
+    state: State | None
+    facts: CaseFacts
+    audience: Audience
+    countries: tuple[str, ...]  # country codes of the audience, home first
+    outside: tuple[str, ...]  # codes of audience countries outside our control (revoked, paused)
+    replies: int
+    depth: int
+    mine: bool
+    erased: bool
+    poll: PollView | None = None
+    delivery: DeliveryView | None = None
+    parent_id: str | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Posts, newest first, and the cursor (`?before=`) of the next page or None."""
+
+    posts: tuple[PostView, ...]
+    before: str | None
+
+
+class Revision(msgspec.Struct, frozen=True):
+    revision: int
+    question: str
+    html: str
+    at: int
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """One other country in the audience step. `state`: up, waiting (since) or paused."""
+
+    origin: str
+    country: str
+    state: str
+    since: int | None = None

@@ -1,0 +1,63 @@
+"""Voting by this instance's doctors, on polls of this instance and of its siblings."""
+
+from __future__ import annotations
+
+from actors.models import Author
+from actors.store import by_ids
+from core.clock import Clock
+from core.database import Database, Tx
+from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import Ids, number, public
+from federation.identity import Identity
+from federation.store import enqueue
+from posts import store, wire
+from posts.network import network
+
+
+class Polls:
+    """Casts votes; what a vote is, is decided by `slot` (see the schema)."""
+
+    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids) -> None:
+        self._database, self._identity, self._clock, self._ids = database, identity, clock, ids
+
+    async def vote(self, author: Author, post_id: str, positions: tuple[int, ...]) -> None:
+        """Vote once, with one choice or several where the poll allows it; a second vote is a `Conflict`."""
+        inner = number(post_id)
+        now = self._clock.ms()
+
+        def write(tx: Tx) -> None:
+            post = store.by_id(tx, inner) if inner is not None else None
+            poll = store.polls(tx, [post.id]).get(post.id) if post is not None else None
+            if post is None or poll is None or post.erased_at is not None:
+                raise NotFound("There is no such poll here.")
+            if post.author_id == author.actor.id:
+                raise InvalidInput("Nobody votes in their own poll.", reason="own-poll")
+            if poll.closed_at is not None or poll.ends_at <= now:
+                raise Conflict("This poll has closed; your vote was not counted.", reason="poll-closed")
+            chosen = sorted(set(positions))
+            if not chosen or (len(chosen) > 1 and not poll.multiple):
+                raise InvalidInput("Choose one option." if not poll.multiple else "Choose at least one option.", field="choice")
+            if not all(0 <= position < len(poll.options) for position in chosen):
+                raise InvalidInput("There is no such option.", field="choice")
+            if store.choices(tx, [post.id], author.actor.id):
+                raise Conflict("You have voted already; a vote stands.", reason="voted")
+            store.insert_votes(tx, [(post.id, author.actor.id, position + 1 if poll.multiple else 0, position, now)
+                                    for position in chosen])
+            if post.sibling_id is None:
+                store.recount(tx, post.id, now)
+            else:
+                self._send(tx, author, post, [poll.options[position][0] for position in chosen], now)
+
+        await self._database.write(write)
+
+    def _send(self, tx: Tx, author: Author, post: store.Post, names: list[str], now: int) -> None:
+        """Put one standard vote per choice in the outbox, for the poll's own instance and nobody else."""
+        asker = by_ids(tx, [post.author_id])[post.author_id]
+        recipients = [entry[3] for entry in network(tx, self._identity).siblings if entry[3] == post.sibling_id
+                      and entry[2] in ("active", "paused")]
+        if not recipients:
+            raise Conflict("This poll's country cannot be reached any more; your vote was not counted.", reason="outside")
+        for name in names:
+            vote_id = self._ids.new()
+            uri = f"{self._identity.origin}/votes/{public(vote_id)}"
+            enqueue(tx, vote_id, wire.vote(uri, author.actor.uri, post.uri, asker.uri, name), recipients, now)

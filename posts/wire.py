@@ -1,0 +1,222 @@
+"""Posts on the wire: `Note` and `Question`. Wire type and stored type meet here and nowhere else."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from core.clock import parse_rfc3339, rfc3339
+from core.errors import InvalidInput
+from federation.addresses import origin_of
+from federation.documents import dumps, one_or_many
+from federation.identity import CONTEXT, PUBLIC, members_of
+from federation.signatures.cavage import digest
+from federation.store import FRESH, URGENT, Outgoing
+from posts.models import Audience, CaseFacts, Reach, State
+from posts.store import Poll, Post
+
+OPTIONS = range(2, 21)
+OPTION_LENGTH = 300
+QUESTION_LENGTH = 300
+_HTML_LENGTH = 120_000
+
+
+class _Facts(msgspec.Struct, frozen=True, rename="camel"):
+    specialties: list[str] = []
+    age_band: str = ""
+    sex: str = ""
+    aim: str = ""
+
+
+class _Count(msgspec.Struct, frozen=True, rename="camel"):
+    total_items: int = 0
+
+
+class _Option(msgspec.Struct, frozen=True):
+    name: str
+    replies: _Count = _Count()
+
+
+class Note(msgspec.Struct, frozen=True, rename="camel"):
+    """A `Note` or `Question` as it arrives; unknown members are ignored."""
+
+    id: str
+    type: str
+    attributed_to: str
+    content: str | None = None
+    content_map: dict[str, str] | None = None
+    name: str | None = None
+    in_reply_to: str | None = None
+    to: Any = ()
+    cc: Any = ()
+    published: str | None = None
+    updated: str | None = None
+    revision: int = 1
+    facts: _Facts | None = None
+    state: str | None = None
+    one_of: list[_Option] | None = None
+    any_of: list[_Option] | None = None
+    end_time: str | None = None
+    closed: str | None = None
+    voters_count: int = 0
+
+    @property
+    def is_vote(self) -> bool:
+        """A vote is a named Note without content that answers a Question."""
+        return self.type == "Note" and self.name is not None and self.content is None and self.in_reply_to is not None
+
+
+def note(document: Any) -> Note:
+    """A `Note` or `Question` out of a parsed document, bounds checked; `InvalidInput` says which rule it breaks."""
+    try:
+        parsed = msgspec.convert(document, Note)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("The object is not a Note or Question.", reason="bad-object", cause=str(error)) from None
+    if parsed.type not in ("Note", "Question"):
+        raise InvalidInput("Only Note and Question are exchanged.", reason="unknown-object")
+    if len(parsed.content or "") > _HTML_LENGTH or len(parsed.name or "") > QUESTION_LENGTH:
+        raise InvalidInput("The text is too long.", reason="too-long")
+    if not 1 <= parsed.revision < 1 << 53:
+        raise InvalidInput("A revision is a positive number.", reason="bad-revision")
+    if parsed.type == "Question":
+        _check_poll(parsed)
+    return parsed
+
+
+def _check_poll(parsed: Note) -> None:
+    if (parsed.one_of is None) == (parsed.any_of is None):
+        raise InvalidInput("A poll has either oneOf or anyOf.", reason="bad-poll")
+    options = parsed.one_of or parsed.any_of or []
+    if len(options) not in OPTIONS:
+        raise InvalidInput("A poll has 2 to 20 options.", reason="bad-poll")
+    names = [unicodedata.normalize("NFC", option.name) for option in options]
+    if len(set(names)) != len(names) or not all(0 < len(name) <= OPTION_LENGTH for name in names):
+        raise InvalidInput("Options are different texts of 1 to 300 characters.", reason="bad-poll")
+    if any(option.replies.total_items < 0 for option in options) or parsed.voters_count < 0:
+        raise InvalidInput("Counts are not negative.", reason="bad-poll")
+    if parsed.end_time is None:
+        raise InvalidInput("A poll has an end.", reason="bad-poll")
+    moment(parsed.end_time)
+
+
+def moment(text: str) -> int:
+    """A wire time in milliseconds; `InvalidInput` for anything that is not RFC 3339."""
+    try:
+        return parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        raise InvalidInput("A time is not RFC 3339.", reason="bad-time") from None
+
+
+def poll_of(parsed: Note) -> Poll:
+    """The poll of a checked `Question`, with the author's counts."""
+    options = parsed.one_of if parsed.one_of is not None else parsed.any_of or []
+    return Poll(
+        parsed.any_of is not None, moment(parsed.end_time or ""), moment(parsed.closed) if parsed.closed else None,
+        parsed.voters_count,
+        tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
+
+
+def audience_of(parsed: Note, author_origin: str) -> Audience:
+    """Whom a note is for: the instances whose members collections it names. `as:Public` never widens anything, and
+    recipients written in other ways are ignored."""
+    origins = {author_origin}
+    for recipient in (*one_or_many(parsed.to), *one_or_many(parsed.cc)):
+        if recipient in PUBLIC or not recipient.endswith("/members"):
+            continue
+        try:
+            origin = origin_of(recipient)
+        except InvalidInput:
+            continue
+        if recipient == members_of(origin):
+            origins.add(origin)
+    return Audience(Reach.COUNTRIES, (author_origin, *sorted(origins - {author_origin})))
+
+
+def language_of(parsed: Note) -> str:
+    """The language a note says it is in, or `und`."""
+    for tag in parsed.content_map or ():
+        if 1 < len(tag) <= 20 and all(part.isalnum() for part in tag.split("-")):
+            return tag
+    return "und"
+
+
+def facts_of(parsed: Note) -> CaseFacts:
+    facts = parsed.facts
+    if facts is None:
+        return CaseFacts()
+    return CaseFacts(tuple(code[:60] for code in facts.specialties[:8]), facts.age_band[:10], facts.sex[:1], facts.aim[:20])
+
+
+def state_of(parsed: Note) -> State | None:
+    return State(parsed.state) if parsed.state in tuple(State) else None
+
+
+def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> dict[str, Any]:
+    """A local post as its siblings may read it."""
+    home = origin_of(post.uri)
+    made: dict[str, Any] = {
+        "id": post.uri,
+        "type": "Question" if poll is not None else "Note",
+        "attributedTo": author_uri,
+        "content": post.html,
+        "contentMap": {post.language: post.html},
+        "to": [members_of(origin) for origin in post.audience.origins if origin != home],
+        "published": rfc3339(post.published_at),
+        "revision": post.revision,
+    }
+    if post.question:
+        made["name"] = post.question
+    if parent_uri is not None:
+        made["inReplyTo"] = parent_uri
+    if post.updated_at is not None:
+        made["updated"] = rfc3339(post.updated_at)
+    if post.state is not None:
+        made["state"] = str(post.state)
+    if post.facts != CaseFacts():
+        made["facts"] = {"specialties": list(post.facts.specialties), "ageBand": post.facts.age_band, "sex": post.facts.sex,
+                         "aim": post.facts.aim}
+    if poll is not None:
+        made["anyOf" if poll.multiple else "oneOf"] = [
+            {"type": "Note", "name": name, "replies": {"type": "Collection", "totalItems": votes}}
+            for name, votes in poll.options]
+        made["endTime"] = rfc3339(poll.ends_at)
+        made["votersCount"] = poll.voters
+        if poll.closed_at is not None:
+            made["closed"] = rfc3339(poll.closed_at)
+    return made
+
+
+def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
+    """`Create` of a new post."""
+    return _activity("Create", f"{post.uri}#create", author_uri, document(post, poll, author_uri, parent_uri), post.uri)
+
+
+def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
+    """`Update` to a later revision."""
+    made = document(post, poll, author_uri, parent_uri)
+    return _activity("Update", f"{post.uri}#update-{post.revision}", author_uri, made, post.uri)
+
+
+def delete(post: Post, author_uri: str) -> Outgoing:
+    """`Delete` with a tombstone; it travels in the urgent lane and carries nothing but names."""
+    home = origin_of(post.uri)
+    made = {"id": post.uri, "type": "Tombstone", "to": [members_of(o) for o in post.audience.origins if o != home]}
+    return _activity("Delete", f"{post.uri}#delete", author_uri, made, post.uri, URGENT)
+
+
+def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name: str) -> Outgoing:
+    """One vote as every ActivityPub server writes it: a named Note without content, to the asker alone."""
+    made = {"id": uri, "type": "Note", "attributedTo": voter_uri, "name": name, "inReplyTo": question_uri,
+            "to": [question_author]}
+    return _activity("Create", f"{uri}#create", voter_uri, made, uri)
+
+
+def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH) -> Outgoing:
+    to: Sequence[str] = made["to"]
+    body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor, "to": to, "object": made})
+    return Outgoing(uri, kind, object_uri, body, digest(body), lane)
+
+

@@ -1,0 +1,189 @@
+"""Whole instances for tests: real databases, real HTTP on loopback, real signatures."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from actors.accounts import NewDoctor
+from actors.models import Account, Author, Role
+from federation import descriptor
+from federation.documents import dumps
+from federation.identity import CONTEXT, members_of
+from federation.signatures import cavage, keys
+from instance.app import Server, create_app
+from instance.assembly import Assembly
+from instance.setup import create_instance
+
+PASSWORD = "correct horse battery"
+AP = "application/activity+json"
+
+
+@dataclass
+class Running:
+    """One instance that is up."""
+
+    country: str
+    url: str
+    server: Server
+    doctors: dict[str, Account]
+
+    @property
+    def its(self) -> Assembly:
+        assert self.server.assembly is not None
+        return self.server.assembly
+
+    @property
+    def domain(self) -> str:
+        return self.url.split("://")[1]
+
+    async def author(self, handle: str, action: str = "post") -> Author:
+        return await self.its.credentials.author(self.doctors[handle], action)
+
+    async def count(self, table: str, where: str = "1=1") -> int:
+        row = await self.its.database.read(lambda tx: tx.row(f"SELECT count(*) FROM {table} WHERE {where}"))
+        assert row is not None
+        return int(row[0])
+
+    async def add_doctor(self, handle: str, role: Role = Role.DOCTOR) -> Account:
+        await self.its.accounts.add_doctor(
+            NewDoctor(handle, f"Dr {handle.title()}", PASSWORD, role, ("cardiology",), "register", "seen"), "test")
+        account = await self.its.accounts.by_handle(handle)
+        assert account is not None
+        self.doctors[handle] = account
+        return account
+
+    async def befriend(self, other: descriptor.Descriptor) -> None:
+        domain = other.origin.split("://")[1]
+        await self.its.siblings.add(domain, other.country, other.fingerprint, descriptor=other)
+        await self.its.siblings.approve(domain, "test")
+
+
+@asynccontextmanager
+async def countries(directory: Path, *codes: str, worker: bool = True, friends: bool = True) -> AsyncIterator[list[Running]]:
+    """Instances of these countries on free ports, each with doctors `ada` and `ben`, all on each other's lists."""
+    running: list[Running] = []
+    servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
+    try:
+        for code in codes:
+            listening = socket.socket()
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(256)
+            settings = await create_instance(directory / code, country=code, domain="127.0.0.1",
+                                             port=listening.getsockname()[1])
+            app = create_app(settings, worker=worker)
+            server = uvicorn.Server(uvicorn.Config(app, ws="none", lifespan="on", log_level="error", access_log=False))
+            servers.append((server, asyncio.create_task(server.serve(sockets=[listening]))))
+            await until(lambda server=server: server.started)  # type: ignore[misc]
+            running.append(Running(code, settings.instance.url, app, {}))
+        for one in running:
+            for handle in ("ada", "ben"):
+                await one.add_doctor(handle)
+            for other in running if friends else ():
+                if other is not one:
+                    await one.befriend(descriptor.read(descriptor.export(other.its.identity)))
+        yield running
+    finally:
+        for server, task in servers:
+            server.should_exit = True
+            await task
+
+
+async def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait until something holds; an AssertionError says that it never did."""
+    limit = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = holds()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return
+        assert asyncio.get_running_loop().time() < limit, "it never became true"
+        await asyncio.sleep(0.02)
+
+
+class FakeSibling:
+    """A server under the test's control: it has valid keys and says whatever the test wants."""
+
+    def __init__(self, country: str = "fr", port: int = 1) -> None:
+        self.private_pem, self.public_pem = keys.generate_rsa()
+        self.key: RSAPrivateKey = keys.load_private(self.private_pem)
+        self.origin = f"http://127.0.0.1:{port}"
+        self.country = country
+        self.actor = f"{self.origin}/actors/doc"
+        self.key_id = f"{self.origin}/actor#main-key"
+
+    def described(self) -> descriptor.Descriptor:
+        return descriptor.Descriptor(self.origin, self.country, "Fake", f"{self.origin}/actor", self.key_id, self.public_pem,
+                                     f"{self.origin}/inbox", members_of(self.origin))
+
+    def person(self, uri: str | None = None) -> dict[str, Any]:
+        return {"@context": CONTEXT, "id": uri or self.actor, "type": "Person", "preferredUsername": (uri or self.actor)[-3:],
+                "name": "Dr Doc", "badge": {"role": "doctor", "specialties": ["cardiology"], "country": self.country,
+                                            "verifiedBy": "Fake", "verifiedOn": "2026-01-01T00:00:00Z"}}
+
+    def note(self, to: Running, name: str = "n1", **changes: Any) -> dict[str, Any]:
+        made = {"id": f"{self.origin}/posts/{name}", "type": "Note", "attributedTo": self.actor, "content": "<p>text</p>",
+                "contentMap": {"fr": "<p>text</p>"}, "to": [members_of(to.url)], "published": "2026-01-02T00:00:00Z", "revision": 1}
+        return {key: value for key, value in (made | changes).items() if value is not None}
+
+    def question(self, to: Running, name: str = "q1", **changes: Any) -> dict[str, Any]:
+        options = [{"type": "Note", "name": text, "replies": {"type": "Collection", "totalItems": 0}} for text in ("yes", "no")]
+        return self.note(to, name, **({"type": "Question", "oneOf": options, "endTime": "2099-01-01T00:00:00Z"} | changes))
+
+    def activity(self, kind: str, made: Any, name: str = "a1", **changes: Any) -> dict[str, Any]:
+        return {"@context": CONTEXT, "id": f"{self.origin}/activities/{name}", "type": kind, "actor": self.actor,
+                "object": made} | changes
+
+    def headers(self, method: str, url: str, body: bytes = b"", *, at: float | None = None, host: str | None = None) -> dict[str, str]:
+        scheme, _, rest = url.partition("://")
+        authority, slash, path = rest.partition("/")
+        made = {"host": host or authority, "date": formatdate(at, usegmt=True), "digest": cavage.digest(body), "content-type": AP}
+        if method == "GET":
+            made = {"host": made["host"], "date": made["date"], "accept": AP}
+        made["signature"] = cavage.sign(self.key, self.key_id, method, slash + path, made)
+        return made
+
+    async def send(self, to: Running, document: Any, *, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """POST to an inbox; returns the status and the problem document."""
+        body = document if isinstance(document, bytes) else dumps(document)
+        return await post(f"{to.url}/inbox", body, headers or self.headers("POST", f"{to.url}/inbox", body))
+
+    async def get(self, url: str) -> tuple[int, Any]:
+        return await get(url, self.headers("GET", url))
+
+
+async def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+    async with aiohttp.ClientSession(auto_decompress=False) as session, session.post(
+            url, data=body, headers=headers, allow_redirects=False) as response:
+        return response.status, await _json(response)
+
+
+async def get(url: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers, allow_redirects=False) as response:
+        return response.status, await _json(response)
+
+
+async def _json(response: aiohttp.ClientResponse) -> Any:
+    return await response.json(content_type=None) if "json" in response.content_type else await response.text()
+
+
+async def know(receiver: Running, fake: FakeSibling) -> None:
+    """Put the fake sibling on the list and make its doctor known, so that nothing has to be fetched."""
+    from actors.store import save
+    from actors.wire import actor_of
+
+    await receiver.befriend(fake.described())
+    row = await receiver.its.siblings.row(fake.origin.split("://")[1])
+    actor = actor_of(fake.person(), expected=fake.actor, sibling_id=row.id, country=fake.country, actor_id=receiver.its.ids.new())
+    await receiver.its.database.write(lambda tx: save(tx, actor, receiver.its.clock.ms()))

@@ -1,0 +1,78 @@
+"""Languages: English is complete without a catalogue, others come from theirs, and the reader's wish decides."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.i18n import DOMAIN, Translations, format_date, format_percent, format_time, negotiate
+
+_NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
+
+
+def _german(directory: Path) -> Translations:
+    catalogue = Catalog(locale="de")
+    catalogue.add("Answer", "Antworten")
+    catalogue.add("Answer", "Antwort", context="noun")
+    catalogue.add("Hello %(name)s", "Guten Tag %(name)s")
+    catalogue.add(("%(num)s vote", "%(num)s votes"), ("%(num)s Stimme", "%(num)s Stimmen"))
+    folder = directory / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / f"{DOMAIN}.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    return Translations(directory)
+
+
+def test_english_needs_no_catalogue(tmp_path: Path) -> None:
+    translations = Translations(tmp_path / "none")
+    assert translations.languages == ("en",)
+    for language in ("en", "de", "../../etc"):
+        english = translations.translator(language)
+        assert english.language == "en"
+        assert english.gettext("Answer") == english.pgettext("noun", "Answer") == "Answer"
+        assert english.ngettext("one vote", "many votes", 1) == "one vote"
+        assert english.npgettext("noun", "one vote", "many votes", 2) == "many votes"
+
+
+def test_a_catalogue_translates_with_plural_and_context(tmp_path: Path) -> None:
+    translations = _german(tmp_path)
+    german = translations.translator("de")
+    assert translations.languages == ("en", "de") and translations.translator("de") is german
+    assert (german.gettext("Answer"), german.pgettext("noun", "Answer")) == ("Antworten", "Antwort")
+    assert german.gettext("Hello %(name)s", name="Dr. Roth") == "Guten Tag Dr. Roth"
+    assert german.ngettext("%(num)s vote", "%(num)s votes", 2, num=2) == "2 Stimmen"
+    assert german.gettext("Not translated, 100 %") == "Not translated, 100 %"
+
+
+def test_dates_times_and_shares_are_written_as_the_language_does() -> None:
+    assert format_date(_NOON, "de") == "24.11.2026"
+    assert format_date(_NOON, "en") == "Nov 24, 2026"
+    assert format_time(_NOON, "de") == "12:00"
+    assert format_time(_NOON, "fr", timezone(timedelta(hours=1))) == "13:00"
+    assert format_date(_NOON, "de", timezone(timedelta(hours=13))) == "25.11.2026"
+    assert format_percent(0.42, "de") == "42\N{NO-BREAK SPACE}%" and format_percent(0.42, "en") == "42%"
+    assert format_date(_NOON, "xx-nonsense") == format_date(_NOON, "en")
+
+
+def test_the_direction_is_the_languages_own(tmp_path: Path) -> None:
+    assert Translations(tmp_path).translator("en").direction == "ltr"
+
+
+@pytest.mark.parametrize(("header", "chosen"), [
+    ("de", "de"), ("fr;q=0.5, it;q=0.9", "it"), ("de-CH, fr;q=0.9", "de"), ("es, fr;q=0.1", "fr"), ("es", "en"),
+    ("", "en"), ("*", "en"), ("en;q=0, *", "de"), ("de;q=0, *;q=0.1", "en"), ("FR", "fr"), ("de;q=2", "en"),
+    (";;;,,,q=", "en"), ("pt-BR-x, pt;q=0.2", "pt-BR"), ("fr, de", "fr"),
+])
+def test_the_readers_wish_decides(header: str, chosen: str) -> None:
+    assert negotiate(header, ("en", "de", "fr", "it", "pt-BR")) == chosen
+
+
+@given(st.text(alphabet="deenfr,;q=0.15*- ", max_size=600), st.lists(st.sampled_from(["de", "en", "fr"]), unique=True))
+def test_a_header_never_chooses_what_is_not_offered(header: str, offered: list[str]) -> None:
+    assert negotiate(header, offered) in (offered or ["en"])
