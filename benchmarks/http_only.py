@@ -18,7 +18,7 @@ _BODY: Message = {"type": "http.response.body", "body": b""}
 
 
 async def app(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]  # noqa: ARG001
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
     """Read the whole body, keep nothing, answer 202."""
     pieces = []

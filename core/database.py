@@ -25,7 +25,7 @@ import structlog
 from core.errors import KonsilError, Misconfigured, Unavailable
 
 T = TypeVar("T")
-I = TypeVar("I")  # noqa: E741
+I = TypeVar("I")
 Row = sqlite3.Row
 IntegrityError = sqlite3.IntegrityError
 
@@ -62,7 +62,7 @@ class Tx:
         for start in range(0, len(rows), step):
             chunk = rows[start : start + step]
             flat = [value for row in chunk for value in row]
-            sql = f"INSERT INTO {into} VALUES {','.join([marks] * len(chunk))} {after}"  # noqa: S608
+            sql = f"INSERT INTO {into} VALUES {','.join([marks] * len(chunk))} {after}"
             returned += self._connection.execute(sql, flat).fetchall()
         return returned
 

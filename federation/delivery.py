@@ -86,7 +86,7 @@ class Courier:
         window = 1 if fail_count else self._settings.delivery_window
         while True:
             parcels = _one_per_object(
-                await self._database.read(lambda tx: store.waiting(tx, sibling_id, window * 8)), window)
+                await self._database.read(partial(store.waiting, sibling_id=sibling_id, limit=window * 8)), window)
             if not parcels:
                 return
             try:
@@ -142,7 +142,7 @@ class Courier:
         """Milliseconds until the next try: doubled each time, with jitter, never over the limit."""
         limit = self._settings.retry_limit_seconds
         seconds = limit if alarm else min(limit, self._settings.retry_first_seconds * 2.0 ** min(fail_count, 20))
-        seconds *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        seconds *= random.uniform(0.5, 1.0)
         return int(1000 * max(seconds, min(asked, limit)))
 
 

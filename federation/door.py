@@ -26,7 +26,8 @@ class Door:
         self._allowlist, self._refusals, self._clock = allowlist, refusals, clock
         self._authority, self._window = authority, window
 
-    def identify(self, method: str, target: str, headers: Mapping[str, str], body: bytes, purpose: Purpose) -> tuple[Sibling, float]:
+    def identify(self, method: str, target: str, headers: Mapping[str, str], body: bytes,
+                 purpose: Purpose) -> tuple[Sibling, float]:
         """The sibling and its clock's skew in seconds; raises 401, 403 or 503, logged with its reason.
 
         `headers` have lower-case names; `target` is the request target with the query exactly as it was received.

@@ -14,6 +14,7 @@ from core.errors import KonsilError, NotFound, NotSignedIn, Refused
 from federation.allowlist import Purpose
 from federation.door import gather
 from instance.context import Viewer, services
+from instance.objects import PURPOSES
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
@@ -38,7 +39,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
 
     async def call(**arguments: Any) -> ResponseReturnValue:
         if route.access == Access.SIBLING:
-            g.sibling = _sibling(arguments.pop("purpose", Purpose.OBJECT))
+            g.sibling = _sibling(PURPOSES.get(route.endpoint, Purpose.OBJECT))
             return await route.endpoint(**arguments)  # type: ignore[no-any-return]
         if request.method not in _SAFE:
             _check_origin()

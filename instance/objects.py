@@ -8,6 +8,7 @@ from quart import Response, g, request
 
 from core.access import Access, Route
 from core.errors import InvalidInput
+from federation.allowlist import Purpose
 from federation.client import ACTIVITY_JSON
 from federation.documents import dumps
 from instance.context import services
@@ -76,6 +77,13 @@ async def readyz() -> Response:
     await services().database.read(lambda tx: tx.row("SELECT 1"))
     return Response("ready\n", content_type="text/plain")
 
+
+PURPOSES = {
+    outbox: Purpose.COLLECTION,
+    replies: Purpose.COLLECTION,
+    members: Purpose.COLLECTION,
+    webfinger: Purpose.WEBFINGER,
+}
 
 ROUTES = (
     Route("/actor", ("GET",), instance_actor, Access.VISITOR),

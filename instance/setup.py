@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from actors.keys import create_identity
 from core.clock import Clock
 from core.countries import pack
 from core.database import open_database
@@ -12,7 +13,6 @@ from core.ids import Ids
 from core.migrate import migrate
 from core.settings import Settings, load
 from core.vault import KeyVault
-from actors.keys import create_identity
 from federation.addresses import domain_of, is_loopback, origin_for_domain
 
 

@@ -136,9 +136,9 @@ class Compose:
 
         def write(tx: Tx) -> None:
             old = self._own(tx, author, post_id)
-            if old.revision != expected_revision and old.source != text:
-                if tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?", (old.id, expected_revision)):
-                    raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
+            if old.source != text and tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?",
+                                             (old.id, expected_revision)):
+                raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
             title = question.strip() if old.kind != Kind.REPLY else ""
             if old.kind != Kind.REPLY and not 0 < len(title) <= wire.QUESTION_LENGTH:
                 raise InvalidInput(f"The question has 1 to {wire.QUESTION_LENGTH} characters.", field="question")

@@ -132,21 +132,23 @@ class FakeSibling:
                 "name": "Dr Doc", "badge": {"role": "doctor", "specialties": ["cardiology"], "country": self.country,
                                             "verifiedBy": "Fake", "verifiedOn": "2026-01-01T00:00:00Z"}}
 
-    def note(self, to: Running, name: str = "n1", **changes: Any) -> dict[str, Any]:
+    def note(self, receiver: Running, name: str = "n1", **changes: Any) -> dict[str, Any]:
         made = {"id": f"{self.origin}/posts/{name}", "type": "Note", "attributedTo": self.actor, "content": "<p>text</p>",
-                "contentMap": {"fr": "<p>text</p>"}, "to": [members_of(to.url)], "published": "2026-01-02T00:00:00Z", "revision": 1}
+                "contentMap": {"fr": "<p>text</p>"}, "to": [members_of(receiver.url)],
+                "published": "2026-01-02T00:00:00Z", "revision": 1}
         return {key: value for key, value in (made | changes).items() if value is not None}
 
-    def question(self, to: Running, name: str = "q1", **changes: Any) -> dict[str, Any]:
+    def question(self, receiver: Running, name: str = "q1", **changes: Any) -> dict[str, Any]:
         options = [{"type": "Note", "name": text, "replies": {"type": "Collection", "totalItems": 0}} for text in ("yes", "no")]
-        return self.note(to, name, **({"type": "Question", "oneOf": options, "endTime": "2099-01-01T00:00:00Z"} | changes))
+        return self.note(receiver, name, **({"type": "Question", "oneOf": options, "endTime": "2099-01-01T00:00:00Z"} | changes))
 
     def activity(self, kind: str, made: Any, name: str = "a1", **changes: Any) -> dict[str, Any]:
         return {"@context": CONTEXT, "id": f"{self.origin}/activities/{name}", "type": kind, "actor": self.actor,
                 "object": made} | changes
 
-    def headers(self, method: str, url: str, body: bytes = b"", *, at: float | None = None, host: str | None = None) -> dict[str, str]:
-        scheme, _, rest = url.partition("://")
+    def headers(self, method: str, url: str, body: bytes = b"", *, at: float | None = None,
+                host: str | None = None) -> dict[str, str]:
+        _, _, rest = url.partition("://")
         authority, slash, path = rest.partition("/")
         made = {"host": host or authority, "date": formatdate(at, usegmt=True), "digest": cavage.digest(body), "content-type": AP}
         if method == "GET":

@@ -140,6 +140,7 @@ def _seconds(header: str) -> float:
         if found is None:
             raise ValueError
         day, month, year, hour, minute, second = found.groups()
-        return datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC).timestamp()
+        moment = datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+        return moment.timestamp()
     except ValueError:
         raise NotSignedIn("The date cannot be read.", reason="clock") from None
