@@ -13,7 +13,7 @@ from core.access import Route, check_declared
 from core.errors import KonsilError, NotFound
 from core.settings import Settings
 from inbox.routes import InboxFront, Receive, Scope, Send
-from instance import context, guard, objects
+from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
 from instance.pages import ROUTES as PAGES
@@ -25,12 +25,12 @@ _FORM_BYTES = 512 * 1024
 
 def routes() -> tuple[Route, ...]:
     """Every route this server has, each with who may call it."""
-    return (*objects.ROUTES, *PAGES, *ADMIN)
+    return (*objects.ROUTES, *static.ROUTES, *PAGES, *ADMIN)
 
 
 def create_pages(assembly: Assembly) -> Quart:
     """The Quart application: routes behind the guard, errors in two voices."""
-    app = Quart("instance", template_folder="../templates", static_folder="../templates/static", static_url_path="/static")
+    app = Quart("instance", template_folder="../templates", static_folder=None)
     app.config["KONSIL"] = assembly
     app.config["MAX_CONTENT_LENGTH"] = _FORM_BYTES
     declared = routes()

@@ -26,12 +26,16 @@ from core.errors import NotSignedIn
 
 GET_HEADERS = ("(request-target)", "host", "date")
 POST_HEADERS = (*GET_HEADERS, "digest", "content-type")
-_PARAMETER = re.compile(r'(keyId|algorithm|headers|signature)="([^"\\\r\n]{1,4096})"')
-_LABELS = frozenset({"rsa-sha256", "hs2019"})
-_NAME = re.compile(r"\(request-target\)|[a-z0-9-]+")
+_GET, _POST = frozenset(GET_HEADERS), frozenset(POST_HEADERS)
+_HEADER = re.compile(r"""(?!,)(?:(?:\A|,[ ]*)(?:
+    keyId="([^"\\]{1,2048})" | algorithm="([^"\\]{1,64})" | headers="([^"\\]{1,1024})" | signature="([^"\\]{1,2048})"
+    ))+""", re.VERBOSE)
+_LABELS = frozenset({None, "rsa-sha256", "hs2019"})
+_NAMES = re.compile(r"(?:\(request-target\)|[a-z0-9-]+)(?: (?:\(request-target\)|[a-z0-9-]+))*")
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
-                   r" (\d\d):(\d\d):(\d\d) GMT")
+                   r" (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_BODILESS = frozenset({"GET", "HEAD"})
 _PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 
 
@@ -52,54 +56,63 @@ def parse(header: str) -> SignatureParams:
     """Read a Signature header strictly: ASCII, known parameters, each at most once; `NotSignedIn` otherwise."""
     if not header:
         raise NotSignedIn("The request is not signed.", reason="signature-missing")
-    if len(header) > 8192 or not header.isascii():
+    if len(header) > 8192 or not (header.isascii() and header.isprintable()):
         raise _malformed("length or alphabet")
-    values: dict[str, str] = {}
-    place = 0
-    while True:
-        found = _PARAMETER.match(header, place)
-        if found is None or found[1] in values:
-            raise _malformed("a parameter that is unknown, doubled or not quoted")
-        values[found[1]] = found[2]
-        place = found.end()
-        if place == len(header):
-            break
-        if header[place] != ",":
-            raise _malformed("parameters are separated by commas")
-        place += 1
-        while header[place : place + 1] == " ":
-            place += 1
-    if "keyId" not in values or "signature" not in values or "headers" not in values:
+    found = _HEADER.fullmatch(header)
+    if found is None:
+        raise _malformed("a parameter that is unknown, empty, not quoted or not set off by a comma")
+    key_id, algorithm, names, signature = found.groups()
+    if not key_id or not names or not signature:
         raise _malformed("a parameter is missing")
-    names = tuple(values["headers"].split(" "))
-    if len(set(names)) != len(names) or not all(_NAME.fullmatch(name) for name in names):
-        raise _malformed("the list of headers")
-    if values.get("algorithm") not in (None, *_LABELS):
+    if header.count('"') != (6 if algorithm is None else 8):  # a value holds no quotes, so each parameter has two
+        raise _malformed("a parameter comes twice")
+    if algorithm not in _LABELS:
         raise _malformed("the algorithm")
+    return SignatureParams(key_id, _names(names), _octets(signature), algorithm)
+
+
+@lru_cache(maxsize=64)
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(" "))
+    if not _NAMES.fullmatch(text) or len(set(names)) != len(names):
+        raise _malformed("the list of headers")
+    return names
+
+
+def _octets(text: str) -> bytes:
+    """Base64 in its one canonical spelling, padding and all."""
     try:
-        signature = base64.b64decode(values["signature"], validate=True)
+        octets = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:
         raise _malformed("the signature is not base64") from None
-    return SignatureParams(values["keyId"], names, signature, values.get("algorithm"))
+    if binascii.b2a_base64(octets, newline=False) != text.encode():
+        raise _malformed("the signature is not canonical base64")
+    return octets
 
 
 def check_covered(params: SignatureParams, method: str) -> None:
-    """Everything that matters is signed; `NotSignedIn` otherwise."""
-    if not set(POST_HEADERS if method == "POST" else GET_HEADERS) <= set(params.headers):
+    """Everything that matters is signed; `NotSignedIn` otherwise. Only GET and HEAD have no body to cover."""
+    if not (_GET if method in _BODILESS else _POST).issubset(params.headers):
         raise _malformed("not everything that has to be is signed")
 
 
 def signing_string(names: tuple[str, ...], method: str, target: str, headers: Mapping[str, str]) -> bytes:
-    """The string that is signed (section 2.3), by httpsig."""
-    if any(name != "(request-target)" and name not in headers for name in names):
-        raise _malformed("a signed header is missing")
-    made = generate_message(names, {name: headers[name] for name in names if name in headers}, None, method, target)
-    return bytes(made)
+    """The string that is signed (section 2.3), by httpsig: one line of ASCII for each name, or `NotSignedIn`."""
+    if not names or not method or not target:
+        raise _malformed("nothing to sign")
+    try:
+        chosen = {name: headers[name] for name in names if name != "(request-target)"}
+        made = bytes(generate_message(names, chosen, None, method, target))
+    except (KeyError, UnicodeEncodeError):
+        raise _malformed("a signed header is missing or not ASCII") from None
+    if made.count(b"\n") != len(names) - 1 or b"\r" in made:
+        raise _malformed("a line break in what is signed")
+    return made
 
 
 def sign(key: RSAPrivateKey, key_id: str, method: str, target: str, headers: Mapping[str, str]) -> str:
     """The Signature header of a request; `headers` have lower-case names."""
-    names = POST_HEADERS if method == "POST" else GET_HEADERS
+    names = GET_HEADERS if method in _BODILESS else POST_HEADERS
     signature = base64.b64encode(key.sign(signing_string(names, method, target, headers), _PADDING, _SHA256)).decode()
     return f'keyId="{key_id}",algorithm="rsa-sha256",headers="{" ".join(names)}",signature="{signature}"'
 
@@ -134,7 +147,7 @@ def check_window(header: str, now: float, window: int) -> float:
 
 @lru_cache(maxsize=64)
 def _seconds(header: str) -> float:
-    """An IMF-fixdate (RFC 9110, section 5.6.7) in seconds since the epoch."""
+    """An IMF-fixdate (RFC 9110, section 5.6.7) in seconds since the epoch; its weekday is not compared with the date."""
     found = _DATE.fullmatch(header)
     try:
         if found is None:

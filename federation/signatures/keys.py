@@ -14,7 +14,7 @@ from mnemonic import Mnemonic
 from core.errors import InvalidInput, Misconfigured
 
 _BITS = 2048
-# SHA-256 of the SubjectPublicKeyInfo of keys whose private half is printed in a standard
+# SHA-256 of the SubjectPublicKeyInfo of keys that are printed in standards and in the public tests of other servers
 _PUBLISHED: frozenset[str] = frozenset({
     "019b6c545adbc7b3544074e99f142260543af3337a7bb6a5298ad9a6f5f1733e",
     "2f3a13de10e164a2c03979a6eb3c2bacff286ada6750c581609ba9f34a527579",
@@ -45,7 +45,7 @@ def generate_rsa() -> tuple[str, str]:
 
 @lru_cache(maxsize=256)
 def load_public(pem: str) -> rsa.RSAPublicKey:
-    """An RSA public key of 2048 to 4096 bits; anything else, and keys printed in standards, is `InvalidInput`."""
+    """An RSA public key of 2048 to 4096 bits; anything else, and published example keys, is `InvalidInput`."""
     try:
         key = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
@@ -53,13 +53,16 @@ def load_public(pem: str) -> rsa.RSAPublicKey:
     if not isinstance(key, rsa.RSAPublicKey) or not _BITS <= key.key_size <= 2 * _BITS:
         raise InvalidInput("The key of an instance is RSA with 2048 to 4096 bits.", reason="bad-key")
     if _spki(key) in _PUBLISHED:
-        raise InvalidInput("This key is printed in a standard; everybody has its private half.", reason="bad-key")
+        raise InvalidInput("This key is a published example; its private half is no secret.", reason="bad-key")
     return key
 
 
 def load_private(pem: str) -> rsa.RSAPrivateKey:
-    """Our own private key (checked while loading, some 40 ms)."""
-    key = serialization.load_pem_private_key(pem.encode(), None)
+    """Our own private key (checked while loading, some 40 ms); `Misconfigured` when it is none or locked."""
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Misconfigured("The instance's private key cannot be read.") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise Misconfigured("The instance's key is not RSA.")
     return key
@@ -72,7 +75,7 @@ def fingerprint(public_pem: str) -> str:
 
 def fingerprint_words(hexadecimal: str) -> str:
     """The fingerprint as 24 words (BIP 39, English), the last carrying a checksum."""
-    return Mnemonic("english").to_mnemonic(bytes.fromhex(hexadecimal))
+    return _words().to_mnemonic(bytes.fromhex(hexadecimal))
 
 
 def read_fingerprint(text: str) -> str:
@@ -83,7 +86,7 @@ def read_fingerprint(text: str) -> str:
     words = text.lower().split()
     if len(words) == 24:
         try:
-            return bytes(Mnemonic("english").to_entropy(words)).hex()
+            return bytes(_words().to_entropy(words)).hex()
         except (ValueError, LookupError):
             raise InvalidInput("A word of the fingerprint is wrong.", reason="fingerprint") from None
     raise InvalidInput("A fingerprint is 64 hexadecimal digits or 24 words.", reason="fingerprint")
@@ -92,6 +95,11 @@ def read_fingerprint(text: str) -> str:
 def grouped(hexadecimal: str) -> str:
     """In groups of four, for reading aloud."""
     return " ".join(hexadecimal[start : start + 4] for start in range(0, len(hexadecimal), 4))
+
+
+@lru_cache(maxsize=1)
+def _words() -> Mnemonic:
+    return Mnemonic("english")
 
 
 def _spki(key: rsa.RSAPublicKey) -> str:

@@ -1,0 +1,67 @@
+"""The country packs: what differs between countries, as data. No code asks which country it is in."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from core.errors import Misconfigured
+
+CODES = ("de", "fr", "it", "es", "gb", "at", "ch")
+
+
+class Identifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A register's number: its name and how it is made."""
+
+    id: str
+    format: str
+
+
+class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One country. `languages`: the first is the default; `student_may`: of read, reply, post, vote."""
+
+    code: str
+    name: str
+    names: dict[str, str]
+    languages: tuple[str, ...]
+    register_name: str
+    register_url: str
+    identifiers: tuple[Identifier, ...]
+    documents: tuple[str, ...]
+    emergency_number: str
+    emergency_notice: dict[str, str]
+    student_may: tuple[str, ...]
+    role_posts: bool
+
+
+@cache
+def pack(code: str) -> CountryPack:
+    """The pack of a country; `Misconfigured` for one that has none."""
+    if code not in CODES:
+        raise Misconfigured(f"There is no country {code!r}; there are {', '.join(CODES)}.")
+    return msgspec.convert(_read(f"{code}.toml"), CountryPack, strict=True)
+
+
+@cache
+def _titles() -> dict[str, dict[str, str]]:
+    return _read("specialties.toml")
+
+
+@cache
+def specialties() -> tuple[str, ...]:
+    """The codes of all specialties."""
+    return tuple(_titles())
+
+
+def specialty_title(code: str, language: str) -> str:
+    """A specialty's title in a language, else in English, else its code."""
+    titles = _titles().get(code, {})
+    return titles.get(language.partition("-")[0]) or titles.get("en") or code
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("core.countries").joinpath(name).read_text("utf-8"))

@@ -1,0 +1,5 @@
+"""Doctors' pages. `ROUTES` gathers what each module declares."""
+
+from instance.pages import compose, home, session, thread
+
+ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES)

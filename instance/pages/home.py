@@ -1,0 +1,26 @@
+"""Home: what is waiting for an answer, and what is new."""
+
+from __future__ import annotations
+
+from quart import redirect, render_template, request
+from quart.typing import ResponseReturnValue
+
+from core.access import Access, Route
+from instance.context import doctor, me, services
+
+_TABS = ("all", "waiting", "abroad", "country")
+
+
+async def home() -> ResponseReturnValue:
+    """A page of posts; operators have no timeline and go to their own."""
+    if me().account.kind == "operator":
+        return redirect("/admin/siblings", 303)
+    await services().credentials.require_verified(me().account)
+    tab = request.args.get("tab", "all")
+    tab = tab if tab in _TABS else "all"
+    page = await services().timelines.home(doctor(), tab, request.args.get("before"))
+    waiting = await services().timelines.waiting_count(doctor())
+    return await render_template("home.html", page=page, tab=tab, waiting=waiting)
+
+
+ROUTES = (Route("/", ("GET",), home, Access.MEMBER),)

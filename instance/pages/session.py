@@ -1,0 +1,55 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from quart import make_response, redirect, render_template, request
+from quart.typing import ResponseReturnValue
+
+from core.access import Access, Route
+from core.errors import NotSignedIn, TooMany
+from instance import guard
+from instance.context import services, viewer
+
+
+async def login_form() -> ResponseReturnValue:
+    """The door for people."""
+    if viewer() is not None:
+        return redirect("/", 303)
+    return await render_template("login.html", error=None, handle="", next=_inside(request.args.get("next", "")))
+
+
+async def login() -> ResponseReturnValue:
+    """Check the password and open a session."""
+    form = await request.form
+    handle, onward = form.get("handle", "")[:120], _inside(form.get("next", ""))
+    try:
+        token = await services().sessions.login(handle, form.get("password", "")[:1024], request.remote_addr or "")
+    except (NotSignedIn, TooMany) as error:
+        page = await render_template("login.html", error=error, handle=handle, next=onward)
+        response = await make_response(page, error.status)
+        if error.retry_after is not None:
+            response.headers["retry-after"] = str(error.retry_after)
+        return response
+    response = await make_response(redirect(onward or "/", 303))
+    guard.set_session(response, token)  # type: ignore[arg-type]
+    return response
+
+
+async def logout() -> ResponseReturnValue:
+    """End the session here and in the browser."""
+    await services().sessions.logout(request.cookies.get(guard.cookie_name(), ""))
+    response = await make_response(redirect("/login", 303))
+    response.delete_cookie(guard.cookie_name(), path="/")
+    return response
+
+
+def _inside(path: str) -> str:
+    """A path of this site to go on to, or nothing."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else ""
+
+
+ROUTES = (
+    Route("/login", ("GET",), login_form, Access.VISITOR),
+    Route("/login", ("POST",), login, Access.VISITOR),
+    Route("/logout", ("POST",), logout, Access.MEMBER),
+)

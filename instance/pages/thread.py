@@ -1,0 +1,105 @@
+"""A post's page, and what one can do there: answer, vote, edit, delete."""
+
+from __future__ import annotations
+
+from quart import make_response, redirect, render_template, request
+from quart.typing import ResponseReturnValue
+
+from core.access import Access, Route
+from core.errors import InvalidInput, NotFound
+from instance.context import doctor, me, services
+from posts.models import Kind, State
+
+
+async def show_post(post_id: str) -> ResponseReturnValue:
+    """The whole conversation a post belongs to."""
+    return await _page(post_id)
+
+
+async def _page(post_id: str, *, error: InvalidInput | None = None, text: str = "", answering: str = "") -> ResponseReturnValue:
+    posts = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1")
+    answering = answering or request.args.get("answer", "") or posts[0].id
+    target = next((post for post in posts if post.id == answering and not post.erased), None)
+    page = await render_template("thread.html", posts=posts, root=posts[0], here=post_id, target=target, error=error, text=text)
+    return await make_response(page, error.status if error is not None else 200)
+
+
+async def reply(post_id: str) -> ResponseReturnValue:
+    """Answer; the answer goes to exactly the parent's audience."""
+    form = await request.form
+    author = await services().credentials.author(me().account, "reply")
+    try:
+        made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""))
+    except NotFound:
+        raise
+    except InvalidInput as error:
+        return await _page(post_id, error=error, text=form.get("text", ""), answering=post_id)
+    return redirect(f"/p/{made}#p-{made}", 303)
+
+
+async def vote(post_id: str) -> ResponseReturnValue:
+    """Vote, once."""
+    form = await request.form
+    author = await services().credentials.author(me().account, "vote")
+    positions = tuple(int(value) for value in form.getlist("choice") if value.isdigit() and len(value) < 3)
+    try:
+        await services().polls.vote(author, post_id, positions)
+    except InvalidInput as error:
+        return await _page(post_id, error=error)
+    return redirect(f"/p/{post_id}", 303)
+
+
+async def edit_form(post_id: str) -> ResponseReturnValue:
+    """One's own text, to be changed."""
+    post, source = await services().threads.source(doctor(), post_id)
+    return await render_template("edit.html", post=post, question=post.question, text=source, revision=post.revision, error=None)
+
+
+async def edit(post_id: str) -> ResponseReturnValue:
+    """Save a changed text; the old one stays in the history."""
+    form = await request.form
+    author = await services().credentials.author(me().account, "reply")
+    state = form.get("state", "")
+    revision = form.get("revision", "")
+    try:
+        await services().compose.edit(
+            author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
+            int(revision) if revision.isdigit() and len(revision) < 16 else 0)
+    except InvalidInput as error:
+        post, _ = await services().threads.source(doctor(), post_id)
+        page = await render_template("edit.html", post=post, question=form.get("question", ""), text=form.get("text", ""),
+                                     revision=post.revision, error=error)
+        return await make_response(page, error.status)
+    return redirect(f"/p/{post_id}", 303)
+
+
+async def delete_form(post_id: str) -> ResponseReturnValue:
+    """Ask once more."""
+    post, _ = await services().threads.source(doctor(), post_id)
+    return await render_template("delete.html", post=post)
+
+
+async def delete(post_id: str) -> ResponseReturnValue:
+    """Erase here and everywhere it went."""
+    author = await services().credentials.author(me().account, "reply")
+    post, _ = await services().threads.source(doctor(), post_id)
+    await services().compose.delete(author, post_id)
+    return redirect(f"/p/{post.parent_id}" if post.kind == Kind.REPLY and post.parent_id else "/", 303)
+
+
+async def history(post_id: str) -> ResponseReturnValue:
+    """Earlier versions."""
+    revisions = await services().threads.history(doctor(), post_id)
+    return await render_template("history.html", post_id=post_id, revisions=revisions)
+
+
+ROUTES = (
+    Route("/p/<post_id>", ("GET",), show_post, Access.DOCTOR),
+    Route("/p/<post_id>/reply", ("POST",), reply, Access.DOCTOR),
+    Route("/p/<post_id>/vote", ("POST",), vote, Access.DOCTOR),
+    Route("/p/<post_id>/edit", ("GET",), edit_form, Access.DOCTOR),
+    Route("/p/<post_id>/edit", ("POST",), edit, Access.DOCTOR),
+    Route("/p/<post_id>/delete", ("GET",), delete_form, Access.DOCTOR),
+    Route("/p/<post_id>/delete", ("POST",), delete, Access.DOCTOR),
+    Route("/p/<post_id>/history", ("GET",), history, Access.DOCTOR),
+)

@@ -1,0 +1,184 @@
+"""Pages as a doctor and an operator meet them, over real HTTP, without a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from core.access import Access
+from instance.app import routes
+from tests.servers import PASSWORD, Running, countries, until
+
+
+class Browser:
+    """As much of a browser as the pages need."""
+
+    def __init__(self, at: Running) -> None:
+        self.at = at
+        self.session = aiohttp.ClientSession(at.url, cookie_jar=aiohttp.CookieJar(unsafe=True), headers={
+            "accept": "text/html", "sec-fetch-site": "same-origin"})
+
+    async def __aenter__(self) -> Browser:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        async with self.session.get(path, headers=headers, allow_redirects=False) as response:
+            return response.status, response.headers.get("location") or await response.text()
+
+    async def post(self, path: str, data: Any, **headers: str) -> tuple[int, str]:
+        async with self.session.post(path, data=data, headers=headers, allow_redirects=False) as response:
+            return response.status, response.headers.get("location") or await response.text()
+
+    async def login(self, handle: str, password: str = PASSWORD) -> int:
+        return (await self.post("/login", {"handle": handle, "password": password}))[0]
+
+
+@pytest.fixture
+async def pair(tmp_path: Path) -> AsyncIterator[tuple[Running, Running]]:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        await de.its.accounts.add_operator("op", "Operator", PASSWORD)
+        yield de, fr
+
+
+def fields(page: str) -> dict[str, Any]:
+    return {name: value for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page)}
+
+
+async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    async with Browser(de) as ada, Browser(fr) as ben:
+        assert await ada.login("ada") == 303 and await ben.login("ben") == 303
+        assert "Nothing here yet" in (await ada.get("/"))[1]
+        written = {"kind": "case", "question": "Which test first?", "text": "**Text**", "language": "de", "specialties": "cardiology",
+                   "age_band": "30-39", "sex": "f", "aim": "diagnostic"}
+        status, page = await ada.post("/compose", written | {"step": "audience"})
+        assert status == 200 and 'value="home" checked' in page and fr.url in page
+        status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "countries"})
+        assert status == 400 and "Choose who may read this" in page and "Which test first?" in page
+        status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "countries", "origin": fr.url})
+        assert status == 200 and "Publish to Germany, France" in page and "<strong>Text</strong>" in page
+        status, where = await ada.post("/compose", written | fields(page) | {"step": "publish"})
+        assert status == 303
+        await until(lambda: fr.count("posts"))
+        home = (await ben.get("/"))[1]
+        assert "Which test first?" in home and "Answer (DE, FR)" in home and "verified by Konsil Germany" in home
+        found = re.search(r'href="/p/(\w+)"', home)
+        assert found is not None
+        assert (await ben.post(f"/p/{found[1]}/reply", {"text": "", "language": "fr"}))[0] == 400
+        assert (await ben.post(f"/p/{found[1]}/reply", {"text": "This one.", "language": "fr"}))[0] == 303
+        await until(lambda: de.count("posts", "kind = 'reply'"))
+        thread = (await ada.get(where))[1]
+        assert "This one." in thread and "Answered" in thread and "Received by 1 of 1 countries" in thread
+        assert (await ben.get(f"/p/{found[1]}/edit"))[0] == 403
+        assert (await ada.get(f"{where}/edit"))[0] == 200
+        assert (await ada.post(f"{where}/delete", {}))[0] == 303
+        await until(lambda: fr.count("tombstones"))
+        assert "Which test first?" not in (await ben.get("/"))[1]
+
+
+async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    async with Browser(de) as ada, Browser(fr) as ben:
+        await ada.login("ada")
+        await ben.login("ben")
+        written = {"kind": "poll", "question": "Which?", "options": "one\ntwo", "language": "de", "hours": "2", "text": ""}
+        page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network"}))[1]
+        assert (await ada.post("/compose", written | fields(page) | {"step": "publish"}))[0] == 303
+        await until(lambda: fr.count("posts"))
+        home = (await ben.get("/"))[1]
+        assert "percent" not in home and "Show results" in home
+        found = re.search(r'action="/p/(\w+)/vote"', home)
+        assert found is not None
+        assert "percent" in (await ben.get(f"/p/{found[1]}?results=1"))[1]
+        assert (await ben.post(f"/p/{found[1]}/vote", {}))[0] == 400
+        assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "1"}))[0] == 303
+        assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "0"}))[0] == 409
+        assert "your vote" in (await ben.get("/"))[1]
+
+
+async def test_visitors_learn_nothing_and_members_only_what_is_theirs(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    async with Browser(de) as visitor, Browser(de) as operator, Browser(de) as ada:
+        assert (await visitor.get("/"))[0] == 303 and (await visitor.get("/p/0000000000000"))[0] == 303
+        await operator.login("op")
+        assert (await operator.get("/"))[1] == "/admin/siblings"
+        assert (await operator.get("/compose"))[0] == 403
+        assert "127.0.0.1" in (await operator.get("/admin/siblings"))[1]
+        assert (await operator.get("/admin/refusals"))[0] == 200
+        await ada.login("ada")
+        assert (await ada.get("/admin/siblings"))[0] == 404
+
+
+async def test_an_operator_pauses_resumes_and_revokes_with_the_fingerprint_typed(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    path = f"/admin/siblings/{fr.domain}"
+    async with Browser(de) as operator:
+        await operator.login("op")
+        for act, state in (("pause", "paused"), ("resume", "active"), ("revoke", "revoked")):
+            assert (await operator.post(path, {"act": act, "reason": "because"}))[0] == 303
+            assert (await de.its.siblings.row(fr.domain)).state == state
+        wrong = {"domain": fr.domain, "country": "fr", "fingerprint": "ab" * 32}
+        assert (await operator.post("/admin/siblings", wrong))[0] == 400
+        assert (await de.its.siblings.row(fr.domain)).state == "revoked"
+        right = wrong | {"fingerprint": fr.its.identity.fingerprint}
+        assert (await operator.post("/admin/siblings", right))[0] == 303
+        assert (await operator.post(path, {"act": "approve", "fingerprint": "00" * 32}))[0] == 400
+        assert (await operator.post(path, {"act": "approve", "fingerprint": fr.its.identity.fingerprint}))[0] == 303
+        assert (await de.its.siblings.row(fr.domain)).state == "active"
+
+
+async def test_forms_from_elsewhere_do_nothing(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    async with Browser(de) as ada:
+        assert (await ada.post("/login", {"handle": "ada", "password": PASSWORD}, **{"sec-fetch-site": "cross-site"}))[0] == 403
+        assert await de.count("sessions") == 0
+    async with aiohttp.ClientSession(de.url) as bare:
+        async with bare.post("/login", data={"handle": "ada", "password": PASSWORD}) as response:
+            assert response.status == 403
+        async with bare.post("/login", data={"handle": "ada", "password": PASSWORD}, headers={"origin": de.url},
+                             allow_redirects=False) as response:
+            assert response.status == 303
+            cookie = response.headers["set-cookie"]
+            assert "HttpOnly" in cookie and "SameSite" in cookie and de.domain.split(":")[1] in cookie
+
+
+async def test_guessing_passwords_is_throttled(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    async with Browser(de) as guesser:
+        answers = [await guesser.login("ada", f"guess {number}") for number in range(9)]
+        assert answers == [401] * 8 + [429]
+        assert await guesser.login("ada") == 429 and await de.count("sessions") == 0
+        assert await guesser.login("nobody") == 401
+
+
+async def test_every_answer_carries_the_strict_headers(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    async with aiohttp.ClientSession(de.url) as session:
+        for path in ("/login", "/actor", "/nothing", "/static/konsil.css"):
+            async with session.get(path) as response:
+                policy = response.headers["content-security-policy"]
+                assert "default-src 'none'" in policy and "unsafe" not in policy
+                assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_every_route_declares_who_may_call_it() -> None:
+    declared = routes()
+    assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
+    public = {route.rule for route in declared if route.access == Access.VISITOR}
+    assert public == {"/login", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>"}
+
+
+async def test_the_url_map_holds_nothing_that_was_not_declared(pair: tuple[Running, Running]) -> None:
+    from instance.app import create_pages
+
+    app = create_pages(pair[0].its)
+    rules = {rule.rule for rule in app.url_map.iter_rules()}
+    assert rules == {route.rule for route in routes()}
