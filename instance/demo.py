@@ -112,7 +112,7 @@ async def _make(countries: tuple[str, ...], base_port: int, directory: Path, see
                     await assembly.accounts.add_operator(person.handle, person.name, login["password"], "demo")
                 else:
                     await assembly.accounts.add_doctor(
-                        NewDoctor(person.handle, person.name, login["password"], person.role, tuple(person.specialties),
+                        NewDoctor(person.handle, person.name, login["password"], person.badge_role, person.specialties,
                                   "register", person.evidence), "demo")
             notes["instances"].append({
                 "country": place.country, "name": place.settings.instance.name, "url": place.url,

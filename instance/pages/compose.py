@@ -75,7 +75,8 @@ async def _write(written: Written, error: InvalidInput | None = None) -> Respons
     return await make_response(page, error.status if error is not None else 200)
 
 
-async def _choose(written: Written, places: tuple[Destination, ...], error: InvalidInput | None, form: Any) -> ResponseReturnValue:
+async def _choose(written: Written, places: tuple[Destination, ...], error: InvalidInput | None,
+                  form: Any) -> ResponseReturnValue:
     page = await render_template("compose_audience.html", written=written, places=places, error=error,
                                  reach=form.get("reach", "home"), origins=form.getlist("origin"))
     return await make_response(page, error.status if error is not None else 200)

@@ -1,0 +1,111 @@
+"""Planting the demo's content: every post goes the way a doctor's does, from compose through the outbox to the others."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import click
+
+from actors.models import Author
+from core.clock import Clock
+from core.errors import Misconfigured
+from core.ids import public, uri_hash
+from core.settings import Settings
+from instance.assembly import Assembly, assemble
+from instance.seed import Seed, SeedPost, SeedReply
+from posts.models import CaseFacts, Draft, Kind, PollDraft
+
+_ARRIVE_SECONDS = 60.0
+
+
+async def plant(settings: list[Settings], seed: Seed) -> None:
+    """Publish posts, answers and votes on instances that are up; waits until each has arrived where it is needed."""
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        places = {one.instance.country: await stack.enter_async_context(assemble(one, clock)) for one in settings}
+        planter = _Planter(places, clock)
+        for post in sorted(seed.posts, key=lambda post: -post.hours_ago):
+            await planter.post(post)
+        for reply in seed.replies:
+            await planter.reply(reply)
+        for post in seed.posts:
+            await planter.votes(post)
+        clock.offset = 0.0
+        await planter.settled()
+
+
+class _Planter:
+    def __init__(self, places: dict[str, Assembly], clock: Clock) -> None:
+        self._places, self._clock = places, clock
+        self._uris: dict[str, str] = {}
+        self._hours: dict[str, float] = {}
+
+    async def post(self, post: SeedPost) -> None:
+        country = _country(post.author)
+        place = self._places[country]
+        self._clock.offset = -post.hours_ago * 3600
+        offered = await place.compose.destinations()
+        origins = tuple(spot.origin for spot in offered if post.network or spot.country in post.to)
+        ends_at = int((self._clock.now() + (post.hours_ago + post.open_hours) * 3600) * 1000)
+        draft = Draft(post.kind, post.question, post.text.strip(), post.language,
+                      CaseFacts(post.specialties, post.age_band, post.sex, post.aim),
+                      PollDraft(post.options, post.multiple, ends_at) if post.kind == Kind.POLL else None)
+        made = await place.compose.publish(await self._author(post.author), draft, origins, post.reach,
+                                           place.compose.network_digest(offered))
+        self._uris[post.key] = f"{place.identity.origin}/posts/{made}"
+        self._hours[post.key] = post.hours_ago
+
+    async def reply(self, reply: SeedReply) -> None:
+        place = self._places[_country(reply.author)]
+        here = await self._local_id(place, self._uris[reply.to])
+        hours = self._hours[reply.to] - reply.minutes / 60
+        self._clock.offset = -max(hours, 0.02) * 3600
+        made = await place.compose.reply(await self._author(reply.author), here, reply.text.strip(), reply.language)
+        self._uris[reply.key] = f"{place.identity.origin}/posts/{made}"
+        self._hours[reply.key] = self._hours[reply.to]
+
+    async def votes(self, post: SeedPost) -> None:
+        self._clock.offset = 0.0
+        for who, positions in post.votes.items():
+            place = self._places[_country(who)]
+            here = await self._local_id(place, self._uris[post.key])
+            await place.polls.vote(await self._author(who), here, tuple(positions))
+
+    async def settled(self) -> None:
+        """Wait until every queue is empty and every count has come back."""
+        limit = asyncio.get_running_loop().time() + _ARRIVE_SECONDS
+        while asyncio.get_running_loop().time() < limit:
+            waiting = 0
+            for place in self._places.values():
+                row = await place.database.read(lambda tx: tx.row(
+                    "SELECT (SELECT count(*) FROM deliveries WHERE state = 'pending')"
+                    " + (SELECT count(*) FROM held WHERE state = 'waiting')"
+                    " + (SELECT count(*) FROM polls p JOIN posts o ON o.id = p.post_id"
+                    " WHERE o.sibling_id IS NULL AND p.stale_since IS NOT NULL) AS n"))
+                waiting += row["n"] if row is not None else 0
+            if not waiting:
+                return
+            await asyncio.sleep(0.1)
+        click.echo("Some of the demo's posts are still on their way; they will arrive by themselves.", err=True)
+
+    async def _local_id(self, place: Assembly, uri: str) -> str:
+        """The public id a post has on an instance, once it has arrived there."""
+        limit = asyncio.get_running_loop().time() + _ARRIVE_SECONDS
+        while asyncio.get_running_loop().time() < limit:
+            row = await place.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE uri_hash = ?", (uri_hash(uri),)))
+            if row is not None:
+                return public(row["id"])
+            await asyncio.sleep(0.05)
+        raise Misconfigured(f"{uri} did not arrive at {place.identity.origin}; see its server.log.")
+
+    async def _author(self, who: str) -> Author:
+        place = self._places[_country(who)]
+        account = await place.accounts.by_handle(who.rpartition("@")[0])
+        if account is None:
+            raise Misconfigured(f"The demo's content names {who}, who does not exist.")
+        return await place.credentials.author(account, "reply")
+
+
+def _country(who: str) -> str:
+    return who.rpartition("@")[2]
