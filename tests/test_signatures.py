@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from httpsig.utils import parse_signature_header
 from httpsig.verify import HeaderVerifier
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidInput, Misconfigured, NotSignedIn
+from core.errors import NotSignedIn
 from federation.signatures import cavage, keys
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +36,6 @@ def _vectors(name: str) -> Any:
 
 CAVAGE = _vectors("cavage12")
 HEADERS = _vectors("signature_headers")
-PUBLISHED = _vectors("published_keys")
 REQUESTS = _vectors("signed_requests")
 
 
@@ -98,18 +95,19 @@ def test_the_examples_of_the_draft(case: dict[str, Any]) -> None:
         assert _reason(caught) == "signature-wrong"
 
 
-def test_the_examples_digest_is_the_body_s_and_what_we_sign_is_what_others_verify() -> None:
+def test_what_we_sign_is_what_the_draft_s_key_signs() -> None:
     request = CAVAGE["request"]
     assert cavage.digest(request["body"].encode()) == request["headers"]["Digest"]
     key = serialization.load_pem_private_key(CAVAGE["private_key_pem"].encode(), None)
     assert isinstance(key, RSAPrivateKey)
-    basic = next(case for case in CAVAGE["cases"] if case["id"] == "C.2")
-    header = cavage.sign(key, "Test", "GET", request["target"], {"host": "example.com", "date": basic["date"]})
-    # the example is a POST; the signature over the same three names as GET differs from it in the method alone
-    assert cavage.parse(header).headers == tuple(basic["signed_headers"]) == cavage.GET_HEADERS
-    assert cavage.signing_string(cavage.GET_HEADERS, "POST", request["target"], {
-        "host": "example.com", "date": basic["date"]}) == basic["signing_string"].encode()
-    assert base64.b64encode(cavage.parse(header).signature).decode() != basic["signature_b64"]
+    for case in CAVAGE["cases"]:
+        headers = {name.lower(): value for name, value in request["headers"].items()} | {"date": case["date"]}
+        made = cavage.signing_string(tuple(case["signed_headers"]), "POST", request["target"], headers)
+        assert base64.b64encode(key.sign(made, cavage._PADDING, cavage._SHA256)).decode() == case["signature_b64"]
+    header = cavage.sign(key, "Test", "POST", request["target"], headers)
+    params = cavage.parse(header)
+    assert (params.key_id, params.headers, params.algorithm) == ("Test", cavage.POST_HEADERS, "rsa-sha256")
+    cavage.verify(_raw(CAVAGE["public_key_pem"]), params, "POST", request["target"], headers)
 
 
 def test_a_request_of_another_server_verifies() -> None:
@@ -161,7 +159,9 @@ def test_no_header_is_no_signature() -> None:
     assert _reason(caught) == "signature-missing"
 
 
-@pytest.mark.parametrize(("method", "kind"), [("POST", "post"), ("PUT", "post"), ("DELETE", "post"), ("post", "post"), ("GET", "get")])
+@pytest.mark.parametrize(("method", "kind"), [
+    ("POST", "post"), ("PUT", "post"), ("DELETE", "post"), ("post", "post"), ("GET", "get"), ("HEAD", "get"),
+])
 def test_what_has_to_be_signed(method: str, kind: str) -> None:
     complete = cavage.POST_HEADERS if kind == "post" else cavage.GET_HEADERS
     for names in (complete, tuple(reversed(complete)), (*complete, "accept")):
@@ -178,8 +178,13 @@ _VALUE = st.text("abcXYZ019:/.#-_,=() ", min_size=1, max_size=40)
 _NAMES = st.lists(st.sampled_from(["(request-target)", "host", "date", "digest", "content-type", "x-1"]), min_size=1, unique=True)
 
 
-@given(_VALUE, _NAMES, st.binary(min_size=1, max_size=300), st.sampled_from([None, "rsa-sha256", "hs2019"]), st.permutations(range(4)))
-def test_what_is_written_is_read(key_id: str, names: list[str], signature: bytes, algorithm: str | None, order: list[int]) -> None:
+_LABELS = st.sampled_from([None, "rsa-sha256", "hs2019"])
+
+
+@given(_VALUE, _NAMES, st.binary(min_size=1, max_size=300), _LABELS, st.permutations(range(4)))
+def test_what_is_written_is_read(
+    key_id: str, names: list[str], signature: bytes, algorithm: str | None, order: list[int]
+) -> None:
     parts = [f'keyId="{key_id}"', f'headers="{" ".join(names)}"', f'signature="{base64.b64encode(signature).decode()}"',
              f'algorithm="{algorithm}"']
     header = ",".join(parts[place] for place in order if algorithm or place != 3)
@@ -190,8 +195,10 @@ def test_what_is_written_is_read(key_id: str, names: list[str], signature: bytes
     assert base64.b64decode(theirs["signature"]) == signature
 
 
-_PIECES = st.lists(st.sampled_from(['keyId="', 'headers="', 'signature="', 'algorithm="', '"', ",", ", ", "=", "host", "date", "AA==", " ",
-                                    "rsa-sha256", "\\", "\n", "é", "x", 'created=1']), max_size=20).map("".join)
+_PIECES = st.lists(st.sampled_from([
+    'keyId="x"', 'headers="host"', 'signature="AA=="', 'keyId="', 'headers="', 'signature="', 'algorithm="', '"', ",", ", ", "=",
+    "host", "date", "AA==", " ", "rsa-sha256", "\\", "\n", "é", "x", "created=1",
+]), max_size=20).map("".join)
 
 
 @given(st.text(max_size=80) | _PIECES)
@@ -223,14 +230,15 @@ def test_every_signed_thing_matters(private: RSAPrivateKey, public: RSAPublicKey
     other = keys.load_private(keys.generate_rsa()[0]).public_key()
     flipped = bytes([params.signature[0] ^ 1]) + params.signature[1:]
     changed: list[tuple[RSAPublicKey, cavage.SignatureParams, str, str, dict[str, str]]] = [
-        (public, params, "GET", "/inbox", _post()), (public, params, "POST", "/inbox?", _post()), (public, params, "POST", "/INBOX", _post()),
-        (other, params, "POST", "/inbox", _post()),
+        (public, params, "GET", "/inbox", _post()), (public, params, "POST", "/inbox?", _post()),
+        (public, params, "POST", "/INBOX", _post()), (other, params, "POST", "/inbox", _post()),
         (public, params._replace(headers=tuple(reversed(params.headers))), "POST", "/inbox", _post()),
         (public, params._replace(headers=params.headers[:-1]), "POST", "/inbox", _post()),
     ]
     changed += [(public, params, "POST", "/inbox", _post() | {name: _post()[name] + "x"}) for name in _post()]
     changed += [(public, params._replace(signature=signature), "POST", "/inbox", _post())
-                for signature in (flipped, b"", b"\0", params.signature[:-1], params.signature + b"\0", b"\0" + params.signature, b"\0" * 256)]
+                for signature in (flipped, b"", b"\0", params.signature[:-1], params.signature + b"\0",
+                                  b"\0" + params.signature, b"\0" * 256)]
     for key, params_, method, target, headers in changed:
         with pytest.raises(NotSignedIn) as caught:
             cavage.verify(key, params_, method, target, headers)
@@ -272,7 +280,8 @@ def test_an_hmac_keyed_with_the_public_key_is_no_signature(pair: tuple[str, str]
     forged = hmac.new(pair[1].encode(), message, hashlib.sha256).digest()
     template = f'keyId="{KEY_ID}",algorithm="%s",headers="{names}",signature="{base64.b64encode(forged).decode()}"'
 
-    stock = HeaderVerifier(headers | {"authorization": "Signature " + template % "hmac-sha256"}, pair[1], method="POST", path="/inbox")
+    stock = HeaderVerifier(
+        headers | {"authorization": "Signature " + template % "hmac-sha256"}, pair[1], method="POST", path="/inbox")
     assert stock.verify(), "the forgery has to be one, or this test shows nothing"
 
     with pytest.raises(NotSignedIn) as caught:
@@ -297,7 +306,8 @@ def test_httpsig_gives_the_grammar_and_nothing_else() -> None:
         for source in sources:
             text = source.read_text("utf-8")
             assert not re.search(r"Header(Verifier|Signer)", text), source
-            importers += [source.relative_to(ROOT).as_posix()] * len(re.findall(r"^\s*(?:from|import) httpsig.*$", text, re.MULTILINE))
+            found = re.findall(r"^\s*(?:from|import) httpsig", text, re.MULTILINE)
+            importers += [source.relative_to(ROOT).as_posix()] * len(found)
     assert importers == ["federation/signatures/cavage.py"]
 
 
@@ -310,9 +320,10 @@ def test_the_digest_is_of_exactly_these_bytes() -> None:
     for header in (right, "sha-256=" + right[8:]):
         cavage.check_digest(header, BODY)
     prefix = cavage.digest(BODY[:-1])
-    for header in ("", "SHA-256", "SHA-256=", "SHA-256=AAAA", right[:-1], right + "=", right + " ", " " + right, prefix, f"{right},{right}",
-                   f"SHA-512=x,{right}", f"{right},SHA-512=x", right.replace("SHA-256", "SHA-512"), right.replace("SHA-256", "MD5"),
-                   f"SHA-256=:{right[8:]}:", right[8:], right.swapcase(), "SHA-256=é", "SHA-256=\u20ac"):
+    for header in ("", "SHA-256", "SHA-256=", "SHA-256=AAAA", right[:-1], right + "=", right + " ", " " + right, prefix,
+                   f"{right},{right}", f"SHA-512=x,{right}", f"{right},SHA-512=x", right.replace("SHA-256", "SHA-512"),
+                   right.replace("SHA-256", "MD5"), f"SHA-256=:{right[8:]}:", right[8:], right.swapcase(), "SHA-256=é",
+                   "SHA-256=\u20ac"):
         with pytest.raises(NotSignedIn) as caught:
             cavage.check_digest(header, BODY)
         assert _reason(caught) == "digest", header
@@ -331,13 +342,15 @@ def test_outside_the_window_it_is_refused(ahead: float) -> None:
 
 
 @pytest.mark.parametrize("date", [
-    "", "now", "1764000000", "Tue, 24 Nov 2026 09:12:00 +0000", "Tue, 24 Nov 2026 09:12:00 +0200", "Tue, 24 Nov 2026 09:12:00 UTC",
-    "Tue, 24 Nov 2026 09:12:00 gmt", "Tue, 24 Nov 2026 09:12:00", "24 Nov 2026 09:12:00 GMT", "Tuesday, 24-Nov-26 09:12:00 GMT",
-    "Tue Nov 24 09:12:00 2026", "Tue, 24 nov 2026 09:12:00 GMT", "tue, 24 Nov 2026 09:12:00 GMT", "Tue, 4 Nov 2026 09:12:00 GMT",
-    "Tue, 24 Nov 26 09:12:00 GMT", "Tue, 31 Nov 2026 09:12:00 GMT", "Tue, 00 Nov 2026 09:12:00 GMT", "Tue, 24 Nov 2026 24:00:00 GMT",
-    "Tue, 24 Nov 2026 09:60:00 GMT", "Tue, 24 Nov 2026 09:12:61 GMT", "Tue, 24 Nov 0000 09:12:00 GMT", " Tue, 24 Nov 2026 09:12:00 GMT",
-    "Tue, 24 Nov 2026 09:12:00 GMT ", "Tue, 24 Nov 2026 09:12:00 GMT\n", "Tue,  24 Nov 2026 09:12:00 GMT",
-    "Tue, 2\u0664 Nov 2026 09:12:00 GMT", "2026-11-24T09:12:00Z",
+    "", "now", "1764000000", "Tue, 24 Nov 2026 09:12:00 +0000", "Tue, 24 Nov 2026 09:12:00 +0200",
+    "Tue, 24 Nov 2026 09:12:00 UTC", "Tue, 24 Nov 2026 09:12:00 gmt", "Tue, 24 Nov 2026 09:12:00",
+    "24 Nov 2026 09:12:00 GMT", "Tuesday, 24-Nov-26 09:12:00 GMT", "Tue Nov 24 09:12:00 2026",
+    "Tue, 24 nov 2026 09:12:00 GMT", "tue, 24 Nov 2026 09:12:00 GMT", "Tue, 4 Nov 2026 09:12:00 GMT",
+    "Tue, 24 Nov 26 09:12:00 GMT", "Tue, 31 Nov 2026 09:12:00 GMT", "Tue, 00 Nov 2026 09:12:00 GMT",
+    "Tue, 24 Nov 2026 24:00:00 GMT", "Tue, 24 Nov 2026 09:60:00 GMT", "Tue, 24 Nov 2026 09:12:61 GMT",
+    "Tue, 24 Nov 0000 09:12:00 GMT", " Tue, 24 Nov 2026 09:12:00 GMT", "Tue, 24 Nov 2026 09:12:00 GMT ",
+    "Tue, 24 Nov 2026 09:12:00 GMT\n", "Tue,  24 Nov 2026 09:12:00 GMT", "Tue, 2\u0664 Nov 2026 09:12:00 GMT",
+    "2026-11-24T09:12:00Z",
 ])
 def test_any_other_spelling_of_a_date_is_refused(date: str) -> None:
     with pytest.raises(NotSignedIn) as caught:
@@ -354,106 +367,3 @@ def test_a_wrong_weekday_and_a_leap_second_are_read() -> None:
 @given(st.integers(0, 253_402_300_799))
 def test_every_second_is_read(second: int) -> None:
     assert cavage.check_window(formatdate(second, usegmt=True), second, 0) == 0
-
-
-# --- keys and fingerprints
-
-
-def test_a_new_key_is_rsa_2048_and_its_fingerprint_is_of_the_spki(pair: tuple[str, str], public: RSAPublicKey) -> None:
-    assert public.key_size == 2048 and public.public_numbers().e == 65537
-    der = base64.b64decode("".join(pair[1].splitlines()[1:-1]))
-    assert keys.fingerprint(pair[1]) == hashlib.sha256(der).hexdigest()
-    assert keys.fingerprint(pair[1].replace("\n", "\r\n")) == keys.fingerprint(pair[1])
-    assert keys.load_private(pair[0]).public_key() == public
-    assert keys.load_public(pair[1]) is public, "loading again is a look-up"
-    assert keys.generate_rsa()[1] != pair[1]
-
-
-def _pem(key: Any) -> str:
-    made = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return bytes(made).decode()
-
-
-def test_a_short_or_long_key_or_one_that_is_not_rsa_is_refused(pair: tuple[str, str]) -> None:
-    modulus = keys.load_public(pair[1]).public_numbers().n
-    for pem in (_pem(rsa.RSAPublicNumbers(65537, modulus >> 1 | 1).public_key()), _pem(rsa.RSAPublicNumbers(65537, modulus**3).public_key()),
-                CAVAGE["public_key_pem"], _pem(ec.generate_private_key(ec.SECP256R1()).public_key()), *PUBLISHED["not_rsa"].values(),
-                pair[0], "", "x", "\ud800", pair[1][:200], pair[1].replace("PUBLIC", "PRIVATE")):
-        with pytest.raises(InvalidInput) as caught:
-            keys.load_public(pem)
-        assert caught.value.reason == "bad-key"
-
-
-@pytest.mark.parametrize("name", PUBLISHED["rsa"])
-def test_a_published_key_is_refused_however_it_is_written(name: str) -> None:
-    pem = PUBLISHED["rsa"][name]
-    key = _raw(pem)
-    assert key.key_size >= 2048
-    plain = _pem(key.public_numbers().public_key())
-    for written in (pem, _pem(key), plain):
-        with pytest.raises(InvalidInput, match="published"):
-            keys.load_public(written)
-
-
-def test_the_key_of_another_servers_tests_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="published"):
-        keys.load_public(REQUESTS["verifies"]["public_key_pem"])
-
-
-def test_a_private_key_that_cannot_be_used_says_so(pair: tuple[str, str], private: RSAPrivateKey) -> None:
-    curve = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    locked = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"x")).decode()
-    for pem in ("", "x", pair[1], curve, locked):
-        with pytest.raises(Misconfigured):
-            keys.load_private(pem)
-
-
-@given(st.binary(min_size=32, max_size=32))
-def test_a_fingerprint_is_read_back_however_it_was_written(raw: bytes) -> None:
-    plain = raw.hex()
-    words = keys.fingerprint_words(plain)
-    colons = ":".join(plain[place : place + 2] for place in range(0, 64, 2))
-    assert len(words.split()) == 24
-    assert keys.grouped(plain).split(" ") == [plain[place : place + 4] for place in range(0, 64, 4)]
-    for written in (plain, plain.upper(), keys.grouped(plain), colons, f"  {plain}\n", words, words.upper(), "\n".join(words.split()), f" {words} "):
-        assert keys.read_fingerprint(written) == plain
-
-
-def test_the_words_are_those_of_bip_39() -> None:
-    assert keys.fingerprint_words("00" * 32) == "abandon " * 23 + "art"
-    assert keys.fingerprint_words("ff" * 32) == "zoo " * 23 + "vote"
-
-
-@pytest.mark.parametrize("text", ["", "x", "00" * 31, "00" * 33, "0" * 63, "g" * 64, "00" * 31 + "0\u0660", "abandon " * 24, "abandon " * 12,
-                                  "abandon " * 11 + "about", "abandon " * 23 + "artt", "abandon " * 23 + "ärt", "zoo " * 24])
-def test_what_is_not_a_fingerprint_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        keys.read_fingerprint(text)
-    assert caught.value.reason == "fingerprint"
-
-
-@given(st.text(max_size=70))
-def test_whatever_is_typed_is_a_fingerprint_or_refused(text: str) -> None:
-    try:
-        assert re.fullmatch("[0-9a-f]{64}", keys.read_fingerprint(text))
-    except InvalidInput as error:
-        assert error.reason == "fingerprint"
-
-
-def test_a_swapped_word_is_noticed(pair: tuple[str, str]) -> None:
-    words = keys.fingerprint_words("0123456789abcdef" * 4).split()
-    refused = 0
-    for place in range(23):
-        swapped = [*words[:place], words[place + 1], words[place], *words[place + 2:]]
-        try:
-            assert swapped == words or keys.read_fingerprint(" ".join(swapped)) != "0123456789abcdef" * 4
-        except InvalidInput:
-            refused += 1
-    assert refused >= 20
-
-
-def test_the_raw_primitive_refuses_what_we_refuse(public: RSAPublicKey) -> None:
-    with pytest.raises(InvalidSignature):
-        public.verify(b"\0" * 256, b"x", cavage._PADDING, cavage._SHA256)

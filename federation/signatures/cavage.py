@@ -153,7 +153,9 @@ def _seconds(header: str) -> float:
         if found is None:
             raise ValueError
         day, month, year, hour, minute, second = found.groups()
-        moment = datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-        return moment.timestamp()
+        leap = second == "60"  # Python's datetime knows none
+        moment = datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), 59 if leap else int(second),
+                          tzinfo=UTC)
+        return moment.timestamp() + leap
     except ValueError:
         raise NotSignedIn("The date cannot be read.", reason="clock") from None
