@@ -228,7 +228,7 @@ class _Round:
             return any(tx.row(f"SELECT 1 FROM {table} WHERE instr(CAST({column} AS TEXT), ?) > 0 LIMIT 1", (word,))
                        for table, column in columns)
 
-        return asyncio.run(_read(self.directory / place["country"], look))
+        return bool(asyncio.run(_read(self.directory / place["country"], look)))
 
     def stranger(self) -> str:
         before = [asyncio.run(_read(self.directory / place["country"], _counts)) for place in self.places]
