@@ -149,8 +149,9 @@ class _Round:
         return where
 
     def case(self) -> str:
-        self.path = self._publish({"kind": "case", "question": self.question, "text": f"**Text** with {self.word}.",
-                                   "language": "en", "specialties": "cardiology", "age_band": "40-49", "sex": "f", "aim": "diagnostic"})
+        self.path = self._publish({"kind": "case", "question": self.question, "language": "en",
+                                   "text": f"**Text** with {self.word}.", "specialties": "cardiology", "age_band": "40-49",
+                                   "sex": "f", "aim": "diagnostic"})
         begun = time.monotonic()
         for person in self.others:
             if self.word not in person.get(person.find(self.question)):
@@ -265,7 +266,8 @@ async def _intrude(directory: Path, port: int, places: list[dict[str, Any]]) -> 
                     path = urllib.parse.urlsplit(row["uri"]).path
                     paths += [path, f"{path}/{'replies' if '/posts/' in path else 'outbox'}"]
             note = {"id": f"{me.origin}/posts/1", "type": "Note", "attributedTo": f"{me.origin}/actors/1",
-                    "content": "<p>let me in</p>", "to": [members_of(place["url"])], "published": "2026-01-01T00:00:00Z", "revision": 1}
+                    "content": "<p>let me in</p>", "to": [members_of(place["url"])],
+                    "published": "2026-01-01T00:00:00Z", "revision": 1}
             body = dumps({"@context": CONTEXT, "id": f"{me.origin}/activities/1", "type": "Create", "actor": note["attributedTo"],
                           "object": note})
             for method, path in [("POST", "/inbox"), *(("GET", path) for path in paths)]:
