@@ -21,7 +21,7 @@ def serve(settings: Settings, *, worker: bool) -> None:
     config = uvicorn.Config(
         create_app(settings, worker=worker), host=settings.server.host, port=settings.server.port, loop="uvloop",
         http="httptools", ws="none", lifespan="on", access_log=False, server_header=False, date_header=True,
-        log_level="warning", proxy_headers=bool(settings.server.trusted_proxies),
+        log_config=None, log_level="warning", proxy_headers=bool(settings.server.trusted_proxies),
         forwarded_allow_ips=list(settings.server.trusted_proxies) or None, timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=65_536, backlog=2048)
     uvicorn.Server(config).run()
