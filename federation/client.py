@@ -85,7 +85,7 @@ class Client:
             async with self._open().post(sibling.inbox, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status < 300:
                     return Answer(response.status, None, None)
-                raw = await response.content.read(_ANSWER_LIMIT)
+                raw = await _read(response, _ANSWER_LIMIT)
                 return Answer(response.status, _problem(response, raw), _seconds(response.headers.get("retry-after")))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable("The sibling could not be reached.", reason="transport", cause=repr(error)) from None
@@ -126,9 +126,7 @@ class Client:
                     raise Unavailable("The sibling did not hand out the document.", reason=f"http-{response.status}")
                 if response.content_type not in _DOCUMENT_TYPES or response.headers.get("content-encoding"):
                     raise InvalidInput("The answer is not an ActivityPub document.", reason="content-type")
-                body = await response.content.read(self._body_limit + 1)
-                while len(body) <= self._body_limit and not response.content.at_eof():
-                    body += await response.content.read(self._body_limit + 1 - len(body))
+                body = await _read(response, self._body_limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable("The sibling could not be reached.", reason="transport", cause=repr(error)) from None
         if len(body) > self._body_limit:
@@ -148,6 +146,14 @@ class Client:
 
     def _date(self) -> str:
         return formatdate(self._clock.now(), usegmt=True)
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, however many pieces it comes in; of one over the limit, one byte more than that."""
+    body = b""
+    while len(body) <= limit and (piece := await response.content.read(limit + 1 - len(body))):
+        body += piece
+    return body
 
 
 def _problem(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any] | None:
