@@ -77,7 +77,8 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
-        """POST an activity to the sibling's inbox; transport trouble is `Unavailable`."""
+        """POST an activity to the sibling's inbox. `Unavailable` for transport trouble; its reason is `unreachable` when there
+        was no connection and `no-answer` when there was one, and the activity itself may be what it choked on."""
         headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
                    "content-type": ACTIVITY_JSON}
         headers["signature"] = await self._sign("POST", sibling.inbox, headers)
@@ -88,7 +89,7 @@ class Client:
                 raw = await _read(response, _ANSWER_LIMIT)
                 return Answer(response.status, _problem(response, raw), _seconds(response.headers.get("retry-after")))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable("The sibling could not be reached.", reason="transport", cause=repr(error)) from None
+            raise _unavailable(error) from None
 
     async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
         """Fetch a document from the sibling's own origin; `InvalidInput` for an answer that is not one."""
@@ -128,7 +129,7 @@ class Client:
                     raise InvalidInput("The answer is not an ActivityPub document.", reason="content-type")
                 body = await _read(response, self._body_limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable("The sibling could not be reached.", reason="transport", cause=repr(error)) from None
+            raise _unavailable(error) from None
         if len(body) > self._body_limit:
             raise InvalidInput("The document is too large.", reason="too-large")
         return parse(body)
@@ -146,6 +147,11 @@ class Client:
 
     def _date(self) -> str:
         return formatdate(self._clock.now(), usegmt=True)
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    connected = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
+    return Unavailable("The sibling could not be reached.", reason="no-answer" if connected else "unreachable", cause=repr(error))
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -16,6 +16,7 @@ from federation.client import Candidate, Client
 from federation.descriptor import Descriptor, from_actor
 from federation.identity import Identity
 from federation.signatures.keys import read_fingerprint
+from federation.store import rouse
 
 
 class SiblingRow(NamedTuple):
@@ -147,6 +148,7 @@ class Siblings:
                (state, now, reason, state, now, row["id"]))
         tx.run("UPDATE delivery_lines SET alarm = '', fail_count = 0, failing_since = NULL, next_try = 0 WHERE sibling_id = ?",
                (row["id"],))
+        rouse(tx, row["id"])
         if state == SiblingState.REVOKED:
             tx.run("UPDATE deliveries SET state = 'parked', reason = 'revoked', settled_at = ?"
                    " WHERE sibling_id = ? AND state = 'pending'", (now, row["id"]))
@@ -156,6 +158,7 @@ class Siblings:
     def _clear(self, tx: Tx, sibling_id: int, origin: str, by: str) -> None:
         tx.run("UPDATE delivery_lines SET alarm = '', fail_count = 0, failing_since = NULL, next_try = 0, last_error = ''"
                " WHERE sibling_id = ?", (sibling_id,))
+        rouse(tx, sibling_id)
         note(tx, self._ids, self._clock, by=by, action="sibling.retry", target=origin)
         tx.wake("delivery")
 

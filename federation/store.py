@@ -32,6 +32,22 @@ class Parcel(NamedTuple):
     object_hash: bytes
     body: bytes
     digest: str
+    tries: int
+
+
+class Line(NamedTuple):
+    """A sibling something is waiting for: whether anything may be sent now, and how sending is going."""
+
+    sibling_id: int
+    origin: str
+    ready: bool
+    next_try: int
+    fail_count: int
+
+
+# What is pending and whose object does not rest; ends in a parameter, the time now.
+_READY = ("d.state = 'pending' AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.sibling_id = d.sibling_id"
+          " AND e.object_hash = d.object_hash AND e.state = 'pending' AND e.next_try > 0 AND e.next_try > ?)")
 
 
 def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
@@ -54,20 +70,24 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
     tx.wake("delivery")
 
 
-def waiting(tx: Tx, sibling_id: int, limit: int) -> list[Parcel]:
-    """The next parcels for a sibling: lane by lane, each object's in the order they were written."""
+def waiting(tx: Tx, sibling_id: int, limit: int, now: int) -> list[Parcel]:
+    """The next parcels for a sibling: lane by lane, each object's in the order they were written, none of those at rest."""
     rows = tx.rows(
-        "SELECT d.sequence, o.uri, d.object_hash, o.body, o.digest FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
-        " WHERE d.sibling_id = ? AND d.state = 'pending' ORDER BY d.lane, d.sequence LIMIT ?", (sibling_id, limit))
-    return [Parcel(sibling_id, row["sequence"], row["uri"], row["object_hash"], row["body"], row["digest"]) for row in rows]
+        "SELECT d.sequence, o.uri, d.object_hash, o.body, o.digest, d.tries FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
+        f" WHERE d.sibling_id = ? AND {_READY} ORDER BY d.lane, d.sequence LIMIT ?", (sibling_id, now, limit))
+    return [Parcel(sibling_id, *row) for row in rows]
 
 
-def lines(tx: Tx) -> list[Row]:
-    """The siblings something is waiting for, with how sending to them is going."""
-    return tx.rows(
-        "SELECT s.id, s.origin, s.state, d.next_try, d.fail_count FROM siblings s JOIN delivery_lines d ON d.sibling_id = s.id"
-        " WHERE s.state = 'active'"
-        " AND EXISTS (SELECT 1 FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending')")
+def lines(tx: Tx, now: int) -> list[Line]:
+    """The siblings something is waiting for. Where everything rests, `next_try` says until when."""
+    rows = tx.rows(
+        f"SELECT s.id, s.origin, EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = s.id AND {_READY}) AS ready,"
+        " coalesce((SELECT min(r.next_try) FROM deliveries r WHERE r.sibling_id = s.id AND r.state = 'pending'"
+        " AND r.next_try > 0), 0) AS rested, l.next_try, l.fail_count"
+        " FROM siblings s JOIN delivery_lines l ON l.sibling_id = s.id WHERE s.state = 'active'"
+        " AND EXISTS (SELECT 1 FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending')", (now,))
+    return [Line(row["id"], row["origin"], bool(row["ready"]),
+                 row["next_try"] if row["ready"] else max(row["next_try"], row["rested"]), row["fail_count"]) for row in rows]
 
 
 def settle(tx: Tx, sibling_id: int, acked: list[int], parked: list[tuple[int, str]], now: int) -> None:
@@ -80,6 +100,19 @@ def settle(tx: Tx, sibling_id: int, acked: list[int], parked: list[tuple[int, st
     for sequence, reason in parked:
         tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE sibling_id = ? AND sequence = ?"
                " AND state = 'pending'", (reason, now, sibling_id, sequence))
+
+
+def rest(tx: Tx, sibling_id: int, failed: list[tuple[int, int]], error: str) -> None:
+    """Leave these sequences, and with them their objects, alone until the time beside each; the line goes on."""
+    for sequence, next_try in failed:
+        tx.run("UPDATE deliveries SET tries = tries + 1, next_try = ? WHERE sibling_id = ? AND sequence = ?"
+               " AND state = 'pending'", (next_try, sibling_id, sequence))
+    tx.run("UPDATE delivery_lines SET last_error = ? WHERE sibling_id = ?", (error[:300], sibling_id))
+
+
+def rouse(tx: Tx, sibling_id: int) -> None:
+    """Nothing rests any longer: the sibling is back, or an operator wants everything tried."""
+    tx.run("UPDATE deliveries SET next_try = 0 WHERE sibling_id = ? AND state = 'pending' AND next_try > 0", (sibling_id,))
 
 
 def stumble(tx: Tx, sibling_id: int, now: int, next_try: int, error: str, alarm: str) -> None:

@@ -223,10 +223,13 @@ CREATE TABLE deliveries (
     lane INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending',
     reason TEXT NOT NULL DEFAULT '',
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_try INTEGER NOT NULL DEFAULT 0,
     settled_at INTEGER,
     PRIMARY KEY (sibling_id, sequence)
 );
 CREATE INDEX deliveries_pending ON deliveries (sibling_id, lane, sequence) WHERE state = 'pending';
+CREATE INDEX deliveries_resting ON deliveries (sibling_id, object_hash, next_try) WHERE state = 'pending' AND next_try > 0;
 CREATE INDEX deliveries_by_object ON deliveries (object_hash);
 
 CREATE TABLE audit (
