@@ -115,8 +115,8 @@ async def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
 class FakeSibling:
     """A server under the test's control: it has valid keys and says whatever the test wants."""
 
-    def __init__(self, country: str = "fr", port: int = 1) -> None:
-        self.private_pem, self.public_pem = keys.generate_rsa()
+    def __init__(self, country: str = "fr", port: int = 1, pair: tuple[str, str] | None = None) -> None:
+        self.private_pem, self.public_pem = pair or keys.generate_rsa()
         self.key: RSAPrivateKey = keys.load_private(self.private_pem)
         self.origin = f"http://127.0.0.1:{port}"
         self.country = country

@@ -1,0 +1,44 @@
+"""Instances without their servers, for tests of what lies beneath: made once, copied for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from core.settings import Settings, load
+from instance.assembly import Assembly, assemble
+from instance.setup import create_instance
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A German instance at 127.0.0.1:8199, as `konsil init` leaves it; never changed, only copied."""
+    directory = tmp_path_factory.mktemp("made") / "de"
+    asyncio.run(create_instance(directory, country="de", domain="127.0.0.1", port=8199))
+    return directory
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path) -> Path:
+    """The directory of an instance of this test's own."""
+    return Path(shutil.copytree(made, tmp_path / "de"))
+
+
+@pytest.fixture
+def settings(place: Path) -> Settings:
+    """Its settings, with pauses and timeouts a test can wait for."""
+    loaded = load(place / "config.toml", {})
+    return msgspec.structs.replace(loaded, federation=msgspec.structs.replace(
+        loaded.federation, retry_first_seconds=0.1, retry_limit_seconds=0.4, timeout_seconds=2.0))
+
+
+@pytest.fixture
+async def its(settings: Settings) -> AsyncIterator[Assembly]:
+    """The instance, put together, with nothing running."""
+    async with assemble(settings) as assembly:
+        yield assembly
