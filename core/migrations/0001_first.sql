@@ -230,6 +230,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_pending ON deliveries (sibling_id, lane, sequence) WHERE state = 'pending';
 CREATE INDEX deliveries_resting ON deliveries (sibling_id, object_hash, next_try) WHERE state = 'pending' AND next_try > 0;
+CREATE INDEX deliveries_rested ON deliveries (sibling_id, next_try) WHERE state = 'pending' AND next_try > 0;
 CREATE INDEX deliveries_by_object ON deliveries (object_hash);
 
 CREATE TABLE audit (
