@@ -75,6 +75,15 @@ def special_use(address: str) -> bool:
     return not ip.is_global or ip.is_multicast or ip.is_reserved or any(ip in network for network in _IPV4_SPECIAL)
 
 
+def loopback_address(address: str) -> bool:
+    """Whether an IP address is one of this machine's own, 127.0.0.0/8 or ::1."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return ip.is_loopback and getattr(ip, "ipv4_mapped", None) is None
+
+
 @lru_cache(maxsize=4096)
 def _origin(prefix: str) -> str:
     """The canonical form of `scheme://authority`: few of them are behind many URLs."""

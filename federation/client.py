@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from core.clock import Clock
 from core.errors import InvalidInput, Refused, Unavailable
-from federation.addresses import is_loopback, origin_of, special_use
+from federation.addresses import is_loopback, loopback_address, origin_of, special_use
 from federation.allowlist import Sibling
 from federation.documents import parse
 from federation.identity import Identity
@@ -47,7 +47,7 @@ class Candidate:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Resolves as usual, then refuses every address that no sibling can live at."""
+    """Resolves as usual, then refuses every address that no sibling can live at; loopback only where we live there too."""
 
     def __init__(self, loopback: bool) -> None:
         self._inner = aiohttp.ThreadedResolver()
@@ -57,9 +57,12 @@ class _CheckedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        if not self._loopback and any(special_use(entry["host"]) for entry in found):
+        if any(self._is_refused(entry["host"]) for entry in found):
             raise OSError(f"{host} resolves to an address that is never contacted")
         return found
+
+    def _is_refused(self, address: str) -> bool:
+        return special_use(address) and not (self._loopback and loopback_address(address))
 
     async def close(self) -> None:
         await self._inner.close()
@@ -79,6 +82,7 @@ class Client:
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
         """POST an activity to the sibling's inbox. `Unavailable` for transport trouble; its reason is `unreachable` when there
         was no connection and `no-answer` when there was one, and the activity itself may be what it choked on."""
+        _check_let_through(sibling)
         headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
                    "content-type": ACTIVITY_JSON}
         headers["signature"] = await self._sign("POST", sibling.inbox, headers)
@@ -93,6 +97,7 @@ class Client:
 
     async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
         """Fetch a document from the sibling's own origin; `InvalidInput` for an answer that is not one."""
+        _check_let_through(sibling)
         if origin_of(url) != sibling.origin:
             raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
         headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
@@ -147,6 +152,12 @@ class Client:
 
     def _date(self) -> str:
         return formatdate(self._clock.now(), usegmt=True)
+
+
+def _check_let_through(sibling: Sibling) -> None:
+    """The types say it already; here it also holds where nobody checked them."""
+    if type(sibling) is not Sibling:
+        raise TypeError("only what the gate has let through is contacted")
 
 
 def _unavailable(error: Exception) -> Unavailable:
