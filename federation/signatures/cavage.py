@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import re
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,9 +21,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from httpsig.utils import generate_message
 
 from core.errors import NotSignedIn
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # known; nothing an operator could do
+    from httpsig.utils import generate_message
 
 GET_HEADERS = ("(request-target)", "host", "date")
 POST_HEADERS = (*GET_HEADERS, "digest", "content-type")
