@@ -18,6 +18,7 @@ from actors.models import Role
 from core.clock import rfc3339
 from core.errors import InvalidInput, KonsilError
 from core.settings import Settings, load
+from core.telemetry import configure
 from federation import descriptor
 from federation.documents import parse
 from federation.signatures.keys import fingerprint_words, grouped
@@ -57,6 +58,7 @@ class _Errors(click.Group):
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, debug: bool) -> None:
     """Konsil: a closed federation of verified doctors."""
+    configure("warning", "console")  # standard output belongs to the commands; serve and worker log as they are set
     ctx.obj = config or Path(os.environ.get("KONSIL_CONFIG", "config.toml"))
 
 
@@ -90,12 +92,18 @@ def _show(rows: Iterable[dict[str, Any]], as_json: bool, *, one: bool = False) -
 
 
 def _password(from_stdin: bool) -> str:
-    """The password from standard input, or a fresh one that is printed once."""
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    made = secrets.token_urlsafe(12)
-    click.echo(f"password: {made}", err=True)
-    return made
+    """The password from standard input, or a fresh one."""
+    return sys.stdin.readline().rstrip("\n") if from_stdin else secrets.token_urlsafe(12)
+
+
+def _added(person: dict[str, Any], sentence: str, password: str | None, as_json: bool) -> None:
+    """Say who was added; a password made here is shown this once, in the JSON or else on standard error."""
+    if as_json:
+        _show([person | ({} if password is None else {"password": password})], True, one=True)
+        return
+    click.echo(sentence)
+    if password is not None:
+        click.echo(f"password: {password}", err=True)
 
 
 def _me() -> str:
@@ -112,10 +120,16 @@ def _time(ms: int | None) -> str | None:
 @click.option("--domain", required=True)
 @click.option("--port", default=8100, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--name", default="")
-def init(directory: Path, country: str, domain: str, port: int, name: str) -> None:
+@_AS_JSON
+def init(directory: Path, country: str, domain: str, port: int, name: str, as_json: bool) -> None:
     """Make an instance: config.toml, keys, database."""
-    settings = asyncio.run(create_instance(directory, country=country, domain=domain, port=port, name=name))
-    click.echo(f"{settings.instance.name} is at {settings.instance.url}; its settings are in {directory / 'config.toml'}.")
+    made = asyncio.run(create_instance(directory, country=country, domain=domain, port=port, name=name)).instance
+    config = directory / "config.toml"
+    if as_json:
+        _show([{"name": made.name, "country": made.country, "domain": made.domain, "url": made.url,
+                "config": str(config.resolve())}], True, one=True)
+    else:
+        click.echo(f"{made.name} is at {made.url}; its settings are in {config}.")
 
 
 @main.command()
@@ -145,8 +159,9 @@ def worker(ctx: click.Context) -> None:
 
 @main.command()
 @click.option("--check", is_flag=True, help="Only say what is pending; exit 1 if anything is.")
+@_AS_JSON
 @click.pass_context
-def migrate(ctx: click.Context, check: bool) -> None:
+def migrate(ctx: click.Context, check: bool, as_json: bool) -> None:
     """Bring the database up to date."""
     from core.clock import Clock
     from core.database import open_database
@@ -165,7 +180,10 @@ def migrate(ctx: click.Context, check: bool) -> None:
             await database.close()
 
     names = asyncio.run(run())
-    click.echo("\n".join(names) if names else "Nothing is pending." if check else "Nothing was pending.")
+    if as_json:
+        _show([{"pending" if check else "applied": names}], True, one=True)
+    else:
+        click.echo("\n".join(names) if names else "Nothing is pending." if check else "Nothing was pending.")
     if check and names:
         ctx.exit(1)
 
@@ -275,10 +293,13 @@ def sibling_revoke(ctx: click.Context, domain: str, reason: str, yes: bool, dry_
     """Stop at once and for good; its queue ends."""
     row = _with(ctx, lambda a: a.siblings.row(domain))
     if dry_run:
-        click.echo(f"{row.domain} is {row.state}; {row.queued} queued activities would never be confirmed.")
+        if as_json:
+            _show([_sibling_row(row)], True, one=True)
+        else:
+            click.echo(f"{row.domain} is {row.state}; {row.queued} queued activities would never be confirmed.")
         return
     if not yes:
-        click.confirm(f"Revoke {row.domain} ({row.queued} queued activities will never be confirmed)?", abort=True)
+        click.confirm(f"Revoke {row.domain} ({row.queued} queued activities will never be confirmed)?", abort=True, err=True)
     _show([_sibling_row(_with(ctx, lambda a: a.siblings.revoke(domain, _me(), reason)))], as_json, one=True)
 
 
@@ -295,13 +316,17 @@ def doctor() -> None:
 @click.option("--password-stdin", is_flag=True)
 @click.option("--method", default="", help="How it was verified: register, diploma, student card ...")
 @click.option("--evidence", default="", help="What was seen.")
+@_AS_JSON
 @click.pass_context
 def doctor_add(ctx: click.Context, handle: str, name: str, role: str, specialty: tuple[str, ...], password_stdin: bool,
-               method: str, evidence: str) -> None:
+               method: str, evidence: str, as_json: bool) -> None:
     """Add a doctor; without method and evidence an applicant."""
     new = NewDoctor(handle, name, _password(password_stdin), Role(role), specialty, method, evidence)
     actor = _with(ctx, lambda a: a.accounts.add_doctor(new, _me()))
-    click.echo(f"{actor.mention} was added{'' if method else ' as an applicant'}.")
+    _added({"handle": actor.handle, "mention": actor.mention, "actor": actor.uri, "name": actor.name,
+            "role": str(actor.badge.role), "state": "verified" if method else "applicant"},
+           f"{actor.mention} was added{'' if method else ' as an applicant'}.",
+           None if password_stdin else new.password, as_json)
 
 
 @doctor.command("list")
@@ -324,12 +349,14 @@ def operator() -> None:
 @click.argument("handle")
 @click.option("--name", required=True)
 @click.option("--password-stdin", is_flag=True)
+@_AS_JSON
 @click.pass_context
-def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: bool) -> None:
+def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: bool, as_json: bool) -> None:
     """Add an operator."""
     password = _password(password_stdin)
     _with(ctx, lambda a: a.accounts.add_operator(handle, name, password, _me()))
-    click.echo(f"The operator {handle} was added.")
+    _added({"handle": handle, "name": name}, f"The operator {handle} was added.",
+           None if password_stdin else password, as_json)
 
 
 @main.group()
