@@ -53,18 +53,18 @@ class Tx:
         """Execute and return the number of rows touched."""
         return self._connection.execute(sql, parameters).rowcount
 
-    def insert(self, into: str, columns: int, rows: Sequence[Sequence[object]], after: str = "") -> list[Row]:
-        """One multi-row INSERT for all `rows` (chunked under SQLite's limit of variables); `after` may hold
-        `ON CONFLICT ...` and `RETURNING ...`."""
-        returned: list[Row] = []
-        marks = "(" + ",".join("?" * columns) + ")"
+    def insert(self, into: str, columns: int, rows: Sequence[Sequence[object]], after: str = "") -> None:
+        """One multi-row INSERT for all `rows` (chunked under SQLite's limit of variables); `after` may hold `ON CONFLICT ...`.
+
+        It takes no RETURNING: fetching N rows hands the interpreter's lock over N times, and beside a busy event loop each
+        of them waits for milliseconds. What may be there already is asked before, in the same transaction.
+        """
+        place = "(" + ",".join("?" * columns) + ")"
         step = max(1, 30_000 // columns)
         for start in range(0, len(rows), step):
             chunk = rows[start : start + step]
-            flat = [value for row in chunk for value in row]
-            sql = f"INSERT INTO {into} VALUES {','.join([marks] * len(chunk))} {after}"
-            returned += self._connection.execute(sql, flat).fetchall()
-        return returned
+            self._connection.execute(
+                f"INSERT INTO {into} VALUES {','.join([place] * len(chunk))} {after}", [value for row in chunk for value in row])
 
     def wake(self, topic: str) -> None:
         """Tell this process's listeners of `topic` once the transaction is durable."""
@@ -125,12 +125,16 @@ class Database:
 
     async def collect(self, applier: Callable[[Tx, Sequence[I]], Sequence[T]], item: I) -> T:
         """Hand `item` to `applier` together with its neighbours of the same kind; returns its result once durable."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.enqueue(applier, [(item, future)])
+        return await future
+
+    def enqueue(self, applier: Callable[[Tx, Sequence[I]], Sequence[T]], items: Iterable[tuple[I, asyncio.Future[T]]]) -> None:
+        """Hand many items to `applier`; each one's future gets its result once durable. Returns at once."""
         if self._closing:
             raise Unavailable("The server is shutting down.", retry_after=5)
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Entry(applier, item, future))
+        self._queue.extend(_Entry(applier, item, future) for item, future in items)
         self._arrived.set()
-        return await future
 
     def later(self, work: Callable[[Tx], object]) -> None:
         """Run `work` in some next commit without waiting for it: for what may be lost, like when somebody was last seen."""

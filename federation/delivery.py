@@ -150,5 +150,5 @@ def _one_per_object(parcels: list[Parcel], window: int) -> list[Parcel]:
     """The first parcel of each object, at most `window` of them."""
     first: dict[bytes, Parcel] = {}
     for parcel in parcels:
-        first.setdefault(parcel.object_hash, parcel)
+        first.setdefault(parcel.object_key, parcel)
     return list(first.values())[:window]

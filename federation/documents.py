@@ -36,11 +36,13 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def one_or_many(value: Any) -> tuple[str, ...]:
     """The ids in a property that may hold one or several, as strings or as objects; others are passed over."""
+    if isinstance(value, str):
+        return (value,)
     values = value if isinstance(value, (list, tuple)) else [value]
     if len(values) > _MANY:
         raise InvalidInput("Too many entries in one property.", reason="too-many")
-    found = (entry.get("id") if isinstance(entry, dict) else entry for entry in values)
-    return tuple(entry for entry in found if isinstance(entry, str))
+    found = [entry.get("id") if isinstance(entry, dict) else entry for entry in values]
+    return tuple([entry for entry in found if isinstance(entry, str)])
 
 
 def dumps(document: Any) -> bytes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from core.database import Row, Tx, marks
-from core.ids import uri_hash
+from core.ids import uri_key
 
 URGENT, FRESH, BACKLOG = 0, 1, 2
 
@@ -29,7 +29,7 @@ class Parcel(NamedTuple):
     sibling_id: int
     sequence: int
     uri: str
-    object_hash: bytes
+    object_key: bytes
     body: bytes
     digest: str
 
@@ -37,29 +37,29 @@ class Parcel(NamedTuple):
 def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
     """Write the activity and its delivery rows in the caller's transaction. A Delete supersedes what was not sent of its
     object and takes the bodies of everything about it out of the outbox."""
-    object_hash = uri_hash(activity.object_uri)
+    object_key = uri_key(activity.object_uri)
     if activity.type == "Delete":
-        tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_hash = ? AND state = 'pending'",
-               (now, object_hash))
-        tx.run("UPDATE outbox SET body = x'' WHERE object_hash = ?", (object_hash,))
+        tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND state = 'pending'",
+               (now, object_key))
+        tx.run("UPDATE outbox SET body = x'' WHERE object_key = ?", (object_key,))
     if not sibling_ids:
         return
-    tx.run("INSERT INTO outbox (id, uri, type, object_hash, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-           (outbox_id, activity.uri, activity.type, object_hash, activity.body, activity.digest, now))
+    tx.run("INSERT INTO outbox (id, uri, type, object_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+           (outbox_id, activity.uri, activity.type, object_key, activity.body, activity.digest, now))
     numbers = tx.rows(
         f"UPDATE delivery_lines SET next_sequence = next_sequence + 1 WHERE sibling_id IN ({marks(len(sibling_ids))})"
         " RETURNING sibling_id, next_sequence - 1 AS sequence", sibling_ids)
-    tx.insert("deliveries (sibling_id, sequence, outbox_id, object_hash, lane)", 5,
-              [(row["sibling_id"], row["sequence"], outbox_id, object_hash, activity.lane) for row in numbers])
+    tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane)", 5,
+              [(row["sibling_id"], row["sequence"], outbox_id, object_key, activity.lane) for row in numbers])
     tx.wake("delivery")
 
 
 def waiting(tx: Tx, sibling_id: int, limit: int) -> list[Parcel]:
     """The next parcels for a sibling: lane by lane, each object's in the order they were written."""
     rows = tx.rows(
-        "SELECT d.sequence, o.uri, d.object_hash, o.body, o.digest FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
+        "SELECT d.sequence, o.uri, d.object_key, o.body, o.digest FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
         " WHERE d.sibling_id = ? AND d.state = 'pending' ORDER BY d.lane, d.sequence LIMIT ?", (sibling_id, limit))
-    return [Parcel(sibling_id, row["sequence"], row["uri"], row["object_hash"], row["body"], row["digest"]) for row in rows]
+    return [Parcel(sibling_id, row["sequence"], row["uri"], row["object_key"], row["body"], row["digest"]) for row in rows]
 
 
 def lines(tx: Tx) -> list[Row]:
@@ -93,4 +93,4 @@ def arrival(tx: Tx, object_uri: str) -> list[Row]:
     return tx.rows(
         "SELECT s.origin, s.country, s.state AS sibling_state, d.state, o.created_at, o.type FROM deliveries d"
         " JOIN outbox o ON o.id = d.outbox_id JOIN siblings s ON s.id = d.sibling_id"
-        " WHERE d.object_hash = ? ORDER BY d.sequence", (uri_hash(object_uri),))
+        " WHERE d.object_key = ? ORDER BY d.sequence", (uri_key(object_uri),))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from actors.models import Actor
 from actors.store import save
 from core.database import Tx, marks
-from core.ids import uri_hash
+from core.ids import uri_key
 from posts import store
 from posts.store import Poll, Post
 
@@ -52,10 +52,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
     """Write a batch of effects. Posts and votes go together; the others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
     if new:
-        stored = store.insert(tx, [effect.post for effect in new])
-        for effect in new:
-            if effect.poll is not None and effect.post.id in stored:
-                store.insert_poll(tx, effect.post.id, effect.poll)
+        store.insert(tx, [effect.post for effect in new])
+        polls = [(effect.post.id, effect.poll) for effect in new if effect.poll is not None]
+        if polls:
+            store.insert_polls(tx, polls)
         released(tx, [effect.post.uri for effect in new], now)
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
     if votes:
@@ -79,9 +79,9 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
 
 def released(tx: Tx, uris: Sequence[str], now: int) -> None:
     """What was held for these can be tried now."""
-    hashes = [uri_hash(uri) for uri in uris]
-    if tx.run(f"UPDATE held SET next_try = ? WHERE missing_hash IN ({marks(len(hashes))}) AND state = 'waiting'",
-              (now, *hashes)):
+    keys = [uri_key(uri) for uri in uris]
+    if tx.run(f"UPDATE held SET next_try = ? WHERE missing_key IN ({marks(len(keys))}) AND state = 'waiting'",
+              (now, *keys)):
         tx.wake("held")
 
 

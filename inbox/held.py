@@ -13,7 +13,7 @@ from actors.wire import actor_of
 from core.clock import Clock
 from core.database import Database, Row, Tx, marks
 from core.errors import InvalidInput, KonsilError
-from core.ids import Ids, uri_hash
+from core.ids import Ids, uri_key
 from core.settings import Federation
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
@@ -42,7 +42,7 @@ class Waiting:
         """Try everything that is due once; returns how many activities were looked at."""
         now = self._clock.ms()
         rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT h.activity_hash, h.missing, h.body, h.received_at, h.tries, s.origin FROM held h"
+            "SELECT h.activity_key, h.missing, h.body, h.received_at, h.tries, s.origin FROM held h"
             " JOIN siblings s ON s.id = h.sibling_id WHERE h.state = 'waiting' AND h.next_try <= ?"
             " ORDER BY h.received_at LIMIT 200", (now,)))
         by_missing: dict[str, list[Row]] = {}
@@ -77,10 +77,10 @@ class Waiting:
 
     async def _here(self, uri: str) -> bool:
         """Whether it has come by itself meanwhile, or is gone for good."""
-        key = (uri_hash(uri),)
+        key = (uri_key(uri),)
         found = await self._database.read(lambda tx: tx.row(
-            "SELECT 1 FROM actors WHERE uri_hash = ? UNION SELECT 1 FROM posts WHERE uri_hash = ?"
-            " UNION SELECT 1 FROM tombstones WHERE uri_hash = ?", key * 3))
+            "SELECT 1 FROM actors WHERE uri_key = ? UNION SELECT 1 FROM posts WHERE uri_key = ?"
+            " UNION SELECT 1 FROM tombstones WHERE uri_key = ?", key * 3))
         return found is not None
 
     async def _fetch(self, uri: str) -> None:
@@ -121,15 +121,15 @@ class Waiting:
 
     async def _postpone(self, rows: Iterable[Row], error: KonsilError) -> None:
         now = self._clock.ms()
-        keys = [row["activity_hash"] for row in rows]
+        keys = [row["activity_key"] for row in rows]
         tries = min((row["tries"] for row in rows), default=0)
         next_try = now + min(_LIMIT_MS, _FIRST_MS * 2 ** min(tries, 20))
         limit = now - self._settings.held_days * _DAY_MS
 
         def store(tx: Tx) -> None:
-            tx.run(f"UPDATE held SET tries = tries + 1, next_try = ?, reason = ? WHERE activity_hash IN ({marks(len(keys))})",
+            tx.run(f"UPDATE held SET tries = tries + 1, next_try = ?, reason = ? WHERE activity_key IN ({marks(len(keys))})",
                    (next_try, error.message, *keys))
-            tx.run(f"UPDATE held SET state = 'parked' WHERE received_at < ? AND activity_hash IN ({marks(len(keys))})",
+            tx.run(f"UPDATE held SET state = 'parked' WHERE received_at < ? AND activity_key IN ({marks(len(keys))})",
                    (limit, *keys))
 
         await self._database.write(store)

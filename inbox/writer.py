@@ -42,9 +42,9 @@ class Writer:
         known = load(tx, self._home, arrivals, origins)
         results: list[Result] = []
         decided: list[tuple[Arrival, Outcome]] = []
-        effects: list[tuple[bytes, list[Effect]]] = []
+        effects: list[Effect] = []
         for arrival in arrivals:
-            before = seen.get(arrival.hash)
+            before = seen.get(arrival.uri)
             if before is not None:
                 results.append(Duplicate() if before == arrival.digest else Conflict(
                     "This id was used for another activity.", reason="id-reused"))
@@ -55,12 +55,12 @@ class Writer:
             outcome, does = self._decide(arrival, known)
             results.append(outcome)
             if not isinstance(outcome, KonsilError):
-                seen[arrival.hash] = arrival.digest
+                seen[arrival.uri] = arrival.digest
                 decided.append((arrival, outcome))
-                effects.append((arrival.hash, does))
+                effects += does
         if decided:
-            new = ledger.record(tx, decided)
-            write(tx, [effect for key, does in effects if key in new for effect in does], arrivals[0].now)
+            ledger.record(tx, decided)
+            write(tx, effects, arrivals[0].now)
         return results
 
     def _decide(self, arrival: Arrival, known: Known) -> tuple[Result, list[Effect]]:
@@ -82,7 +82,7 @@ class Writer:
         for arrival in arrivals:
             outcome, does = self._decide(arrival, load(tx, self._home, [arrival], origins))
             if isinstance(outcome, KonsilError):
-                tx.run("UPDATE held SET state = 'parked', reason = ? WHERE activity_hash = ?", (outcome.message, arrival.hash))
+                ledger.park(tx, arrival, outcome.message)
             else:
                 ledger.settle(tx, arrival, outcome)
                 write(tx, does, arrival.now)

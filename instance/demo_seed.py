@@ -10,7 +10,7 @@ import click
 from actors.models import Author
 from core.clock import Clock
 from core.errors import Misconfigured
-from core.ids import public, uri_hash
+from core.ids import public, uri_key
 from core.settings import Settings
 from instance.assembly import Assembly, assemble
 from instance.seed import Seed, SeedPost, SeedReply
@@ -93,7 +93,7 @@ class _Planter:
         """The public id a post has on an instance, once it has arrived there."""
         limit = asyncio.get_running_loop().time() + _ARRIVE_SECONDS
         while asyncio.get_running_loop().time() < limit:
-            row = await place.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE uri_hash = ?", (uri_hash(uri),)))
+            row = await place.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE uri_key = ?", (uri_key(uri),)))
             if row is not None:
                 return public(row["id"])
             await asyncio.sleep(0.05)

@@ -11,8 +11,8 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import KonsilError, NotFound, NotSignedIn, Refused
-from federation.allowlist import Purpose
-from federation.door import gather
+from federation.allowlist import Purpose, Sibling
+from federation.door import Request, gather
 from instance.context import Viewer, services
 from instance.objects import PURPOSES
 
@@ -75,12 +75,11 @@ async def _check_role(access: Access, viewer: Viewer) -> None:
         await services().credentials.require_verified(viewer.account)
 
 
-def _sibling(purpose: Purpose) -> Any:
+def _sibling(purpose: Purpose) -> Sibling:
     target = request.scope["raw_path"].decode("latin-1")
     if request.query_string:
         target += "?" + request.query_string.decode("latin-1")
-    sibling, _ = services().door.identify("GET", target, gather(request.scope["headers"]), b"", purpose)
-    return sibling
+    return services().door.identify(Request("GET", target, gather(request.scope["headers"])), purpose).sibling
 
 
 def _check_origin() -> None:

@@ -101,7 +101,7 @@ class Compose:
                                reason="audience-changed", field="audience")
             store.insert(tx, [post])
             if poll is not None:
-                store.insert_poll(tx, post.id, poll)
+                store.insert_polls(tx, [(post.id, poll)])
             enqueue(tx, self._ids.new(), activity, places.recipients(origins), now)
 
         await self._database.write(write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,13 +16,15 @@ from federation.documents import dumps, one_or_many
 from federation.identity import CONTEXT, PUBLIC, members_of
 from federation.signatures.cavage import digest
 from federation.store import FRESH, URGENT, Outgoing
-from posts.models import Audience, CaseFacts, Reach, State
+from posts.models import CaseFacts, State
 from posts.store import Poll, Post
 
 OPTIONS = range(2, 21)
 OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
+_FEW, _FEW_LENGTH = 16, 2048
+_STATES = {str(state): state for state in State}
 
 
 class _Facts(msgspec.Struct, frozen=True, rename="camel"):
@@ -119,11 +122,17 @@ def poll_of(parsed: Note) -> Poll:
         tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
 
 
-def audience_of(parsed: Note, author_origin: str) -> Audience:
-    """Whom a note is for: the instances whose members collections it names. `as:Public` never widens anything, and
-    recipients written in other ways are ignored."""
+def origins_of(parsed: Note, author_origin: str) -> tuple[str, ...]:
+    """The instances a note is for, its author's first: those whose members collections it names. `as:Public` never widens
+    anything, and recipients written in other ways are ignored."""
+    recipients = (*one_or_many(parsed.to), *one_or_many(parsed.cc))
+    few = len(recipients) <= _FEW and sum(map(len, recipients)) <= _FEW_LENGTH
+    return (_few_recipients if few else _recipients)(recipients, author_origin)
+
+
+def _recipients(recipients: tuple[str, ...], author_origin: str) -> tuple[str, ...]:
     origins = {author_origin}
-    for recipient in (*one_or_many(parsed.to), *one_or_many(parsed.cc)):
+    for recipient in recipients:
         if recipient in PUBLIC or not recipient.endswith("/members"):
             continue
         try:
@@ -132,7 +141,10 @@ def audience_of(parsed: Note, author_origin: str) -> Audience:
             continue
         if recipient == members_of(origin):
             origins.add(origin)
-    return Audience(Reach.COUNTRIES, (author_origin, *sorted(origins - {author_origin})))
+    return (author_origin, *sorted(origins - {author_origin}))
+
+
+_few_recipients = lru_cache(maxsize=256)(_recipients)  # what a network of some countries names again and again
 
 
 def language_of(parsed: Note) -> str:
@@ -151,7 +163,7 @@ def facts_of(parsed: Note) -> CaseFacts:
 
 
 def state_of(parsed: Note) -> State | None:
-    return State(parsed.state) if parsed.state in tuple(State) else None
+    return _STATES.get(parsed.state or "")
 
 
 def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> dict[str, Any]:

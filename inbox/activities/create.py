@@ -12,7 +12,7 @@ from inbox.arrival import Arrival, Held, Ignored
 from inbox.effects import CountVote, Effect, StorePost
 from inbox.known import Known
 from posts import wire
-from posts.models import Kind
+from posts.models import Audience, Kind, Reach
 from posts.store import Poll, Post
 from posts.wire import Note
 
@@ -28,14 +28,13 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         return _verify_vote(arrival, note, known, grace_ms)
     if note.content is None:
         raise InvalidInput("A post has content.", reason="bad-object")
-    audience = wire.audience_of(note, arrival.sibling.origin)
-    if known.home not in audience.origins:
+    if known.home not in arrival.origins:
         raise Refused("This was not addressed to us.", reason="not-addressed")
     if note.in_reply_to is not None:
         parent = known.posts.get(note.in_reply_to)
         if parent is None:
             return _without_parent(note.in_reply_to, known)
-        if not set(audience.origins) <= set(parent.audience.origins):
+        if not set(arrival.origins) <= set(parent.audience.origins):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
     if arrival.actor not in known.actors:
         return Held(arrival.actor)
@@ -61,7 +60,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         number, note.id, author.id, arrival.sibling.id, _kind(note), parent.root_id if parent else number,
         parent.id if parent else None, "" if parent else (note.name or ""), "", clean(note.content or ""),
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
-        wire.audience_of(note, arrival.sibling.origin), arrival.sibling.country, published,
+        Audience(Reach.COUNTRIES, arrival.origins), arrival.sibling.country, published,
         min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
