@@ -42,7 +42,8 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def pack(code: str) -> CountryPack:
     """The pack of a country; `Misconfigured` for one that has none."""
     if code not in CODES:
-        raise Misconfigured(f"There is no country {code!r}; there are {', '.join(CODES)}.")
+        raise Misconfigured("There is no country %(code)s; there are %(codes)s.",
+                            values={"code": repr(code), "codes": ", ".join(CODES)})
     return msgspec.convert(_read(f"{code}.toml"), CountryPack, strict=True)
 
 
