@@ -10,7 +10,7 @@ from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids
-from core.words import Phrase
+from core.words import N_, Phrase
 from federation.addresses import domain_of, is_loopback, origin_for_domain
 from federation.allowlist import SIBLING_STATES, SiblingState
 from federation.client import Candidate, Client
@@ -111,7 +111,7 @@ class Siblings:
         row = await self.row(domain)
         if fingerprint is not None and read_fingerprint(fingerprint) != row.fingerprint:
             raise InvalidInput("The fingerprint you typed is not the pinned one. Nothing was changed.", reason="fingerprint")
-        return await self._move(domain, (SiblingState.CONFIRMED, SiblingState.ACTIVE), by, "approved without self-test")
+        return await self._move(domain, (SiblingState.CONFIRMED, SiblingState.ACTIVE), by, N_("approved without self-test"))
 
     async def pause(self, domain: str, by: str, reason: str) -> SiblingRow:
         """Stop both directions and keep everything."""
