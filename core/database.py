@@ -271,7 +271,7 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
     """Open (and create, if missing) the database named by `sqlite:///NAME`, relative to the data directory."""
     path = data_dir / url.removeprefix("sqlite:///")
     if not path.parent.is_dir():
-        raise Misconfigured(f"The data directory {path.parent} does not exist.")
+        raise Misconfigured("The data directory %(path)s does not exist.", values={"path": path.parent})
     try:
         writer = await _connect(path, (f"PRAGMA synchronous={synchronous}", "PRAGMA wal_autocheckpoint=0"))
         path.chmod(0o600)
@@ -281,7 +281,8 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
         checkpointer = await _connect(path, ())
         loose = _raw(path)
     except sqlite3.DatabaseError as error:
-        raise Misconfigured(f"{path} cannot be opened as a database: {error}") from None
+        raise Misconfigured("%(path)s cannot be opened as a database: %(error)s",
+                            values={"path": path, "error": error}) from None
     loose.execute("PRAGMA query_only=ON")
     database = Database(path, writer, pool, loose, checkpointer)
     database.start()

@@ -115,8 +115,8 @@ def render_now(markdown: str) -> str:
 def check_bounds(markdown: str, limit: int) -> None:
     """Refuse, cheaply, a text that is too long or nested deeper than anybody writes."""
     if len(markdown) > limit:
-        raise InvalidInput(f"The text has {len(markdown)} characters; at most {limit} are possible.",
-                           reason="too-long", field="text")
+        raise InvalidInput("The text has %(count)s characters; at most %(most)s are possible.",
+                           values={"count": len(markdown), "most": limit}, reason="too-long", field="text")
     depth = 0
     for line in markdown.splitlines():
         start = line.expandtabs(4)

@@ -49,7 +49,7 @@ class Inbox:
             raise UnsupportedMedia("An encoded body is not read.", reason="content-encoding")
         length = headers.get("content-length", "")
         if length and (not length.isdigit() or len(length) > 12 or int(length) > self._settings.body_limit_bytes):
-            raise TooLarge(f"An activity has at most {self._settings.body_limit_bytes} bytes.")
+            raise TooLarge("An activity has at most %(most)s bytes.", values={"most": self._settings.body_limit_bytes})
         if self._database.pending > self._settings.inbox_pending_limit:
             raise Unavailable("The inbox is full at the moment.", reason="overloaded", retry_after=5)
 

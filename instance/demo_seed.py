@@ -97,13 +97,14 @@ class _Planter:
             if row is not None:
                 return public(row["id"])
             await asyncio.sleep(0.05)
-        raise Misconfigured(f"{uri} did not arrive at {place.identity.origin}; see its server.log.")
+        raise Misconfigured("%(uri)s did not arrive at %(origin)s; see its server.log.",
+                            values={"uri": uri, "origin": place.identity.origin})
 
     async def _author(self, who: str) -> Author:
         place = self._places[_country(who)]
         account = await place.accounts.by_handle(who.rpartition("@")[0])
         if account is None:
-            raise Misconfigured(f"The demo's content names {who}, who does not exist.")
+            raise Misconfigured("The demo's content names %(who)s, who does not exist.", values={"who": who})
         return await place.credentials.author(account, "reply")
 
 

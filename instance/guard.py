@@ -13,7 +13,7 @@ from core.access import Access, Route
 from core.errors import KonsilError, NotFound, NotSignedIn, Refused
 from federation.allowlist import Purpose, Sibling
 from federation.door import Request, gather
-from instance.context import Viewer, services
+from instance.context import Viewer, services, wished_language
 from instance.objects import PURPOSES
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,7 +61,7 @@ async def _viewer() -> Viewer | None:
     session = await services().sessions.find(request.cookies.get(cookie_name(), ""))
     if session is None:
         return None
-    return Viewer(session.account, session.actor, services().pack.languages[0])
+    return Viewer(session.account, session.actor, wished_language())
 
 
 async def _check_role(access: Access, viewer: Viewer) -> None:

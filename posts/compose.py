@@ -51,7 +51,8 @@ class Compose:
             raise InvalidInput("A reply answers something.", field="kind")
         question = draft.question.strip()
         if not question or len(question) > wire.QUESTION_LENGTH:
-            raise InvalidInput(f"The question has 1 to {wire.QUESTION_LENGTH} characters.", field="question")
+            raise InvalidInput("The question has 1 to %(most)s characters.",
+                               values={"most": wire.QUESTION_LENGTH}, field="question")
         if draft.kind != Kind.POLL and not draft.text.strip():
             raise InvalidInput("Please write a few lines.", field="text")
         self._check_text(draft.text, draft.language)
@@ -64,7 +65,8 @@ class Compose:
             if len(names) not in wire.OPTIONS or len(set(names)) != len(names):
                 raise InvalidInput("A poll has 2 to 20 different options.", field="options")
             if any(len(name) > wire.OPTION_LENGTH for name in names):
-                raise InvalidInput(f"An option has at most {wire.OPTION_LENGTH} characters.", field="options")
+                raise InvalidInput("An option has at most %(most)s characters.",
+                                   values={"most": wire.OPTION_LENGTH}, field="options")
             now = self._clock.ms()
             if not now < draft.poll.ends_at <= now + 366 * _DAY_MS:
                 raise InvalidInput("A poll ends in the future, within a year.", field="ends_at")
@@ -141,7 +143,8 @@ class Compose:
                 raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
             title = question.strip() if old.kind != Kind.REPLY else ""
             if old.kind != Kind.REPLY and not 0 < len(title) <= wire.QUESTION_LENGTH:
-                raise InvalidInput(f"The question has 1 to {wire.QUESTION_LENGTH} characters.", field="question")
+                raise InvalidInput("The question has 1 to %(most)s characters.",
+                                   values={"most": wire.QUESTION_LENGTH}, field="question")
             if old.kind != Kind.POLL and not text.strip():
                 raise InvalidInput("Please write a few lines.", field="text")
             self._check_text(text, old.language)
@@ -181,7 +184,8 @@ class Compose:
 
     def _check_text(self, text: str, language: str) -> None:
         if len(text) > self._settings.text_limit:
-            raise InvalidInput(f"A post has at most {self._settings.text_limit} characters.", field="text")
+            raise InvalidInput("A post has at most %(most)s characters.",
+                               values={"most": self._settings.text_limit}, field="text")
         if not 2 <= len(language) <= 20 or not all(part.isalnum() for part in language.split("-")):
             raise InvalidInput("Say which language this is written in.", field="language")
 
