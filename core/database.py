@@ -12,6 +12,7 @@ Reading. The cost is the hop to a thread, not the query: `read` runs a whole fun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,9 @@ Row = sqlite3.Row
 IntegrityError = sqlite3.IntegrityError
 
 _BATCH = 256
+_SCRUB = "database.scrub"
+_SCRUB_PAUSE = 0.25
+_CHECKPOINT_SECONDS = 1.0
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 
@@ -65,6 +69,10 @@ class Tx:
             chunk = rows[start : start + step]
             self._connection.execute(
                 f"INSERT INTO {into} VALUES {','.join([place] * len(chunk))} {after}", [value for row in chunk for value in row])
+
+    def scrub(self) -> None:
+        """Have what this transaction removed overwritten on the disk soon after it is durable, in the WAL too."""
+        self.topics.add(_SCRUB)
 
     def wake(self, topic: str) -> None:
         """Tell this process's listeners of `topic` once the transaction is durable."""
@@ -112,10 +120,10 @@ class Database:
         return len(self._queue)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` on a pooled read-only connection."""
+        """Run `work` on a pooled read-only connection, in one snapshot."""
         connection = await self.readers.get()
         try:
-            return await connection.run(lambda raw: work(Tx(raw)))
+            return await connection.run(_read, work)
         finally:
             self.readers.put_nowait(connection)
 
@@ -203,17 +211,40 @@ class Database:
                     listener()
 
     async def _checkpoint(self) -> None:
-        """Move the WAL into the database in the background, so that no commit has to."""
+        """Move the WAL into the database in the background, so that no commit has to.
+
+        After a deletion the WAL is emptied too: the pages of the database are overwritten (`secure_delete`), but older
+        versions of them would stay readable in the WAL for as long as nobody else writes.
+        """
         wal = Path(f"{self.path}-wal")
+        scrub = asyncio.Event()
+        self.listen(_SCRUB, scrub.set)
+        scrub.set()  # what an earlier process could not finish
         while True:
-            await asyncio.sleep(1)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(scrub.wait(), _CHECKPOINT_SECONDS)
             size = wal.stat().st_size if wal.exists() else 0
-            if size > _CHECKPOINT_BYTES:
-                mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
-                try:
-                    await self.checkpointer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
-                except sqlite3.OperationalError:
-                    continue  # a writer held the lock all the time; the next round tries again
+            wanted = scrub.is_set()
+            if not wanted and size <= _CHECKPOINT_BYTES:
+                continue
+            scrub.clear()
+            mode = "TRUNCATE" if wanted or size > _TRUNCATE_BYTES else "PASSIVE"
+            try:
+                [row] = await self.checkpointer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
+                busy = bool(row[0])
+            except sqlite3.OperationalError:
+                busy = True  # somebody held the lock all the time; the next round tries again
+            if wanted and busy:
+                scrub.set()
+            await asyncio.sleep(_SCRUB_PAUSE)
+
+
+def _read(connection: sqlite3.Connection, work: Callable[[Tx], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(Tx(connection))
+    finally:
+        connection.execute("COMMIT")
 
 
 @dataclass(slots=True)

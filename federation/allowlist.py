@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from core.database import Database, Row
+from core.database import Database, Row, Tx
 from core.errors import Refused, Unavailable
 from core.states import StateGraph
 from core.words import N_
@@ -96,3 +96,8 @@ class Allowlist:
         if state == SiblingState.PAUSED:
             raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)
         raise Refused("This instance does not exchange anything with you.", reason=state)
+
+
+def sibling_states(tx: Tx) -> dict[str, str]:
+    """Every sibling's state by origin, inside the transaction that depends on it."""
+    return {row["origin"]: row["state"] for row in tx.rows("SELECT origin, state FROM siblings")}

@@ -13,7 +13,8 @@ URGENT, FRESH, BACKLOG = 0, 1, 2
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """An activity on its way out: serialised and digested once, signed per sibling."""
+    """An activity on its way out: serialised and digested once, signed per sibling. `about_uri` is the post whose deletion
+    takes it along, where that is another than the object."""
 
     uri: str
     type: str
@@ -21,6 +22,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
     digest: str
     lane: int = FRESH
+    about_uri: str | None = None
 
 
 class Parcel(NamedTuple):
@@ -34,18 +36,22 @@ class Parcel(NamedTuple):
     digest: str
 
 
+def forget(tx: Tx, about_uri: str, now: int) -> None:
+    """A post is deleted: what was not sent about it never will be, and no body about it stays, but for the Delete itself."""
+    about = (uri_key(about_uri),)
+    tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE state = 'pending' AND outbox_id IN"
+           " (SELECT id FROM outbox WHERE about_key = ? AND type <> 'Delete')", (now, *about))
+    tx.run("UPDATE outbox SET body = x'' WHERE about_key = ? AND type <> 'Delete'", about)
+
+
 def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
-    """Write the activity and its delivery rows in the caller's transaction. A Delete supersedes what was not sent of its
-    object and takes the bodies of everything about it out of the outbox."""
+    """Write the activity and its delivery rows in the caller's transaction."""
     object_key = uri_key(activity.object_uri)
-    if activity.type == "Delete":
-        tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND state = 'pending'",
-               (now, object_key))
-        tx.run("UPDATE outbox SET body = x'' WHERE object_key = ?", (object_key,))
     if not sibling_ids:
         return
-    tx.run("INSERT INTO outbox (id, uri, type, object_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-           (outbox_id, activity.uri, activity.type, object_key, activity.body, activity.digest, now))
+    tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+           (outbox_id, activity.uri, activity.type, object_key, uri_key(activity.about_uri or activity.object_uri),
+            activity.body, activity.digest, now))
     numbers = tx.rows(
         f"UPDATE delivery_lines SET next_sequence = next_sequence + 1 WHERE sibling_id IN ({marks(len(sibling_ids))})"
         " RETURNING sibling_id, next_sequence - 1 AS sequence", sibling_ids)

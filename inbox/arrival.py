@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from core.errors import InvalidInput
 from federation.allowlist import Sibling
 from posts.wire import Note, note, origins_of
 
-NOTES = frozenset({"Note", "Question"})
+_NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
 
 
@@ -30,6 +31,11 @@ class Arrival:
     note: Note | None = None
     origins: tuple[str, ...] = ()
 
+    @property
+    def about(self) -> str:
+        """The post whose deletion takes this activity along: a vote's poll, else what it is about."""
+        return (self.note.in_reply_to or "") if self.note is not None and self.note.is_vote else self.object_id
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -48,14 +54,28 @@ class Ignored:
     why: str
 
 
+class Wanted(StrEnum):
+    """What something that is missing has to be."""
+
+    ACTOR = "actor"
+    POST = "post"
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """It waits, unseen, for something that has to be fetched from its own origin first."""
 
     missing: str
+    wanted: Wanted
 
 
 Outcome = Stored | Duplicate | Ignored | Held
+
+
+def is_note(document: Any) -> bool:
+    """Whether a document says that it is one of the kinds of post that are exchanged."""
+    kind = document.get("type") if isinstance(document, dict) else None
+    return isinstance(kind, str) and kind in _NOTES
 
 
 def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: bytes, now: int) -> Arrival:
@@ -77,7 +97,7 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     if len(about) > _URI_LENGTH:
         raise InvalidInput("An id is too long.", reason="envelope")
     made = Arrival(sibling, uri, kind, actor, content, about, body, digest, now)
-    if kind in ("Create", "Update") and isinstance(content, dict) and content.get("type") in NOTES:
+    if kind in ("Create", "Update") and is_note(content):
         made.note = note(content)
         made.origins = origins_of(made.note, sibling.origin)
     return made

@@ -20,7 +20,7 @@ class Known:
     """Actors, posts and polls by URI or id, what is deleted, and who has voted; grows with what the batch itself adds."""
 
     home: str
-    origins: dict[str, str]
+    states: dict[str, str]
     actors: dict[str, Actor]
     posts: dict[str, Post]
     deleted: set[str]
@@ -29,10 +29,10 @@ class Known:
 
     def admits(self, origin: str) -> bool:
         """Whether something may be fetched from there, now or when its pause ends."""
-        return self.origins.get(origin) in ("active", "paused")
+        return self.states.get(origin) in ("active", "paused")
 
 
-def load(tx: Tx, home: str, arrivals: Sequence[Arrival], origins: dict[str, str]) -> Known:
+def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str]) -> Known:
     """Read what these arrivals need: one statement per table."""
     actors = list({uri_key(arrival.actor) for arrival in arrivals})
     about = {uri_key(arrival.object_id) for arrival in arrivals if arrival.object_id}
@@ -42,7 +42,7 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], origins: dict[str, str]
     people = {row["uri"]: actor_from(row) for row in tx.rows(
         f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", actors)}
     posts = store.by_keys(tx, keys)
-    known = Known(home, origins, people, posts, store.tombstoned(tx, keys),
+    known = Known(home, states, people, posts, store.tombstoned(tx, keys),
                   store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
     voters = {
         (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals

@@ -13,9 +13,10 @@ import asyncio
 from collections.abc import Mapping
 
 from core.clock import Clock
-from core.database import Database, Tx
-from core.errors import InvalidInput, KonsilError, TooLarge, Unavailable, UnsupportedMedia
+from core.database import Database, IntegrityError, Tx
+from core.errors import Conflict, InvalidInput, KonsilError, TooLarge, Unavailable, UnsupportedMedia
 from core.settings import Federation
+from core.telemetry import get_logger
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.door import Caller, Door, Request
@@ -24,6 +25,7 @@ from inbox.arrival import Arrival, Outcome, arrival
 from inbox.authority import check_authority
 from inbox.writer import Result, Writer
 
+log = get_logger("inbox")
 _TYPES = frozenset({"application/activity+json", "application/ld+json"})
 _SKEW_STEP_MS = 1000
 _SEEN_STEP_MS = 10_000
@@ -60,7 +62,11 @@ class Inbox:
         if not self._turn:
             loop.call_soon(self._take_turn)
         self._turn.append(asked)
-        result = await asked.result
+        try:
+            result = await asked.result
+        except IntegrityError as error:  # no retry would help, so the sender is told which one it is
+            log.exception("an activity clashes with what is stored", activity=asked.name)
+            result = Conflict("This clashes with something that is stored here.", reason="clash", cause=str(error))
         if isinstance(result, KonsilError):
             raise self._refused(asked, result)
         if asked.caller is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Protocol
 
 import msgspec
 
@@ -10,6 +11,7 @@ from actors.models import Author
 from actors.store import by_ids
 from core.audit import note
 from core.clock import Clock
+from core.countries import specialties
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.ids import Ids, number, public
@@ -18,20 +20,27 @@ from core.text import Renderer
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
-from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
+from posts.models import AGE_BANDS, AIMS, SEXES, Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.network import list_digest, network
 from posts.store import Poll, Post
 
 _DAY_MS = 86_400_000
+_SPECIALTIES = 8
+
+
+class Forget(Protocol):
+    """What else has to go with a deleted post: where it lies is known further up, so this is handed in."""
+
+    def __call__(self, tx: Tx, uri: str, /) -> None: ...
 
 
 class Compose:
     """What a verified author can do with words."""
 
     def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
-                 settings: Posts) -> None:
+                 settings: Posts, forget: Forget) -> None:
         self._database, self._identity, self._renderer = database, identity, renderer
-        self._clock, self._ids, self._settings = clock, ids, settings
+        self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
 
     async def preview(self, draft: Draft) -> str:
         """The draft as readers would see it; raises what `publish` would raise about its content."""
@@ -56,6 +65,7 @@ class Compose:
         if draft.kind != Kind.POLL and not draft.text.strip():
             raise InvalidInput("Please write a few lines.", field="text")
         self._check_text(draft.text, draft.language)
+        _check_facts(draft.facts)
         if draft.kind == Kind.CASE and not draft.facts.specialties:
             raise InvalidInput("Name at least one specialty you are asking.", field="specialties")
         if (draft.kind == Kind.POLL) != (draft.poll is not None):
@@ -165,6 +175,7 @@ class Compose:
         def write(tx: Tx) -> None:
             post = self._own(tx, author, post_id)
             store.erase(tx, post.uri, self._identity.origin, now)
+            self._forget(tx, post.uri)
             enqueue(tx, self._ids.new(), wire.delete(post, author.actor.uri),
                     network(tx, self._identity).recipients(post.audience.origins), now)
             note(tx, self._ids, self._clock, by=author.actor.handle, action="post.deleted", target=post.uri)
@@ -229,6 +240,15 @@ def _present(tx: Tx, post_id: str) -> Post:
     if post is None or post.erased_at is not None:
         raise NotFound("There is no such post here.")
     return post
+
+
+def _check_facts(facts: CaseFacts) -> None:
+    """Codes are codes of ours: what is free text does not hide here."""
+    if len(facts.specialties) > _SPECIALTIES or not set(facts.specialties) <= set(specialties()):
+        raise InvalidInput("Choose up to %(most)s specialties from the list.", values={"most": _SPECIALTIES}, field="specialties")
+    for value, known, field in ((facts.age_band, AGE_BANDS, "age_band"), (facts.sex, SEXES, "sex"), (facts.aim, AIMS, "aim")):
+        if value and value not in known:
+            raise InvalidInput("Choose one of the values offered.", field=field)
 
 
 def _names(options: tuple[str, ...]) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
+from federation.store import forget
 from posts.models import Audience, CaseFacts, Kind, Reach, State
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
@@ -166,24 +167,25 @@ def revisions(tx: Tx, post_id: int) -> list[Row]:
     return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? ORDER BY revision", (post_id,))
 
 
-def erase(tx: Tx, uri: str, origin: str, now: int) -> Post | None:
-    """Take a post's text out of every table and leave a tombstone, also when the post was never seen.
+def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
+    """Take a post's text out of every table, and what is on its way about it out of the outbox, and leave a tombstone, also
+    when the post was never seen.
 
     Replies of others stay; an erased post keeps its place in the thread with nothing in it.
     """
     tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
            (uri_key(uri), uri, origin, now))
-    tx.run("DELETE FROM held WHERE object_key = ?", (uri_key(uri),))
+    forget(tx, uri, now)
+    tx.scrub()
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
-        return post
+        return
     for table in ("votes", "poll_options", "polls", "revisions"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', state = NULL, erased_at = ? WHERE id = ?",
            (now, post.id))
-    for post_id in {post.parent_id, post.root_id} - {None, post.id}:
-        tx.run("UPDATE posts SET replies = max(replies - 1, 0) WHERE id = ?", (post_id,))
-    return post
+    above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
+    tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
 
 
 def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:

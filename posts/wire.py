@@ -13,7 +13,7 @@ from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
 from federation.addresses import origin_of
 from federation.documents import dumps, one_or_many
-from federation.identity import CONTEXT, PUBLIC, members_of
+from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.signatures.cavage import digest
 from federation.store import FRESH, URGENT, Outgoing
 from posts.models import CaseFacts, State
@@ -63,7 +63,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     one_of: list[_Option] | None = None
     any_of: list[_Option] | None = None
     end_time: str | None = None
-    closed: str | None = None
+    closed: str | bool | None = None
     voters_count: int = 0
 
     @property
@@ -90,6 +90,8 @@ def note(document: Any) -> Note:
 
 
 def _check_poll(parsed: Note) -> None:
+    if parsed.in_reply_to is not None:
+        raise InvalidInput("A poll is no answer to something.", reason="bad-poll")
     if (parsed.one_of is None) == (parsed.any_of is None):
         raise InvalidInput("A poll has either oneOf or anyOf.", reason="bad-poll")
     options = parsed.one_of or parsed.any_of or []
@@ -114,10 +116,12 @@ def moment(text: str) -> int:
 
 
 def poll_of(parsed: Note) -> Poll:
-    """The poll of a checked `Question`, with the author's counts."""
+    """The poll of a checked `Question`, with the author's counts. `closed` may be a time or just true (ActivityStreams)."""
     options = parsed.one_of if parsed.one_of is not None else parsed.any_of or []
+    ends_at = moment(parsed.end_time or "")
     return Poll(
-        parsed.any_of is not None, moment(parsed.end_time or ""), moment(parsed.closed) if parsed.closed else None,
+        parsed.any_of is not None, ends_at,
+        moment(parsed.closed) if isinstance(parsed.closed, str) else ends_at if parsed.closed else None,
         parsed.voters_count,
         tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
 
@@ -150,7 +154,7 @@ _few_recipients = lru_cache(maxsize=256)(_recipients)  # what a network of some 
 def language_of(parsed: Note) -> str:
     """The language a note says it is in, or `und`."""
     for tag in parsed.content_map or ():
-        if 1 < len(tag) <= 20 and all(part.isalnum() for part in tag.split("-")):
+        if 1 < len(tag) <= 20 and tag.isascii() and all(part.isalnum() for part in tag.split("-")):
             return tag
     return "und"
 
@@ -223,12 +227,16 @@ def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name
     """One vote as every ActivityPub server writes it: a named Note without content, to the asker alone."""
     made = {"id": uri, "type": "Note", "attributedTo": voter_uri, "name": name, "inReplyTo": question_uri,
             "to": [question_author]}
-    return _activity("Create", f"{uri}#create", voter_uri, made, uri)
+    return _activity("Create", f"{uri}#create", voter_uri, made, uri, about=question_uri)
 
 
-def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH) -> Outgoing:
+def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,
+              about: str | None = None) -> Outgoing:
     to: Sequence[str] = made["to"]
     body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor, "to": to, "object": made})
-    return Outgoing(uri, kind, object_uri, body, digest(body), lane)
+    if len(body) > BODY_LIMIT:
+        raise InvalidInput("With its formatting this is too large to be sent; please shorten it.", reason="too-large",
+                           cause=f"{len(body)} bytes", field="text")
+    return Outgoing(uri, kind, object_uri, body, digest(body), lane, about)
 
 

@@ -73,9 +73,11 @@ CREATE TABLE actors (
     verified_on INTEGER NOT NULL,
     verified_until INTEGER,
     fetched_at INTEGER NOT NULL,
-    gone_at INTEGER,
-    UNIQUE (handle, domain)
+    gone_at INTEGER
 );
+CREATE INDEX actors_by_handle ON actors (handle, domain);
+-- A sibling may give a handle to somebody new; here accounts decide.
+CREATE UNIQUE INDEX actors_here ON actors (handle) WHERE sibling_id IS NULL;
 
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
@@ -187,12 +189,14 @@ CREATE TABLE ledger (
     received_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What waits, unseen, for an actor or a post (`wanted`) that is `missing`; a deletion of `about_key` takes it along.
 CREATE TABLE held (
     activity_key BLOB PRIMARY KEY,
     sibling_id INTEGER NOT NULL REFERENCES siblings (id),
-    object_key BLOB NOT NULL,
+    about_key BLOB NOT NULL,
     missing TEXT NOT NULL,
     missing_key BLOB NOT NULL,
+    wanted TEXT NOT NULL,
     body BLOB NOT NULL,
     received_at INTEGER NOT NULL,
     next_try INTEGER NOT NULL,
@@ -201,19 +205,22 @@ CREATE TABLE held (
     reason TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX held_by_missing ON held (missing_key);
-CREATE INDEX held_by_object ON held (object_key);
+CREATE INDEX held_about ON held (about_key);
 CREATE INDEX held_due ON held (next_try) WHERE state = 'waiting';
 
+-- Activities on their way. `object_key` keeps the order per object; a deletion of `about_key` takes the body along: that
+-- is the post itself and, for a vote, the poll whose option it names.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY,
     uri TEXT NOT NULL,
     type TEXT NOT NULL,
     object_key BLOB NOT NULL,
+    about_key BLOB NOT NULL,
     body BLOB NOT NULL,
     digest TEXT NOT NULL,
     created_at INTEGER NOT NULL
 );
-CREATE INDEX outbox_by_object ON outbox (object_key);
+CREATE INDEX outbox_about ON outbox (about_key);
 
 CREATE TABLE deliveries (
     sibling_id INTEGER NOT NULL REFERENCES siblings (id),
