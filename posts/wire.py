@@ -105,6 +105,8 @@ def _check_poll(parsed: Note) -> None:
     if parsed.end_time is None:
         raise InvalidInput("A poll has an end.", reason="bad-poll")
     moment(parsed.end_time)
+    if isinstance(parsed.closed, str):
+        moment(parsed.closed)
 
 
 def moment(text: str) -> int:
