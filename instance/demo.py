@@ -193,7 +193,8 @@ def _table(directory: Path, places: list[Place], seconds: float) -> str:
     running = {place.country for place in places}
     for entry in notes["instances"]:
         if entry["country"] in running:
-            doctor, operator = entry["doctors"][0], entry["operators"][0]
+            doctor = next(person for person in entry["doctors"] if person["role"] == "doctor")
+            operator = entry["operators"][0]
             lines.append(f"{entry['country'].upper():<9}{entry['url']:<25}{doctor['handle']:<20}{doctor['password']:<19}"
                          f"{operator['handle']:<16}{operator['password']}")
     return "\n".join([*lines, "", f"Ready after {seconds:.1f} s. All logins: {directory / 'demo.json'}. Ctrl-C stops.", ""])

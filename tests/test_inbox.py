@@ -181,7 +181,8 @@ async def test_an_answer_to_what_was_not_for_them_is_answered_like_one_to_nothin
     home = await published(de, case())
     answers = []
     for number, parent in enumerate((f"{de.url}/posts/{home}", f"{de.url}/posts/0000000000000")):
-        status, problem = await fake.send(de, fake.activity("Create", fake.note(de, f"r{number}", inReplyTo=parent), f"a{number}"))
+        made = fake.activity("Create", fake.note(de, f"r{number}", inReplyTo=parent), f"a{number}")
+        status, problem = await fake.send(de, made)
         answers.append((status, problem["type"], problem["title"]))
     assert answers[0] == answers[1] == (400, "urn:konsil:problem:no-such-parent", answers[0][2])
 

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import re
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,9 +21,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from httpsig.utils import generate_message
 
 from core.errors import NotSignedIn
+
+with warnings.catch_warnings():  # httpsig asks pkg_resources for its own version, which warns that it is going away
+    warnings.simplefilter("ignore")
+    from httpsig.utils import generate_message
 
 GET_HEADERS = ("(request-target)", "host", "date")
 POST_HEADERS = (*GET_HEADERS, "digest", "content-type")
