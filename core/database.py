@@ -329,7 +329,7 @@ async def _connect(path: Path, pragmas: Iterable[str]) -> _Connection:
 
 
 def _raw(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=256)
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=512)
     connection.row_factory = sqlite3.Row
     for pragma in ("page_size=8192", "journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")

@@ -30,7 +30,7 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _bad(N_("It is not valid JSON.")) from None
     if not isinstance(document, dict):
         raise _bad(N_("It is not an object."))
-    if ("\\ud" in text or "\\uD" in text) and _has_surrogate(document):
+    if "\\" in text and ("\\ud" in text or "\\uD" in text) and _has_surrogate(document):
         raise _bad(N_("It has half a surrogate pair."))
     return document
 
