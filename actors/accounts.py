@@ -73,7 +73,7 @@ class Accounts:
         _check(new.handle, new.name, new.password, self._settings.password_min_length)
         unknown = [code for code in new.specialties if code not in specialties()]
         if unknown:
-            raise InvalidInput(f"There is no specialty {unknown[0]}.", field="specialty")
+            raise InvalidInput("There is no specialty %(code)s.", values={"code": unknown[0]}, field="specialty")
         if bool(new.method) != bool(new.evidence):
             raise InvalidInput("A verification needs both its method and its evidence.", field="evidence")
         now, number = self._clock.ms(), self._ids.new()
@@ -125,7 +125,7 @@ class Accounts:
         try:
             await self._database.write(store)
         except IntegrityError:
-            raise Conflict(f"The handle {handle} is taken.", field="handle") from None
+            raise Conflict("The handle %(handle)s is taken.", values={"handle": handle}, field="handle") from None
 
 
 def account_from(row: Row) -> Account:
@@ -138,4 +138,4 @@ def _check(handle: str, name: str, password: str, shortest: int) -> None:
     if not name.strip() or len(name) > 120:
         raise InvalidInput("A name has 1-120 characters.", field="name")
     if len(password) < shortest:
-        raise InvalidInput(f"A password has at least {shortest} characters.", field="password")
+        raise InvalidInput("A password has at least %(least)s characters.", values={"least": shortest}, field="password")

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from core.words import N_
+
 
 class Role(StrEnum):
     """What a badge says its bearer is."""
@@ -17,10 +19,10 @@ class Role(StrEnum):
 
 
 class AccountState(StrEnum):
-    APPLICANT = "applicant"
-    VERIFIED = "verified"
-    REJECTED = "rejected"
-    SUSPENDED = "suspended"
+    APPLICANT = N_("applicant")
+    VERIFIED = N_("verified")
+    REJECTED = N_("rejected")
+    SUSPENDED = N_("suspended")
 
 
 class Badge(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from actors.models import Actor, Badge, Role
 from core.database import Row, Tx, marks
-from core.ids import uri_hash
+from core.ids import uri_key
 
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until")
 
@@ -29,7 +29,7 @@ def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
 
 
 def by_uri(tx: Tx, uri: str) -> Actor | None:
-    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE uri_hash = ? AND gone_at IS NULL", (uri_hash(uri),))
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE uri_key = ? AND gone_at IS NULL", (uri_key(uri),))
     return actor_from(row) if row is not None else None
 
 
@@ -44,10 +44,10 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now)
     tx.run(
-        "INSERT INTO actors (id, uri, uri_hash, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
+        "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
         " verified_on, verified_until, fetched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (uri_hash) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
+        " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at WHERE actors.gone_at IS NULL",
-        (actor.id, actor.uri, uri_hash(actor.uri), actor.sibling_id, *values))
+        (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))

@@ -12,7 +12,6 @@ import base64
 import hashlib
 import json
 import multiprocessing
-import secrets
 from concurrent.futures import ProcessPoolExecutor
 from email.utils import formatdate
 from typing import NamedTuple
@@ -30,9 +29,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from core.clock import Clock, rfc3339
+from core.ids import Ids, public
 from federation.identity import CONTEXT
 
 BODY_BYTES = 2048
+_IDS = Ids(Clock())
 CONTENT_TYPE = "application/activity+json"
 _SENTENCES = (
     "A 54-year-old woman presents with three weeks of exertional dyspnoea and intermittent low-grade fever. ",
@@ -69,9 +70,9 @@ def load_key(pem: str) -> RSAPrivateKey:
 
 
 def activity(to: Prepared) -> bytes:
-    """A `Create` of a new `Note` of exactly `BODY_BYTES` bytes; no two are alike."""
+    """A `Create` of a new `Note` of exactly `BODY_BYTES` bytes; no two are alike, and ids are made as a sibling makes them."""
     origin = to.actor_uri.rsplit("/actors/", 1)[0]
-    name = secrets.token_hex(8)
+    name = public(_IDS.new())
     uri = f"{origin}/posts/{name}"
     note = {
         "id": uri, "type": "Note", "attributedTo": to.actor_uri, "content": "", "to": [to.members_uri],

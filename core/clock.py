@@ -27,8 +27,13 @@ def rfc3339(ms: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Milliseconds since the epoch; `ValueError` unless `text` is RFC 3339 with an offset."""
+    """Milliseconds since the epoch; `ValueError` unless `text` is RFC 3339 with an offset, in a year from 2001 to 2198.
+
+    The years are bounded because every later calculation with a time has to hold, and nothing here is older or later.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None or "T" not in text:
         raise ValueError("a time needs a date, a T and an offset")
+    if not 2000 < moment.year < 2199:
+        raise ValueError("a time lies in a year from 2001 to 2198")
     return int(moment.timestamp() * 1000)

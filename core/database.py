@@ -12,6 +12,7 @@ Reading. The cost is the hop to a thread, not the query: `read` runs a whole fun
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +31,9 @@ Row = sqlite3.Row
 IntegrityError = sqlite3.IntegrityError
 
 _BATCH = 256
+_SCRUB = "database.scrub"
+_SCRUB_PAUSE = 0.25
+_CHECKPOINT_SECONDS = 1.0
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 
@@ -53,18 +57,22 @@ class Tx:
         """Execute and return the number of rows touched."""
         return self._connection.execute(sql, parameters).rowcount
 
-    def insert(self, into: str, columns: int, rows: Sequence[Sequence[object]], after: str = "") -> list[Row]:
-        """One multi-row INSERT for all `rows` (chunked under SQLite's limit of variables); `after` may hold
-        `ON CONFLICT ...` and `RETURNING ...`."""
-        returned: list[Row] = []
-        marks = "(" + ",".join("?" * columns) + ")"
+    def insert(self, into: str, columns: int, rows: Sequence[Sequence[object]], after: str = "") -> None:
+        """One multi-row INSERT for all `rows` (chunked under SQLite's limit of variables); `after` may hold `ON CONFLICT ...`.
+
+        It takes no RETURNING: fetching N rows hands the interpreter's lock over N times, and beside a busy event loop each
+        of them waits for milliseconds. What may be there already is asked before, in the same transaction.
+        """
+        place = "(" + ",".join("?" * columns) + ")"
         step = max(1, 30_000 // columns)
         for start in range(0, len(rows), step):
             chunk = rows[start : start + step]
-            flat = [value for row in chunk for value in row]
-            sql = f"INSERT INTO {into} VALUES {','.join([marks] * len(chunk))} {after}"
-            returned += self._connection.execute(sql, flat).fetchall()
-        return returned
+            self._connection.execute(
+                f"INSERT INTO {into} VALUES {','.join([place] * len(chunk))} {after}", [value for row in chunk for value in row])
+
+    def scrub(self) -> None:
+        """Have what this transaction removed overwritten on the disk soon after it is durable, in the WAL too."""
+        self.topics.add(_SCRUB)
 
     def wake(self, topic: str) -> None:
         """Tell this process's listeners of `topic` once the transaction is durable."""
@@ -112,10 +120,10 @@ class Database:
         return len(self._queue)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` on a pooled read-only connection."""
+        """Run `work` on a pooled read-only connection, in one snapshot."""
         connection = await self.readers.get()
         try:
-            return await connection.run(lambda raw: work(Tx(raw)))
+            return await connection.run(_read, work)
         finally:
             self.readers.put_nowait(connection)
 
@@ -125,12 +133,16 @@ class Database:
 
     async def collect(self, applier: Callable[[Tx, Sequence[I]], Sequence[T]], item: I) -> T:
         """Hand `item` to `applier` together with its neighbours of the same kind; returns its result once durable."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.enqueue(applier, [(item, future)])
+        return await future
+
+    def enqueue(self, applier: Callable[[Tx, Sequence[I]], Sequence[T]], items: Iterable[tuple[I, asyncio.Future[T]]]) -> None:
+        """Hand many items to `applier`; each one's future gets its result once durable. Returns at once."""
         if self._closing:
             raise Unavailable("The server is shutting down.", retry_after=5)
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Entry(applier, item, future))
+        self._queue.extend(_Entry(applier, item, future) for item, future in items)
         self._arrived.set()
-        return await future
 
     def later(self, work: Callable[[Tx], object]) -> None:
         """Run `work` in some next commit without waiting for it: for what may be lost, like when somebody was last seen."""
@@ -199,17 +211,40 @@ class Database:
                     listener()
 
     async def _checkpoint(self) -> None:
-        """Move the WAL into the database in the background, so that no commit has to."""
+        """Move the WAL into the database in the background, so that no commit has to.
+
+        After a deletion the WAL is emptied too: the pages of the database are overwritten (`secure_delete`), but older
+        versions of them would stay readable in the WAL for as long as nobody else writes.
+        """
         wal = Path(f"{self.path}-wal")
+        scrub = asyncio.Event()
+        self.listen(_SCRUB, scrub.set)
+        scrub.set()  # what an earlier process could not finish
         while True:
-            await asyncio.sleep(1)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(scrub.wait(), _CHECKPOINT_SECONDS)
             size = wal.stat().st_size if wal.exists() else 0
-            if size > _CHECKPOINT_BYTES:
-                mode = "TRUNCATE" if size > _TRUNCATE_BYTES else "PASSIVE"
-                try:
-                    await self.checkpointer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
-                except sqlite3.OperationalError:
-                    continue  # a writer held the lock all the time; the next round tries again
+            wanted = scrub.is_set()
+            if not wanted and size <= _CHECKPOINT_BYTES:
+                continue
+            scrub.clear()
+            mode = "TRUNCATE" if wanted or size > _TRUNCATE_BYTES else "PASSIVE"
+            try:
+                [row] = await self.checkpointer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
+                busy = bool(row[0])
+            except sqlite3.OperationalError:
+                busy = True  # somebody held the lock all the time; the next round tries again
+            if wanted and busy:
+                scrub.set()
+            await asyncio.sleep(_SCRUB_PAUSE)
+
+
+def _read(connection: sqlite3.Connection, work: Callable[[Tx], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return work(Tx(connection))
+    finally:
+        connection.execute("COMMIT")
 
 
 @dataclass(slots=True)
@@ -267,7 +302,7 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
     """Open (and create, if missing) the database named by `sqlite:///NAME`, relative to the data directory."""
     path = data_dir / url.removeprefix("sqlite:///")
     if not path.parent.is_dir():
-        raise Misconfigured(f"The data directory {path.parent} does not exist.")
+        raise Misconfigured("The data directory %(path)s does not exist.", values={"path": path.parent})
     try:
         writer = await _connect(path, (f"PRAGMA synchronous={synchronous}", "PRAGMA wal_autocheckpoint=0"))
         path.chmod(0o600)
@@ -277,7 +312,8 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
         checkpointer = await _connect(path, ())
         loose = _raw(path)
     except sqlite3.DatabaseError as error:
-        raise Misconfigured(f"{path} cannot be opened as a database: {error}") from None
+        raise Misconfigured("%(path)s cannot be opened as a database: %(error)s",
+                            values={"path": path, "error": error}) from None
     loose.execute("PRAGMA query_only=ON")
     database = Database(path, writer, pool, loose, checkpointer)
     database.start()
@@ -293,7 +329,7 @@ async def _connect(path: Path, pragmas: Iterable[str]) -> _Connection:
 
 
 def _raw(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=256)
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=512)
     connection.row_factory = sqlite3.Row
     for pragma in ("page_size=8192", "journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")

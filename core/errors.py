@@ -12,34 +12,52 @@ KonsilError                    carries two voices: a sentence for the person, a 
 ├── Unavailable       503      paused or overloaded; `retry_after` seconds
 └── Misconfigured     500      the operator has to change something; only at start-up and in the CLI
 
-`message` is shown to people and to siblings; `cause` goes to the log only and may name hosts, keys and paths.
+The sentence is shown to people and to siblings; `cause` goes to the log only and may name hosts, keys and paths.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from core.words import Phrase, filled
+
 
 class KonsilError(Exception):
-    """An expected failure: an HTTP status, a stable reason code, a public sentence, a private cause."""
+    """An expected failure: an HTTP status, a stable reason code, a public sentence, a private cause.
+
+    `sentence` is a literal in English, the message id of the catalogues; what differs from case to case stands in it as
+    `%(name)s` and comes in `values`: `InvalidInput("A post has at most %(most)s characters.", values={"most": 500})`.
+    A value that is itself a word of ours is a `Phrase`. `message`, and `str()`, are the filled sentence in English: for
+    logs, the command line and problem documents. Pages show `said(...)`.
+    """
 
     status = 500
     reason = "internal"
 
     def __init__(
         self,
-        message: str,
+        sentence: str,
         *,
+        values: Mapping[str, object] = MappingProxyType({}),
         reason: str | None = None,
         cause: str = "",
         field: str | None = None,
         retry_after: int | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.sentence, self.values = sentence, values
+        self.message = filled(sentence, values)
+        super().__init__(self.message)
         self.reason = reason or type(self).reason
         self.cause = cause
         self.field = field
         self.retry_after = retry_after
         self.activity: str | None = None
+
+    def said(self, gettext: Callable[[str], str]) -> str:
+        """The sentence in the language that `gettext` speaks."""
+        spoken = {name: gettext(value) if isinstance(value, Phrase) else value for name, value in self.values.items()}
+        return filled(gettext(self.sentence), spoken)
 
     def problem(self) -> dict[str, object]:
         """The problem document (RFC 9457) of this error; the cause stays at home. `activity` names the one it is about."""

@@ -9,11 +9,13 @@ import gettext as catalogues
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError, dates, numbers
 from babel.support import Translations as Catalogue
+
+from core.words import filled
 
 DOMAIN = "konsil"
 """The name of the catalogue files: `<language>/LC_MESSAGES/konsil.mo`."""
@@ -31,21 +33,21 @@ class Translator:
 
     def gettext(self, message: str, **values: object) -> str:
         """The sentence in this language; `%(name)s` is filled from `values` when there are any."""
-        return _filled(self._catalogue.gettext(message), values)
+        return filled(self._catalogue.gettext(message) if message else "", values)  # "" is the id of the catalogue's own head
 
     def ngettext(self, singular: str, plural: str, count: int, **values: object) -> str:
         """The form for `count`, by the language's own plural rule; `%(num)s` is the count when values are given."""
         found = self._catalogue.ngettext(singular, plural, count)
-        return _filled(found, {"num": count, **values} if values else values)
+        return filled(found, {"num": count, **values} if values else values)
 
     def pgettext(self, context: str, message: str, **values: object) -> str:
         """The sentence in a context, where English has one word for two things."""
-        return _filled(self._catalogue.pgettext(context, message), values)
+        return filled(self._catalogue.pgettext(context, message), values)
 
     def npgettext(self, context: str, singular: str, plural: str, count: int, **values: object) -> str:
         """`ngettext` in a context."""
         found = self._catalogue.npgettext(context, singular, plural, count)
-        return _filled(found, {"num": count, **values} if values else values)
+        return filled(found, {"num": count, **values} if values else values)
 
     @property
     def direction(self) -> str:
@@ -60,7 +62,7 @@ class Translations:
         self._directory = directory
         self._known: dict[str, Translator] = {}
 
-    @property
+    @cached_property
     def languages(self) -> tuple[str, ...]:
         """English, then every language that has a compiled catalogue."""
         found = {path.parent.parent.name for path in self._directory.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")}
@@ -96,6 +98,13 @@ def format_percent(share: float, language: str) -> str:
     return numbers.format_percent(share, locale=_locale(language))
 
 
+def language_name(code: str) -> str:
+    """A language's name in the language itself, as a list of languages shows it: `Français`; its code if nobody knows it."""
+    found = _known_locale(code)
+    name = found.get_display_name() if found is not None else None
+    return name[0].upper() + name[1:] if name else code
+
+
 def negotiate(accept_language: str, offered: Sequence[str]) -> str:
     """The offered language that an Accept-Language header likes best (RFC 9110, 12.5.4; lookup of RFC 4647, 3.4).
 
@@ -119,14 +128,14 @@ def negotiate(accept_language: str, offered: Sequence[str]) -> str:
     return offered[0] if offered else "en"
 
 
-def _filled(message: str, values: dict[str, object]) -> str:
-    return message % values if values else message
+def _locale(language: str) -> Locale:
+    """Babel's data for the language, English when there is none."""
+    return _known_locale(language) or Locale.parse("en")
 
 
 @lru_cache(maxsize=64)
-def _locale(language: str) -> Locale:
-    """Babel's data for the language, English when there is none."""
+def _known_locale(language: str) -> Locale | None:
     try:
         return Locale.parse(language, sep="-")
     except (UnknownLocaleError, ValueError, TypeError):
-        return Locale.parse("en")
+        return None

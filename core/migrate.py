@@ -28,7 +28,8 @@ def migrations() -> tuple[Migration, ...]:
         sql = entry.read_text("utf-8")
         number = int(entry.name[:4])
         if number != expected:
-            raise Misconfigured(f"Migration {expected:04d} is missing before {entry.name}.")
+            raise Misconfigured("Migration %(number)s is missing before %(name)s.",
+                                values={"number": f"{expected:04d}", "name": entry.name})
         found.append(Migration(number, entry.name, sql, hashlib.sha256(sql.encode()).hexdigest()))
     return tuple(found)
 
@@ -39,9 +40,11 @@ async def pending(database: Database) -> tuple[Migration, ...]:
     applied = await database.read(_applied)
     for row_number, digest in applied.items():
         if row_number > len(known):
-            raise Misconfigured(f"The database has migration {row_number:04d}, which this release does not know.")
+            raise Misconfigured("The database has migration %(number)s, which this release does not know.",
+                                values={"number": f"{row_number:04d}"})
         if known[row_number - 1].digest != digest:
-            raise Misconfigured(f"{known[row_number - 1].name} was changed after it was applied to this database.")
+            raise Misconfigured("%(name)s was changed after it was applied to this database.",
+                                values={"name": known[row_number - 1].name})
     return tuple(migration for migration in known if migration.number not in applied)
 
 

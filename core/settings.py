@@ -97,17 +97,20 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise Misconfigured(f"There is no settings file at {path}; `konsil init` makes one.") from None
+        raise Misconfigured("There is no settings file at %(path)s; `konsil init` makes one.", values={"path": path}) from None
     except OSError as error:
-        raise Misconfigured(f"The settings file {path} cannot be read: {error.strerror}.") from None
+        raise Misconfigured("The settings file %(path)s cannot be read: %(error)s.",
+                            values={"path": path, "error": error.strerror}) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path} is not valid TOML: {error}") from None
+        raise Misconfigured("%(path)s is not valid TOML: %(error)s", values={"path": path, "error": error}) from None
     given = _overlay(tree, environ)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        also = f" (with {', '.join(given)} from the environment)" if given else ""
-        raise Misconfigured(f"{path}{also}: {error}") from None
+        if given:
+            raise Misconfigured("%(path)s (with %(names)s from the environment): %(error)s",
+                                values={"path": path, "names": ", ".join(given), "error": error}) from None
+        raise Misconfigured("%(path)s: %(error)s", values={"path": path, "error": error}) from None
     data_dir = (path.parent / settings.instance.data_dir).resolve()
     return _checked(msgspec.structs.replace(settings, instance=msgspec.structs.replace(
         settings.instance, data_dir=str(data_dir))))
@@ -123,11 +126,11 @@ def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
         known = {field.name: field.type for field in msgspec.structs.fields(Settings)}.get(section)
         keys = {field.name: field.default for field in msgspec.structs.fields(known)} if known else {}
         if key not in keys:
-            raise Misconfigured(f"The environment variable {name} names no setting.")
+            raise Misconfigured("The environment variable %(name)s names no setting.", values={"name": name})
         parts = tuple(part.strip() for part in value.split(",") if part.strip())
         table = tree.setdefault(section, {})
         if not isinstance(table, dict):
-            raise Misconfigured(f"[{section}] is a table of settings, not one value.")
+            raise Misconfigured("[%(section)s] is a table of settings, not one value.", values={"section": section})
         table[key] = parts if isinstance(keys[key], tuple) else value
         given.append(name)
     return sorted(given)

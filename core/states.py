@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from core.errors import Conflict
+from core.words import Phrase
 
 
 class StateGraph:
@@ -56,7 +57,8 @@ class StateGraph:
     def check(self, current: str, target: str) -> None:
         """`Conflict` unless the step from `current` to `target` is declared."""
         if not self.allows(current, target):
-            raise Conflict(f"What is {current} cannot become {target}.", reason="state",
+            raise Conflict("What is “%(current)s” cannot become “%(target)s”.", reason="state",
+                           values={"current": Phrase(current), "target": Phrase(target)},
                            cause=f"{self.name}: {current} -> {target} is not declared")
 
     def mermaid(self) -> str:

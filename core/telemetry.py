@@ -29,7 +29,7 @@ _TRACEBACK_LIMIT = 8000
 def configure(level: str, format: str) -> None:
     """Send structlog and the standard library's loggers to standard error; `Misconfigured` for an unknown mode."""
     if level not in _LEVELS:
-        raise Misconfigured(f"log.level: one of {', '.join(_LEVELS)}.")
+        raise Misconfigured("log.level: one of %(levels)s.", values={"levels": ", ".join(_LEVELS)})
     if format not in ("json", "console"):
         raise Misconfigured("log.format: json or console.")
     shared: list[Processor] = [

@@ -45,6 +45,7 @@ _START_SECONDS = 30.0
 _CHILD_MEMORY = 512 * 1024 * 1024
 
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SUSPECT = bytes((*range(9), 11, 12, *range(14, 32), 127, 0xE2, 0xED, 0xEF))  # bytes that all of these have one of in UTF-8
 _STYLED = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/]", re.IGNORECASE)
 _LINK = re.compile(r"(?:https?://[^\s\\/?#@<>\"]+(?:[/?#][^\s\\<>\"]*)?|mailto:[^\s\\<>\"]+)", re.IGNORECASE)
 _BARE_LINK = re.compile(r"https?://[^\s<>\"'\\\x02\x03]{1,1000}", re.IGNORECASE)
@@ -63,16 +64,23 @@ def clean(html: str) -> str:
     `InvalidInput` (too-complex) when the markup is larger than any post, so that nobody can hold the event loop:
     the parser's time grows with the square of what is nested.
     """
-    if (len(html) > _HTML_LIMIT or html.count("<") - html.count("</") > _TAG_LIMIT or html.count("&") > _ENTITY_LIMIT
-            or sum(1 for _ in _STYLED.finditer(html)) > _STYLED_LIMIT):
+    opened = html.count("<") - html.count("</")
+    if (len(html) > _HTML_LIMIT or opened > _TAG_LIMIT or html.count("&") > _ENTITY_LIMIT
+            or (opened > _STYLED_LIMIT and sum(1 for _ in _STYLED.finditer(html)) > _STYLED_LIMIT)):
         raise _too_complex("arriving HTML passes the bounds of core.text.clean")
-    return _INVISIBLE.sub("", _cleaner().clean(_INVISIBLE.sub("", html)))
+    return _visible(_cleaner().clean(_visible(html)))
+
+
+def _visible(text: str) -> str:
+    """The text without the characters nobody sees; most texts have none, and one pass over their bytes tells."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return text if len(raw.translate(None, _SUSPECT)) == len(raw) else _INVISIBLE.sub("", text)
 
 
 def plain(html: str, limit: int) -> str:
     """The words of the HTML on one line of at most `limit` characters. Not HTML any more: escape it when shown."""
     text = entities.unescape(_TAG.sub("", _BREAK.sub(" ", clean(html))))
-    text = " ".join(_INVISIBLE.sub("", text).split())
+    text = " ".join(_visible(text).split())
     if len(text) <= limit:
         return text
     cut = text[:max(limit - 1, 0)]
@@ -89,7 +97,7 @@ def render_now(markdown: str) -> str:
     from bleach.linkifier import Linker
 
     try:
-        linked = _converter().reset().convert(_INVISIBLE.sub("", markdown))
+        linked = _converter().reset().convert(_visible(markdown))
     except BaseException:
         _converter.cache_clear()  # half-way through a list it would take the next text for part of it
         raise
@@ -107,8 +115,8 @@ def render_now(markdown: str) -> str:
 def check_bounds(markdown: str, limit: int) -> None:
     """Refuse, cheaply, a text that is too long or nested deeper than anybody writes."""
     if len(markdown) > limit:
-        raise InvalidInput(f"The text has {len(markdown)} characters; at most {limit} are possible.",
-                           reason="too-long", field="text")
+        raise InvalidInput("The text has %(count)s characters; at most %(most)s are possible.",
+                           values={"count": len(markdown), "most": limit}, reason="too-long", field="text")
     depth = 0
     for line in markdown.splitlines():
         start = line.expandtabs(4)
@@ -157,7 +165,7 @@ class Renderer:
                 if self._retirement is not None:
                     self._retirement.cancel()
                 try:
-                    return await self._exchange(_INVISIBLE.sub("", markdown).encode())
+                    return await self._exchange(_visible(markdown).encode())
                 finally:
                     if self._process is not None:
                         self._retirement = asyncio.create_task(self._retire())

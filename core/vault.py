@@ -33,7 +33,8 @@ def hash_password(password: str) -> str:
     """The argon2id hash (RFC 9106) in its usual text form; `InvalidInput` when the password cannot be used."""
     typed = _typed(password)
     if typed is None:
-        raise InvalidInput(f"A password has 1 to {_PASSWORD_LIMIT} bytes.", reason="password", field="password")
+        raise InvalidInput("A password has 1 to %(most)s bytes.", values={"most": _PASSWORD_LIMIT},
+                           reason="password", field="password")
     return _HASHER.hash(typed)
 
 
@@ -78,9 +79,11 @@ class KeyVault:
         try:
             handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            raise Misconfigured(f"There is a key file at {key_file} already; it is never overwritten.") from None
+            raise Misconfigured("There is a key file at %(path)s already; it is never overwritten.",
+                                values={"path": key_file}) from None
         except OSError as error:
-            raise Misconfigured(f"The key file {key_file} cannot be made: {error.strerror}.") from None
+            raise Misconfigured("The key file %(path)s cannot be made: %(error)s.",
+                                values={"path": key_file, "error": error.strerror}) from None
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(_KEY_BYTES))
             file.flush()
@@ -105,8 +108,8 @@ class KeyVault:
                 raise InvalidTag
             return self._cipher.decrypt(nonce, box, context.encode())
         except InvalidTag:
-            raise Misconfigured(f"The sealed {context} does not open with this key file: it belongs to another database"
-                                " or was changed.") from None
+            raise Misconfigured("The sealed %(context)s does not open with this key file: it belongs to another database"
+                                " or was changed.", values={"context": context}) from None
 
 
 def _typed(password: str) -> bytes | None:
@@ -125,9 +128,11 @@ def _read(key_file: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             key = file.read(_KEY_BYTES + 1)
     except OSError as error:
-        raise Misconfigured(f"The key file {key_file} cannot be read: {error.strerror}.") from None
+        raise Misconfigured("The key file %(path)s cannot be read: %(error)s.",
+                            values={"path": key_file, "error": error.strerror}) from None
     if stat.S_IMODE(mode) & 0o077:
-        raise Misconfigured(f"The key file {key_file} is open to others; `chmod 600` it.")
+        raise Misconfigured("The key file %(path)s is open to others; `chmod 600` it.", values={"path": key_file})
     if len(key) != _KEY_BYTES:
-        raise Misconfigured(f"The key file {key_file} does not hold exactly {_KEY_BYTES} bytes.")
+        raise Misconfigured("The key file %(path)s does not hold exactly %(count)s bytes.",
+                            values={"path": key_file, "count": _KEY_BYTES})
     return key

@@ -9,6 +9,7 @@ from functools import lru_cache
 import idna
 
 from core.errors import InvalidInput
+from core.words import N_, Phrase
 
 _LENGTH = 2048
 _BAD = (r"\x00-\x20\x7f-\xa0\\\u1680\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f\u2066-\u2069\u3000\ud800-\udfff\ufeff")
@@ -25,8 +26,8 @@ _IPV6_SPECIAL = tuple(ipaddress.IPv6Network(text) for text in ("2001::/23", "200
 _IPV4_SPECIAL = tuple(ipaddress.IPv4Network(text) for text in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24"))
 
 
-def _refuse(why: str) -> InvalidInput:
-    return InvalidInput(f"This address cannot be used: {why}.", reason="bad-address")
+def _refuse(why: Phrase) -> InvalidInput:
+    return InvalidInput("This address cannot be used: %(why)s.", values={"why": why}, reason="bad-address")
 
 
 @lru_cache(maxsize=4096)
@@ -34,14 +35,14 @@ def origin_of(url: str) -> str:
     """The canonical origin (scheme, A-label host, port on loopback only) of an http(s) URL; `InvalidInput` otherwise."""
     found = _URL.fullmatch(url) if len(url) <= _LENGTH else None
     if found is None:
-        raise _refuse("not an http(s) URL, or with white space, a backslash or a control character in it")
+        raise _refuse(N_("not an http(s) URL, or with white space, a backslash or a control character in it"))
     return _origin(found[1])
 
 
 def origin_for_domain(domain: str) -> str:
     """The origin of an instance's domain: https, and plain http with a port on loopback."""
     if not domain or any(mark in domain for mark in "/?#"):
-        raise _refuse("not a domain")
+        raise _refuse(N_("not a domain"))
     return origin_of(f"{'http' if _is_local(_split(domain)[0]) else 'https'}://{domain}")
 
 
@@ -90,15 +91,15 @@ def _origin(prefix: str) -> str:
     scheme, _, authority = prefix.partition("://")
     scheme = scheme.lower()
     if "@" in authority or "%" in authority:
-        raise _refuse("user names and escapes are not allowed")
+        raise _refuse(N_("user names and escapes are not allowed"))
     host, port = _split(authority)
     if _is_local(host):
         host = _alabel(host) if host.endswith(".localhost") else host
         return f"{scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[scheme] else "")
     if scheme != "https":
-        raise _refuse("https is required")
+        raise _refuse(N_("https is required"))
     if port and port != "443":
-        raise _refuse("ports are for loopback only")
+        raise _refuse(N_("ports are for loopback only"))
     return f"https://{_alabel(host)}"
 
 
@@ -108,15 +109,15 @@ def _split(authority: str) -> tuple[str, str]:
         host, bracket, rest = authority.partition("]")
         host += bracket
         if rest and not rest.startswith(":"):
-            raise _refuse("not a host")
+            raise _refuse(N_("not a host"))
         port = rest[1:]
     else:
         host, _, port = authority.partition(":")
     if authority.endswith(":") or (port and (not _PORT.fullmatch(port) or int(port) > 65535)):
-        raise _refuse("not a port")
+        raise _refuse(N_("not a port"))
     lowered = host.lower()
     if lowered.isascii() and not host.isascii():
-        raise _refuse("not a host name")
+        raise _refuse(N_("not a host name"))
     return lowered, port
 
 
@@ -131,13 +132,13 @@ def _alabel(host: str) -> str:
         labels = name.split(".")
         for label in labels:
             if not _LABEL.fullmatch(label):
-                raise _refuse("not a host name")
+                raise _refuse(N_("not a host name"))
             if label.startswith("xn--"):
                 idna.decode(label, strict=True)
     except UnicodeError:
-        raise _refuse("not a host name") from None
+        raise _refuse(N_("not a host name")) from None
     if len(name) > 253 or len(labels) < 2:
-        raise _refuse("not a host name")
+        raise _refuse(N_("not a host name"))
     if _NUMBER.fullmatch(labels[-1]):
-        raise _refuse("an IP address is not a host name")
+        raise _refuse(N_("an IP address is not a host name"))
     return name

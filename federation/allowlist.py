@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from core.database import Database, Row
+from core.database import Database, Row, Tx
 from core.errors import Refused, Unavailable
 from core.states import StateGraph
+from core.words import N_
 from federation.refusals import RefusalLog
 
 
 class SiblingState(StrEnum):
-    PROPOSED = "proposed"
-    CONFIRMED = "confirmed"
-    ACTIVE = "active"
-    PAUSED = "paused"
-    REVOKED = "revoked"
+    PROPOSED = N_("proposed")
+    CONFIRMED = N_("confirmed")
+    ACTIVE = N_("active")
+    PAUSED = N_("paused")
+    REVOKED = N_("revoked")
 
 
 SIBLING_STATES = StateGraph(
@@ -44,12 +45,12 @@ class Direction(StrEnum):
 class Purpose(StrEnum):
     """What somebody wants at the gate; every path that exists names one."""
 
-    INBOX = "inbox"
-    OBJECT = "object"
-    COLLECTION = "collection"
-    WEBFINGER = "webfinger"
-    DELIVERY = "delivery"
-    FETCH = "fetch"
+    INBOX = N_("inbox")
+    OBJECT = N_("object")
+    COLLECTION = N_("collection")
+    WEBFINGER = N_("webfinger")
+    DELIVERY = N_("delivery")
+    FETCH = N_("fetch")
 
 
 _SEAL = object()
@@ -95,3 +96,8 @@ class Allowlist:
         if state == SiblingState.PAUSED:
             raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)
         raise Refused("This instance does not exchange anything with you.", reason=state)
+
+
+def sibling_states(tx: Tx) -> dict[str, str]:
+    """Every sibling's state by origin, inside the transaction that depends on it."""
+    return {row["origin"]: row["state"] for row in tx.rows("SELECT origin, state FROM siblings")}

@@ -179,5 +179,5 @@ def _one_per_object(parcels: list[Parcel]) -> list[Parcel]:
     """The first parcel of each object."""
     first: dict[bytes, Parcel] = {}
     for parcel in parcels:
-        first.setdefault(parcel.object_hash, parcel)
+        first.setdefault(parcel.object_key, parcel)
     return list(first.values())

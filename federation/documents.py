@@ -8,6 +8,7 @@ import re
 from typing import Any, NoReturn
 
 from core.errors import InvalidInput
+from core.words import N_, Phrase
 
 _DEPTH = 32
 _MANY = 256
@@ -19,28 +20,30 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def parse(body: bytes) -> dict[str, Any]:
     """A JSON object (RFC 8259, and I-JSON's rules of RFC 7493); `InvalidInput` says which rule was broken."""
     if body.startswith(b"\xef\xbb\xbf"):
-        raise _bad("It begins with a byte order mark.")
+        raise _bad(N_("It begins with a byte order mark."))
     if len(body.translate(None, _NO_OPENERS)) > _DEPTH:
         _check_depth(body)
     try:
         text = body.decode("utf-8")
         document = _DECODER.decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise _bad("It is not valid JSON.") from None
+        raise _bad(N_("It is not valid JSON.")) from None
     if not isinstance(document, dict):
-        raise _bad("It is not an object.")
-    if ("\\ud" in text or "\\uD" in text) and _has_surrogate(document):
-        raise _bad("It has half a surrogate pair.")
+        raise _bad(N_("It is not an object."))
+    if "\\" in text and ("\\ud" in text or "\\uD" in text) and _has_surrogate(document):
+        raise _bad(N_("It has half a surrogate pair."))
     return document
 
 
 def one_or_many(value: Any) -> tuple[str, ...]:
     """The ids in a property that may hold one or several, as strings or as objects; others are passed over."""
+    if isinstance(value, str):
+        return (value,)
     values = value if isinstance(value, (list, tuple)) else [value]
     if len(values) > _MANY:
         raise InvalidInput("Too many entries in one property.", reason="too-many")
-    found = (entry.get("id") if isinstance(entry, dict) else entry for entry in values)
-    return tuple(entry for entry in found if isinstance(entry, str))
+    found = [entry.get("id") if isinstance(entry, dict) else entry for entry in values]
+    return tuple([entry for entry in found if isinstance(entry, str)])
 
 
 def dumps(document: Any) -> bytes:
@@ -57,23 +60,23 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(text: str) -> int:
     if len(text) > 17:
-        raise _bad("A number is too large.")
+        raise _bad(N_("A number is too large."))
     return int(text)
 
 
 def _float(text: str) -> float:
     number = float(text) if len(text) <= 40 else math.inf
     if math.isinf(number):
-        raise _bad("A number is too large.")
+        raise _bad(N_("A number is too large."))
     return number
 
 
-def _constant(text: str) -> NoReturn:
-    raise _bad(f"{text} is not JSON.")
+def _constant(_: str) -> NoReturn:
+    raise _bad(N_("It has a number that JSON does not know."))
 
 
-def _bad(why: str) -> InvalidInput:
-    return InvalidInput(f"The document cannot be read. {why}", reason="bad-json")
+def _bad(why: Phrase) -> InvalidInput:
+    return InvalidInput("The document cannot be read. %(why)s", values={"why": why}, reason="bad-json")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant)
@@ -86,7 +89,7 @@ def _check_depth(body: bytes) -> None:
     for mark in b"".join(unescaped.split(b'"')[::2]).translate(None, _NO_BRACKETS):
         depth += 1 if mark in b"[{" else -1
         if depth > _DEPTH:
-            raise InvalidInput(f"The document is nested deeper than {_DEPTH}.", reason="too-deep")
+            raise InvalidInput("The document is nested deeper than %(depth)s.", values={"depth": _DEPTH}, reason="too-deep")
 
 
 def _has_surrogate(value: Any) -> bool:

@@ -7,9 +7,10 @@ with the pinned key. Nothing is fetched, and a failed signature changes nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from core.clock import Clock
-from core.errors import InvalidInput, KonsilError, NotSignedIn, Refused
+from core.errors import InvalidInput, KonsilError, NotSignedIn
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
 from federation.refusals import RefusalLog
@@ -19,6 +20,23 @@ from federation.signatures.keys import load_public
 SINGLE = frozenset({"host", "date", "digest", "content-type", "signature", "content-length", "content-encoding"})
 
 
+class Request(NamedTuple):
+    """A signed request as it came: `headers` have lower-case names; `target` with the query exactly as it was received."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class Caller(NamedTuple):
+    """Who sent a request: the sibling, its clock's skew in seconds, SHA-256 of the body (empty for a GET)."""
+
+    sibling: Sibling
+    skew: float
+    digest: bytes
+
+
 class Door:
     """Turns a signed request into the `Sibling` it comes from."""
 
@@ -26,35 +44,41 @@ class Door:
         self._allowlist, self._refusals, self._clock = allowlist, refusals, clock
         self._authority, self._window = authority, window
 
-    def identify(self, method: str, target: str, headers: Mapping[str, str], body: bytes,
-                 purpose: Purpose) -> tuple[Sibling, float]:
-        """The sibling and its clock's skew in seconds; raises 401, 403 or 503, logged with its reason.
+    def identify(self, request: Request, purpose: Purpose, admitted: dict[str, Sibling] | None = None) -> Caller:
+        """Who is calling; raises 401, 403 or 503, logged with its reason.
 
-        `headers` have lower-case names; `target` is the request target with the query exactly as it was received.
+        `admitted` remembers whom the gate let through for requests that are looked at in one go, without a pause in which
+        anything could have changed; it must not live longer than that.
         """
         origin = ""
         try:
-            params = cavage.parse(headers.get("signature", ""))
+            params = cavage.parse(request.headers.get("signature", ""))
             origin = _origin(params.key_id)
-            sibling = self._allowlist.admit(origin, Direction.IN, purpose, path=target)
-        except (Refused, NotSignedIn) as error:
-            if isinstance(error, NotSignedIn):
-                self._log(origin or "(unsigned)", purpose, error, target)
+            sibling = admitted.get(origin) if admitted is not None else None
+            if sibling is None:
+                sibling = self._allowlist.admit(origin, Direction.IN, purpose, path=request.target)
+                if admitted is not None:
+                    admitted[origin] = sibling
+        except NotSignedIn as error:
+            self._log(origin or "(unsigned)", purpose, error, request.target)
             raise
         try:
-            if params.key_id != sibling.key_id:
-                raise NotSignedIn("The key is not the pinned one.", reason="signature-wrong")
-            cavage.check_covered(params, method)
-            if headers.get("host", "").lower() != self._authority:
-                raise NotSignedIn("The request is for another host.", reason="wrong-host")
-            skew = cavage.check_window(headers.get("date", ""), self._clock.now(), self._window)
-            if method == "POST":
-                cavage.check_digest(headers.get("digest", ""), body)
-            cavage.verify(load_public(sibling.public_pem), params, method, target, headers)
+            return self._check(request, params, sibling)
         except KonsilError as error:
-            self._log(origin, purpose, error, target)
+            self._log(origin, purpose, error, request.target)
             raise
-        return sibling, skew
+
+    def _check(self, request: Request, params: cavage.SignatureParams, sibling: Sibling) -> Caller:
+        method, target, headers, body = request
+        if params.key_id != sibling.key_id:
+            raise NotSignedIn("The key is not the pinned one.", reason="signature-wrong")
+        cavage.check_covered(params, method)
+        if headers.get("host", "").lower() != self._authority:
+            raise NotSignedIn("The request is for another host.", reason="wrong-host")
+        skew = cavage.check_window(headers.get("date", ""), self._clock.now(), self._window)
+        digest = cavage.check_digest(headers.get("digest", ""), body) if method == "POST" else b""
+        cavage.verify(load_public(sibling.public_pem), params, method, target, headers)
+        return Caller(sibling, skew, digest)
 
     def _log(self, origin: str, purpose: Purpose, error: KonsilError, target: str) -> None:
         self._refusals.record(direction=Direction.IN, origin=origin, purpose=purpose, reason=error.reason, path=target,

@@ -23,6 +23,8 @@ CONTEXT: list[Any] = [
         "webfinger": "https://purl.archive.org/socialweb/webfinger#webfinger",
     },
 ]
+BODY_LIMIT = 262_144
+"""The most bytes an activity may have: every instance reads this much, so none sends more."""
 PUBLIC = frozenset({f"{ACTIVITYSTREAMS}#Public", "as:Public", "Public"})
 
 

@@ -11,26 +11,27 @@ from typing import NamedTuple
 
 from core.clock import Clock
 from core.database import Database, Tx
+from core.words import N_
 
 _HOUR = 3_600_000
 _DISTINCT = 512  # per flush; what goes beyond is counted under one name
 _TEXT = 200
 
 SENTENCES = {
-    "unlisted": "Its origin is not on the allowlist.",
-    "proposed": "It is proposed but nobody has approved it yet.",
-    "confirmed": "It is confirmed but not active yet.",
-    "revoked": "It was revoked.",
-    "paused": "It is paused; both directions wait.",
-    "signature-missing": "The request was not signed.",
-    "signature-malformed": "The signature header could not be read.",
-    "signature-wrong": "The signature does not belong to the pinned key.",
-    "digest": "The body is not the one that was signed.",
-    "clock": "The date is more than the allowed window away.",
-    "wrong-host": "The request was signed for another host.",
-    "foreign-actor": "It spoke for an actor of another origin.",
-    "own-origin-only": "A document named an origin that is not the sender's.",
-    "special-address": "The host resolves to an address that is never contacted.",
+    "unlisted": N_("Its origin is not on the allowlist."),
+    "proposed": N_("It is proposed but nobody has approved it yet."),
+    "confirmed": N_("It is confirmed but not active yet."),
+    "revoked": N_("It was revoked."),
+    "paused": N_("It is paused; both directions wait."),
+    "signature-missing": N_("The request was not signed."),
+    "signature-malformed": N_("The signature header could not be read."),
+    "signature-wrong": N_("The signature does not belong to the pinned key."),
+    "digest": N_("The body is not the one that was signed."),
+    "clock": N_("The date is more than the allowed window away."),
+    "wrong-host": N_("The request was signed for another host."),
+    "foreign-actor": N_("It spoke for an actor of another origin."),
+    "own-origin-only": N_("A document named an origin that is not the sender's."),
+    "special-address": N_("The host resolves to an address that is never contacted."),
 }
 
 

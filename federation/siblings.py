@@ -10,6 +10,7 @@ from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids
+from core.words import N_, Phrase
 from federation.addresses import domain_of, is_loopback, origin_for_domain
 from federation.allowlist import SIBLING_STATES, SiblingState
 from federation.client import Candidate, Client
@@ -79,7 +80,7 @@ class Siblings:
         for row in await self.rows():
             if row.origin == origin:
                 return row
-        raise NotFound(f"There is no sibling {domain}.")
+        raise NotFound("There is no sibling %(domain)s.", values={"domain": domain})
 
     async def add(self, domain: str, country: str, fingerprint: str, *, descriptor: Descriptor | None = None,
                   by: str = "cli") -> SiblingRow:
@@ -94,12 +95,14 @@ class Siblings:
         if descriptor is None:
             descriptor = from_actor(await self._client.fetch_descriptor(Candidate(origin)), origin)
         if descriptor.origin != origin:
-            raise InvalidInput(f"The descriptor is of {descriptor.origin}, not of {origin}.")
+            raise InvalidInput("The descriptor is of %(found)s, not of %(typed)s.",
+                               values={"found": descriptor.origin, "typed": origin})
         if descriptor.fingerprint != typed:
             raise InvalidInput("The fingerprint you typed is not the fingerprint of this key. Nothing was added.",
                                reason="fingerprint")
         if descriptor.country != country.lower():
-            raise InvalidInput(f"This instance says it is {descriptor.country.upper()}, not {country.upper()}.")
+            raise InvalidInput("This instance says it is %(found)s, not %(typed)s.",
+                               values={"found": descriptor.country.upper(), "typed": country.upper()})
         found = descriptor
         await self._database.write(lambda tx: self._propose(tx, found, by))
         return await self.row(domain)
@@ -109,7 +112,7 @@ class Siblings:
         row = await self.row(domain)
         if fingerprint is not None and read_fingerprint(fingerprint) != row.fingerprint:
             raise InvalidInput("The fingerprint you typed is not the pinned one. Nothing was changed.", reason="fingerprint")
-        return await self._move(domain, (SiblingState.CONFIRMED, SiblingState.ACTIVE), by, "approved without self-test")
+        return await self._move(domain, (SiblingState.CONFIRMED, SiblingState.ACTIVE), by, N_("approved without self-test"))
 
     async def pause(self, domain: str, by: str, reason: str) -> SiblingRow:
         """Stop both directions and keep everything."""
@@ -135,7 +138,7 @@ class Siblings:
     def _change(self, tx: Tx, origin: str, steps: tuple[SiblingState, ...], by: str, reason: str) -> None:
         row = tx.row("SELECT id, state FROM siblings WHERE origin = ?", (origin,))
         if row is None:
-            raise NotFound(f"There is no sibling {domain_of(origin)}.")
+            raise NotFound("There is no sibling %(domain)s.", values={"domain": domain_of(origin)})
         now, state = self._clock.ms(), row["state"]
         for step in steps:
             if step == SiblingState.CONFIRMED and state == SiblingState.CONFIRMED:
@@ -166,7 +169,8 @@ class Siblings:
         now = self._clock.ms()
         known = tx.row("SELECT id, state FROM siblings WHERE origin = ?", (descriptor.origin,))
         if known is not None and known["state"] != SiblingState.REVOKED:
-            raise Conflict(f"{domain_of(descriptor.origin)} is already {known['state']}.")
+            raise Conflict("%(domain)s is on the list already; its state is “%(state)s”.",
+                           values={"domain": domain_of(descriptor.origin), "state": Phrase(known["state"])})
         values = (descriptor.country, descriptor.name, SiblingState.PROPOSED, descriptor.actor, descriptor.key_id,
                   descriptor.public_pem, descriptor.fingerprint, descriptor.inbox, descriptor.members, now)
         if known is not None:

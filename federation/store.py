@@ -7,13 +7,14 @@ from typing import NamedTuple
 import msgspec
 
 from core.database import Row, Tx, marks
-from core.ids import uri_hash
+from core.ids import uri_key
 
 URGENT, FRESH, BACKLOG = 0, 1, 2
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """An activity on its way out: serialised and digested once, signed per sibling."""
+    """An activity on its way out: serialised and digested once, signed per sibling. `about_uri` is the post whose deletion
+    takes it along, where that is another than the object."""
 
     uri: str
     type: str
@@ -21,6 +22,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     body: bytes
     digest: str
     lane: int = FRESH
+    about_uri: str | None = None
 
 
 class Parcel(NamedTuple):
@@ -29,7 +31,7 @@ class Parcel(NamedTuple):
     sibling_id: int
     sequence: int
     uri: str
-    object_hash: bytes
+    object_key: bytes
     body: bytes
     digest: str
     tries: int
@@ -47,33 +49,37 @@ class Line(NamedTuple):
 
 # What is pending and whose object does not rest; ends in a parameter, the time now.
 _READY = ("d.state = 'pending' AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.sibling_id = d.sibling_id"
-          " AND e.object_hash = d.object_hash AND e.state = 'pending' AND e.next_try > 0 AND e.next_try > ?)")
+          " AND e.object_key = d.object_key AND e.state = 'pending' AND e.next_try > 0 AND e.next_try > ?)")
+
+
+def forget(tx: Tx, about_uri: str, now: int) -> None:
+    """A post is deleted: what was not sent about it never will be, and no body about it stays, but for the Delete itself."""
+    about = (uri_key(about_uri),)
+    tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE state = 'pending' AND outbox_id IN"
+           " (SELECT id FROM outbox WHERE about_key = ? AND type <> 'Delete')", (now, *about))
+    tx.run("UPDATE outbox SET body = x'' WHERE about_key = ? AND type <> 'Delete'", about)
 
 
 def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
-    """Write the activity and its delivery rows in the caller's transaction. A Delete supersedes what was not sent of its
-    object and takes the bodies of everything about it out of the outbox."""
-    object_hash = uri_hash(activity.object_uri)
-    if activity.type == "Delete":
-        tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_hash = ? AND state = 'pending'",
-               (now, object_hash))
-        tx.run("UPDATE outbox SET body = x'' WHERE object_hash = ?", (object_hash,))
+    """Write the activity and its delivery rows in the caller's transaction."""
+    object_key = uri_key(activity.object_uri)
     if not sibling_ids:
         return
-    tx.run("INSERT INTO outbox (id, uri, type, object_hash, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-           (outbox_id, activity.uri, activity.type, object_hash, activity.body, activity.digest, now))
+    tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+           (outbox_id, activity.uri, activity.type, object_key, uri_key(activity.about_uri or activity.object_uri),
+            activity.body, activity.digest, now))
     numbers = tx.rows(
         f"UPDATE delivery_lines SET next_sequence = next_sequence + 1 WHERE sibling_id IN ({marks(len(sibling_ids))})"
         " RETURNING sibling_id, next_sequence - 1 AS sequence", sibling_ids)
-    tx.insert("deliveries (sibling_id, sequence, outbox_id, object_hash, lane)", 5,
-              [(row["sibling_id"], row["sequence"], outbox_id, object_hash, activity.lane) for row in numbers])
+    tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane)", 5,
+              [(row["sibling_id"], row["sequence"], outbox_id, object_key, activity.lane) for row in numbers])
     tx.wake("delivery")
 
 
 def waiting(tx: Tx, sibling_id: int, limit: int, now: int) -> list[Parcel]:
     """The next parcels for a sibling: lane by lane, each object's in the order they were written, none of those at rest."""
     rows = tx.rows(
-        "SELECT d.sequence, o.uri, d.object_hash, o.body, o.digest, d.tries FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
+        "SELECT d.sequence, o.uri, d.object_key, o.body, o.digest, d.tries FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
         f" WHERE d.sibling_id = ? AND {_READY} ORDER BY d.lane, d.sequence LIMIT ?", (sibling_id, now, limit))
     return [Parcel(sibling_id, *row) for row in rows]
 
@@ -126,4 +132,4 @@ def arrival(tx: Tx, object_uri: str) -> list[Row]:
     return tx.rows(
         "SELECT s.origin, s.country, s.state AS sibling_state, d.state, o.created_at, o.type FROM deliveries d"
         " JOIN outbox o ON o.id = d.outbox_id JOIN siblings s ON s.id = d.sibling_id"
-        " WHERE d.object_hash = ? ORDER BY d.sequence", (uri_hash(object_uri),))
+        " WHERE d.object_key = ? ORDER BY d.sequence", (uri_key(object_uri),))

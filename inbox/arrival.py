@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from core.errors import InvalidInput
-from core.ids import uri_hash
 from federation.allowlist import Sibling
-from posts.wire import Note, note
+from posts.wire import Note, note, origins_of
 
-NOTES = frozenset({"Note", "Question"})
+_NOTES = frozenset({"Note", "Question"})
+_URI_LENGTH = 1024
 
 
 @dataclass(slots=True)
 class Arrival:
-    """One activity from one sibling. `digest` is SHA-256 of the raw body; `now` in milliseconds."""
+    """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
+    the post and `origins` are the instances it is for; `digest` is SHA-256 of the raw body; `now` in milliseconds."""
 
     sibling: Sibling
     uri: str
     type: str
     actor: str
     object: Any
+    object_id: str
     body: bytes
     digest: bytes
     now: int
-    hash: bytes
     note: Note | None = None
+    origins: tuple[str, ...] = ()
 
     @property
-    def object_id(self) -> str:
-        """The id of what it is about, or empty."""
-        if isinstance(self.object, str):
-            return self.object
-        found = self.object.get("id") if isinstance(self.object, dict) else None
-        return found if isinstance(found, str) else ""
+    def about(self) -> str:
+        """The post whose deletion takes this activity along: a vote's poll, else what it is about."""
+        return (self.note.in_reply_to or "") if self.note is not None and self.note.is_vote else self.object_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,28 @@ class Ignored:
     why: str
 
 
+class Wanted(StrEnum):
+    """What something that is missing has to be."""
+
+    ACTOR = "actor"
+    POST = "post"
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """It waits, unseen, for something that has to be fetched from its own origin first."""
 
     missing: str
+    wanted: Wanted
 
 
 Outcome = Stored | Duplicate | Ignored | Held
+
+
+def is_note(document: Any) -> bool:
+    """Whether a document says that it is one of the kinds of post that are exchanged."""
+    kind = document.get("type") if isinstance(document, dict) else None
+    return isinstance(kind, str) and kind in _NOTES
 
 
 def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: bytes, now: int) -> Arrival:
@@ -69,15 +83,21 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     uri, kind, actor = document.get("id"), document.get("type"), document.get("actor")
     if isinstance(actor, dict):
         actor = actor.get("id")
-    if not isinstance(uri, str) or not 0 < len(uri) <= 1024:
+    if not isinstance(uri, str) or not 0 < len(uri) <= _URI_LENGTH:
         raise InvalidInput("An activity has an id.", reason="envelope")
     if not isinstance(kind, str) or len(kind) > 64:
         raise InvalidInput("An activity has exactly one type.", reason="envelope")
-    if not isinstance(actor, str) or len(actor) > 1024:
+    if not isinstance(actor, str) or len(actor) > _URI_LENGTH:
         raise InvalidInput("An activity has exactly one actor.", reason="envelope")
     if "@graph" in document or "@included" in document:
         raise InvalidInput("Graphs are not processed.", reason="envelope")
-    made = Arrival(sibling, uri, kind, actor, document.get("object"), body, digest, now, uri_hash(uri))
-    if kind in ("Create", "Update") and isinstance(made.object, dict) and made.object.get("type") in NOTES:
-        made.note = note(made.object)
+    content = document.get("object")
+    named = content.get("id") if isinstance(content, dict) else content
+    about = named if isinstance(named, str) else ""
+    if len(about) > _URI_LENGTH:
+        raise InvalidInput("An id is too long.", reason="envelope")
+    made = Arrival(sibling, uri, kind, actor, content, about, body, digest, now)
+    if kind in ("Create", "Update") and is_note(content):
+        made.note = note(content)
+        made.origins = origins_of(made.note, sibling.origin)
     return made

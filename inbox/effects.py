@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from actors.models import Actor
 from actors.store import save
-from core.database import Tx, marks
-from core.ids import uri_hash
+from core.database import Tx
+from inbox import ledger
 from posts import store
 from posts.store import Poll, Post
 
@@ -52,11 +52,11 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
     """Write a batch of effects. Posts and votes go together; the others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
     if new:
-        stored = store.insert(tx, [effect.post for effect in new])
-        for effect in new:
-            if effect.poll is not None and effect.post.id in stored:
-                store.insert_poll(tx, effect.post.id, effect.poll)
-        released(tx, [effect.post.uri for effect in new], now)
+        store.insert(tx, [effect.post for effect in new])
+        polls = [(effect.post.id, effect.poll) for effect in new if effect.poll is not None]
+        if polls:
+            store.insert_polls(tx, polls)
+        ledger.release(tx, [effect.post.uri for effect in new], now)
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
     if votes:
         store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
@@ -70,19 +70,12 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
                     _take_counts(tx, old.id, poll)
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
+                ledger.forget(tx, uri)
             case SaveActor(actor):
                 save(tx, actor, now)
-                released(tx, [actor.uri], now)
+                ledger.release(tx, [actor.uri], now)
             case StorePost() | CountVote():
                 pass
-
-
-def released(tx: Tx, uris: Sequence[str], now: int) -> None:
-    """What was held for these can be tried now."""
-    hashes = [uri_hash(uri) for uri in uris]
-    if tx.run(f"UPDATE held SET next_try = ? WHERE missing_hash IN ({marks(len(hashes))}) AND state = 'waiting'",
-              (now, *hashes)):
-        tx.wake("held")
 
 
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:

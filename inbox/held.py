@@ -4,133 +4,150 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
-import structlog
-
-from actors.store import save
 from actors.wire import actor_of
 from core.clock import Clock
-from core.database import Database, Row, Tx, marks
+from core.database import Database, Tx
 from core.errors import InvalidInput, KonsilError
-from core.ids import Ids, uri_hash
+from core.ids import Ids, uri_key
 from core.settings import Federation
+from core.telemetry import get_logger
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
 from federation.client import Client
 from federation.documents import dumps, parse
-from inbox.arrival import NOTES, Arrival, arrival
+from inbox import ledger
+from inbox.arrival import Arrival, Held, Wanted, arrival, is_note
 from inbox.authority import check_authority
-from inbox.effects import released
-from inbox.writer import Writer
+from inbox.ledger import Parked, Waiting
+from inbox.writer import Result, Writer
 
-log = structlog.get_logger("held")
-_FIRST_MS = 2_000
-_LIMIT_MS = 3_600_000
+log = get_logger("held")
 _DAY_MS = 86_400_000
+_AT_A_TIME = 16
+_CHAIN = 50
 
 
-class Waiting:
+class HeldActivities:
     """Resolves what `inbox.ledger` holds; run by the worker."""
 
     def __init__(self, database: Database, allowlist: Allowlist, client: Client, writer: Writer, clock: Clock, ids: Ids,
                  settings: Federation) -> None:
         self._database, self._allowlist, self._client, self._writer = database, allowlist, client, writer
         self._clock, self._ids, self._settings = clock, ids, settings
+        self._busy: dict[str, asyncio.Task[None]] = {}
 
-    async def resolve_due(self) -> int:
-        """Try everything that is due once; returns how many activities were looked at."""
+    async def start_due(self) -> int:
+        """Begin with everything that is due and not under way, each missing thing by itself; returns how many were begun."""
         now = self._clock.ms()
-        rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT h.activity_hash, h.missing, h.body, h.received_at, h.tries, s.origin FROM held h"
-            " JOIN siblings s ON s.id = h.sibling_id WHERE h.state = 'waiting' AND h.next_try <= ?"
-            " ORDER BY h.received_at LIMIT 200", (now,)))
-        by_missing: dict[str, list[Row]] = {}
-        for row in rows:
-            by_missing.setdefault(row["missing"], []).append(row)
-        await asyncio.gather(*(self._resolve(missing, waiting) for missing, waiting in by_missing.items()))
-        return len(rows)
+        found = await self._database.read(lambda tx: ledger.due(tx, now, 500))
+        by_missing: dict[str, list[Waiting]] = {}
+        for waiting in found:
+            by_missing.setdefault(waiting.missing, []).append(waiting)
+        begun = [missing for missing in by_missing if missing not in self._busy][:_AT_A_TIME - len(self._busy)]
+        for missing in begun:
+            task = asyncio.create_task(self._resolve(missing, by_missing[missing]))
+            self._busy[missing] = task
+            task.add_done_callback(lambda _, missing=missing: self._busy.pop(missing, None))  # type: ignore[misc]
+        return len(begun)
 
-    async def _resolve(self, missing: str, rows: list[Row]) -> None:
+    async def parked(self, limit: int = 100) -> tuple[Parked, ...]:
+        """What could not be resolved, for operators."""
+        return tuple(await self._database.read(lambda tx: ledger.parked(tx, limit)))
+
+    async def close(self) -> None:
+        """Stop what is under way; nothing is lost by that."""
+        for task in self._busy.values():
+            task.cancel()
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    async def _resolve(self, missing: str, waiting: Sequence[Waiting]) -> None:
+        """Obtain what is missing, then decide about everything that waits for it."""
+        left = list(waiting)
         try:
-            if not await self._here(missing):
-                await self._fetch(missing)
+            await self._obtain(missing, waiting[0].wanted)
+            while left:
+                await self._decide(left[0])
+                left.pop(0)
         except KonsilError as error:
-            await self._postpone(rows, error)
-            return
+            await self._postpone(left, error)
         except Exception as error:
-            log.exception("held")
-            await self._postpone(rows, KonsilError("It could not be read.", cause=repr(error)))
-            return
-        for row in rows:
-            await self._decide(row)
+            log.exception("held activities failed", missing=missing)
+            await self._postpone(left, KonsilError("It could not be read.", cause=repr(error)))
 
-    async def _decide(self, row: Row) -> None:
+    async def _decide(self, waiting: Waiting) -> None:
+        sibling = self._allowlist.admit(waiting.origin, Direction.IN, Purpose.INBOX)
         try:
-            sibling = self._allowlist.admit(row["origin"], Direction.IN, Purpose.INBOX)
-            body = row["body"]
-            made = arrival(sibling, parse(body), body, hashlib.sha256(body).digest(), row["received_at"])
+            made = arrival(sibling, parse(waiting.body), waiting.body, hashlib.sha256(waiting.body).digest(),
+                           waiting.received_at)
             check_authority(made)
-            await self._database.collect(self._writer.reconsider, made)
-        except KonsilError as error:
-            await self._postpone([row], error)
+        except InvalidInput as error:  # it was in order when it came: the rules have changed since
+            reason = error.message
+            await self._database.write(lambda tx: ledger.park(tx, [waiting.key], reason))
+            return
+        result = await self._database.collect(self._writer.reconsider, made)
+        if isinstance(result, KonsilError):
+            log.info("held activity refused", sibling=waiting.origin, activity=made.uri, error=result)
 
-    async def _here(self, uri: str) -> bool:
-        """Whether it has come by itself meanwhile, or is gone for good."""
-        key = (uri_hash(uri),)
-        found = await self._database.read(lambda tx: tx.row(
-            "SELECT 1 FROM actors WHERE uri_hash = ? UNION SELECT 1 FROM posts WHERE uri_hash = ?"
-            " UNION SELECT 1 FROM tombstones WHERE uri_hash = ?", key * 3))
-        return found is not None
+    async def _obtain(self, uri: str, wanted: Wanted) -> None:
+        """Fetch a thing and first whatever it needs itself (its author, what it answers), down to something that is here.
 
-    async def _fetch(self, uri: str) -> None:
-        """Fetch an actor or a post from its own origin, through the gate, and take it in."""
-        sibling = self._allowlist.admit(origin_of(uri), Direction.OUT, Purpose.FETCH, path=uri)
-        document = await self._client.get(sibling, uri)
-        if document.get("type") in NOTES:
-            await self._adopt(sibling, uri, document)
-        else:
+        Documents are fetched once each and at most `_CHAIN` of them; a circle is refused.
+        """
+        chain, documents = [(uri, wanted)], dict[str, dict[str, Any]]()
+        while chain:
+            uri, wanted = chain[-1]
+            if await self._here(uri, wanted):
+                chain.pop()
+                continue
+            sibling = self._allowlist.admit(origin_of(uri), Direction.OUT, Purpose.FETCH, path=uri)
+            if uri not in documents:
+                if len(documents) == _CHAIN:
+                    raise InvalidInput("It depends on too much that is missing.", reason="too-deep")
+                documents[uri] = await self._client.get(sibling, uri)
+            result = await self._take_in(sibling, uri, wanted, documents[uri])
+            if isinstance(result, KonsilError):
+                raise result
+            if not isinstance(result, Held):
+                chain.pop()
+            elif result.missing in documents:
+                raise InvalidInput("It depends on itself.", reason="circle")
+            else:
+                chain.append((result.missing, result.wanted))
+
+    async def _take_in(self, sibling: Sibling, uri: str, wanted: Wanted, document: dict[str, Any]) -> Result:
+        """Store a document that we fetched, if it is what it should be."""
+        if wanted == Wanted.ACTOR:
             actor = actor_of(document, expected=uri, sibling_id=sibling.id, country=sibling.country, actor_id=self._ids.new())
-
-            def store(tx: Tx) -> None:
-                save(tx, actor, self._clock.ms())
-                released(tx, [actor.uri], self._clock.ms())
-
-            await self._database.write(store)
-
-    async def _adopt(self, sibling: Sibling, uri: str, document: dict[str, object]) -> None:
-        """Take in a fetched post as if its Create had come; first whatever it misses itself (author, parent)."""
-        for _ in range(4):
-            made = self._as_create(sibling, uri, document)
-            outcome = await self._database.collect(self._writer.adopt, made)
-            if isinstance(outcome, KonsilError):
-                raise outcome
-            missing = getattr(outcome, "missing", None)
-            if missing is None:
-                return
-            await self._fetch(missing)
-        raise InvalidInput("It depends on too much that is missing.", reason="too-deep")
-
-    def _as_create(self, sibling: Sibling, uri: str, document: dict[str, object]) -> Arrival:
-        if document.get("id") != uri:
+            return await self._database.collect(self._writer.welcome, (sibling, actor))
+        if not is_note(document) or document.get("id") != uri:
             raise InvalidInput("Another document came back.", reason="bad-object")
         body = dumps({"id": f"{uri}#fetched", "type": "Create", "actor": document.get("attributedTo"), "object": document})
-        made = arrival(sibling, parse(body), b"", b"", self._clock.ms())
+        made: Arrival = arrival(sibling, parse(body), b"", b"", self._clock.ms())
         check_authority(made)
-        return made
+        return await self._database.collect(self._writer.adopt, made)
 
-    async def _postpone(self, rows: Iterable[Row], error: KonsilError) -> None:
+    async def _here(self, uri: str, wanted: Wanted) -> bool:
+        """Whether it has come by itself meanwhile; a post also when it is gone for good."""
+        def look(tx: Tx) -> bool:
+            key = (uri_key(uri),)
+            if wanted == Wanted.ACTOR:
+                return tx.row("SELECT 1 FROM actors WHERE uri_key = ? AND gone_at IS NULL", key) is not None
+            return tx.row("SELECT 1 FROM posts WHERE uri_key = ? UNION ALL SELECT 1 FROM tombstones WHERE uri_key = ?",
+                          key * 2) is not None
+
+        return await self._database.read(look)
+
+    async def _postpone(self, waiting: Sequence[Waiting], error: KonsilError) -> None:
         now = self._clock.ms()
-        keys = [row["activity_hash"] for row in rows]
-        tries = min((row["tries"] for row in rows), default=0)
-        next_try = now + min(_LIMIT_MS, _FIRST_MS * 2 ** min(tries, 20))
         limit = now - self._settings.held_days * _DAY_MS
+        old = [one.key for one in waiting if one.received_at < limit]
 
         def store(tx: Tx) -> None:
-            tx.run(f"UPDATE held SET tries = tries + 1, next_try = ?, reason = ? WHERE activity_hash IN ({marks(len(keys))})",
-                   (next_try, error.message, *keys))
-            tx.run(f"UPDATE held SET state = 'parked' WHERE received_at < ? AND activity_hash IN ({marks(len(keys))})",
-                   (limit, *keys))
+            ledger.park(tx, old, error.message)
+            ledger.postpone(tx, [one.key for one in waiting], now, error.message)
 
         await self._database.write(store)
-        log.info("still held", count=len(keys), reason=error.reason, cause=error.cause)
+        log.info("still held", count=len(waiting), error=error)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from actors.models import Actor
 from actors.store import COLUMNS, actor_from
 from core.database import Tx, marks
-from core.ids import uri_hash
+from core.ids import uri_key
 from inbox.arrival import Arrival
 from posts import store
+from posts.models import Kind
 from posts.store import Poll, Post
 
 
@@ -19,7 +20,7 @@ class Known:
     """Actors, posts and polls by URI or id, what is deleted, and who has voted; grows with what the batch itself adds."""
 
     home: str
-    origins: dict[str, str]
+    states: dict[str, str]
     actors: dict[str, Actor]
     posts: dict[str, Post]
     deleted: set[str]
@@ -28,24 +29,23 @@ class Known:
 
     def admits(self, origin: str) -> bool:
         """Whether something may be fetched from there, now or when its pause ends."""
-        return self.origins.get(origin) in ("active", "paused")
+        return self.states.get(origin) in ("active", "paused")
 
 
-def load(tx: Tx, home: str, arrivals: Sequence[Arrival], origins: dict[str, str]) -> Known:
-    """Read what these arrivals need."""
-    actors = {arrival.actor for arrival in arrivals}
-    about = {arrival.object_id for arrival in arrivals if arrival.object_id}
-    about |= {arrival.note.in_reply_to for arrival in arrivals if arrival.note is not None and arrival.note.in_reply_to}
-    hashes = [uri_hash(uri) for uri in actors]
+def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str]) -> Known:
+    """Read what these arrivals need: one statement per table."""
+    actors = list({uri_key(arrival.actor) for arrival in arrivals})
+    about = {uri_key(arrival.object_id) for arrival in arrivals if arrival.object_id}
+    about |= {uri_key(arrival.note.in_reply_to) for arrival in arrivals
+              if arrival.note is not None and arrival.note.in_reply_to}
+    keys = list(about)
     people = {row["uri"]: actor_from(row) for row in tx.rows(
-        f"SELECT {COLUMNS} FROM actors WHERE uri_hash IN ({marks(len(hashes))}) AND gone_at IS NULL", hashes)}
-    posts = store.by_uris(tx, about)
-    polls = store.polls(tx, [post.id for post in posts.values() if post.kind == "poll"])
-    known = Known(home, origins, people, posts, store.tombstoned(tx, about), polls)
+        f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", actors)}
+    posts = store.by_keys(tx, keys)
+    known = Known(home, states, people, posts, store.tombstoned(tx, keys),
+                  store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
     voters = {
         (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals
         if arrival.note is not None and arrival.note.is_vote and arrival.note.in_reply_to in posts and arrival.actor in people}
-    for post_id, voter_id in voters:
-        known.voted |= {(post_id, voter_id, row["slot"]) for row in tx.rows(
-            "SELECT slot FROM votes WHERE post_id = ? AND voter_id = ?", (post_id, voter_id))}
+    known.voted = store.voted(tx, voters)
     return known

@@ -3,44 +3,131 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from core.database import Tx, marks
-from core.ids import uri_hash
-from inbox.arrival import Arrival, Held, Ignored, Outcome
+from core.ids import uri_key
+from inbox.arrival import Arrival, Held, Ignored, Outcome, Wanted
+
+_FIRST_MS = 2_000
+_LIMIT_MS = 3_600_000
 
 
-def seen(tx: Tx, arrivals: Sequence[Arrival]) -> dict[bytes, bytes]:
-    """The digests under which these activities came before, by the hash of their id."""
-    rows = tx.rows(f"SELECT uri_hash, digest FROM ledger WHERE uri_hash IN ({marks(len(arrivals))})",
-                   [arrival.hash for arrival in arrivals])
-    return {row["uri_hash"]: row["digest"] for row in rows}
+class Waiting(NamedTuple):
+    """A held activity: `wanted` says what `missing` has to be, `origin` who sent it; times in milliseconds."""
+
+    key: bytes
+    origin: str
+    missing: str
+    wanted: Wanted
+    body: bytes
+    received_at: int
+    tries: int
 
 
-def record(tx: Tx, decided: Sequence[tuple[Arrival, Outcome]]) -> set[bytes]:
-    """Enter them; returns the hashes that are new. Held ones are kept with their body."""
-    rows = [(arrival.hash, arrival.sibling.id, arrival.digest, _word(outcome), arrival.now) for arrival, outcome in decided]
-    new = {row["uri_hash"] for row in tx.insert(
-        "ledger (uri_hash, sibling_id, digest, outcome, received_at)", 5, rows,
-        "ON CONFLICT (uri_hash) DO NOTHING RETURNING uri_hash")}
+class Parked(NamedTuple):
+    """A held activity that is not tried any more, for operators; `missing` is what it waited for, `reason` a sentence."""
+
+    origin: str
+    missing: str
+    reason: str
+    received_at: int
+
+
+def seen(tx: Tx, arrivals: Sequence[Arrival]) -> dict[str, bytes]:
+    """The digests under which these activities came before, by their id."""
+    asked = {uri_key(arrival.uri): arrival.uri for arrival in arrivals}
+    rows = tx.rows(f"SELECT uri_key, digest FROM ledger WHERE uri_key IN ({marks(len(asked))})", list(asked))
+    return {asked[row["uri_key"]]: row["digest"] for row in rows}
+
+
+def record(tx: Tx, decided: Sequence[tuple[Arrival, Outcome]]) -> None:
+    """Enter activities that `seen` did not know. Held ones are kept with their body."""
+    tx.insert("ledger (uri_key, sibling_id, digest, outcome, received_at)", 5, [
+        (uri_key(arrival.uri), arrival.sibling.id, arrival.digest, _word(outcome), arrival.now)
+        for arrival, outcome in decided])
     held = [
-        (arrival.hash, arrival.sibling.id, uri_hash(arrival.object_id), outcome.missing, uri_hash(outcome.missing), arrival.body,
-         arrival.now, arrival.now)
-        for arrival, outcome in decided if isinstance(outcome, Held) and arrival.hash in new]
+        (uri_key(arrival.uri), arrival.sibling.id, uri_key(arrival.about), outcome.missing, uri_key(outcome.missing),
+         outcome.wanted, arrival.body, arrival.now, arrival.now)
+        for arrival, outcome in decided if isinstance(outcome, Held)]
     if held:
-        tx.insert("held (activity_hash, sibling_id, object_hash, missing, missing_hash, body, received_at, next_try)", 8, held,
-                  "ON CONFLICT (activity_hash) DO NOTHING")
+        tx.insert("held (activity_key, sibling_id, about_key, missing, missing_key, wanted, body, received_at, next_try)", 9,
+                  held)
         tx.wake("held")
-    return new
 
 
-def settle(tx: Tx, arrival: Arrival, outcome: Outcome) -> None:
+def due(tx: Tx, now: int, limit: int) -> list[Waiting]:
+    """What may be tried now, longest waiting first."""
+    return [
+        Waiting(row["activity_key"], row["origin"], row["missing"], Wanted(row["wanted"]), row["body"], row["received_at"],
+                row["tries"])
+        for row in tx.rows(
+            "SELECT h.*, s.origin FROM held h JOIN siblings s ON s.id = h.sibling_id"
+            " WHERE h.state = 'waiting' AND h.next_try <= ? ORDER BY h.received_at LIMIT ?", (now, limit))]
+
+
+def parked(tx: Tx, limit: int) -> list[Parked]:
+    """What is not tried any more, newest first."""
+    return [Parked(row["origin"], row["missing"], row["reason"], row["received_at"]) for row in tx.rows(
+        "SELECT h.*, s.origin FROM held h JOIN siblings s ON s.id = h.sibling_id WHERE h.state = 'parked'"
+        " ORDER BY h.received_at DESC LIMIT ?", (limit,))]
+
+
+def is_held(tx: Tx, arrival: Arrival) -> bool:
+    """Whether it still waits; a deletion or a revocation may have ended that."""
+    return tx.row("SELECT 1 FROM held WHERE activity_key = ? AND state = 'waiting'", (uri_key(arrival.uri),)) is not None
+
+
+def settle(tx: Tx, arrival: Arrival, outcome: Outcome, now: int) -> None:
     """A held activity has been decided: its body goes, or it waits for the next thing that is missing."""
+    key = uri_key(arrival.uri)
     if isinstance(outcome, Held):
-        tx.run("UPDATE held SET missing = ?, missing_hash = ? WHERE activity_hash = ?",
-               (outcome.missing, uri_hash(outcome.missing), arrival.hash))
+        tx.run("UPDATE held SET missing = ?, missing_key = ?, wanted = ? WHERE activity_key = ?",
+               (outcome.missing, uri_key(outcome.missing), outcome.wanted, key))
+        postpone(tx, [key], now, "")
         return
-    tx.run("DELETE FROM held WHERE activity_hash = ?", (arrival.hash,))
-    tx.run("UPDATE ledger SET outcome = ? WHERE uri_hash = ?", (_word(outcome), arrival.hash))
+    tx.run("DELETE FROM held WHERE activity_key = ?", (key,))
+    tx.run("UPDATE ledger SET outcome = ? WHERE uri_key = ?", (_word(outcome), key))
+
+
+def postpone(tx: Tx, keys: Sequence[bytes], now: int, reason: str) -> None:
+    """Try these again later: after two seconds, then twice as long each time, at most an hour."""
+    if keys:
+        tx.run(f"UPDATE held SET next_try = ? + CASE WHEN tries < 11 THEN {_FIRST_MS} << tries ELSE {_LIMIT_MS} END,"
+               f" tries = tries + 1, reason = ? WHERE state = 'waiting' AND activity_key IN ({marks(len(keys))})",
+               (now, reason, *keys))
+
+
+def park(tx: Tx, keys: Sequence[bytes], reason: str) -> None:
+    """These are not tried again; they stay where an operator can read why."""
+    if keys:
+        tx.run(f"UPDATE held SET state = 'parked', reason = ? WHERE state = 'waiting' AND activity_key IN ({marks(len(keys))})",
+               (reason, *keys))
+
+
+def forget(tx: Tx, uri: str) -> None:
+    """A post is deleted: what is held about it goes, text and all."""
+    tx.run("DELETE FROM held WHERE about_key = ?", (uri_key(uri),))
+
+
+def release(tx: Tx, uris: Sequence[str], now: int) -> None:
+    """These are here now: what was held for them can be tried."""
+    keys = [uri_key(uri) for uri in uris]
+    if tx.run(f"UPDATE held SET next_try = ?, tries = 0 WHERE missing_key IN ({marks(len(keys))}) AND state = 'waiting'",
+              (now, *keys)):
+        tx.wake("held")
+
+
+def release_sibling(tx: Tx, sibling_id: int, origin: str, now: int) -> None:
+    """A sibling is back: what it sent and what waits for something of its own is tried at once, parked or not."""
+    tx.run("UPDATE held SET state = 'waiting', next_try = ?, tries = 0, reason = ''"
+           " WHERE sibling_id = ? OR substr(missing, 1, ?) = ?", (now, sibling_id, len(origin) + 1, f"{origin}/"))
+    tx.wake("held")
+
+
+def park_sibling(tx: Tx, sibling_id: int, reason: str) -> None:
+    """Nothing that this sibling sent is tried any more."""
+    tx.run("UPDATE held SET state = 'parked', reason = ? WHERE sibling_id = ?", (reason, sibling_id))
 
 
 def _word(outcome: Outcome) -> str:

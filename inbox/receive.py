@@ -9,21 +9,23 @@ carries that name, so that the sender can set aside this one activity and go on 
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 from collections.abc import Mapping
 
 from core.clock import Clock
-from core.database import Database, Tx
-from core.errors import InvalidInput, KonsilError, TooLarge, Unavailable, UnsupportedMedia
+from core.database import Database, IntegrityError, Tx
+from core.errors import Conflict, InvalidInput, KonsilError, TooLarge, Unavailable, UnsupportedMedia
 from core.settings import Federation
-from federation.allowlist import Purpose
+from core.telemetry import get_logger
+from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
-from federation.door import Door
+from federation.door import Caller, Door, Request
 from federation.refusals import RefusalLog
-from inbox.arrival import Outcome, arrival
+from inbox.arrival import Arrival, Outcome, arrival
 from inbox.authority import check_authority
-from inbox.writer import Writer
+from inbox.writer import Result, Writer
 
+log = get_logger("inbox")
 _TYPES = frozenset({"application/activity+json", "application/ld+json"})
 _SKEW_STEP_MS = 1000
 _SEEN_STEP_MS = 10_000
@@ -37,6 +39,7 @@ class Inbox:
         self._database, self._door, self._writer = database, door, writer
         self._refusals, self._clock, self._settings = refusals, clock, settings
         self._noted: dict[int, tuple[int, int]] = {}
+        self._turn: list[_Asked] = []
         self._apply = writer.apply
 
     def check_head(self, headers: Mapping[str, str]) -> None:
@@ -48,36 +51,72 @@ class Inbox:
             raise UnsupportedMedia("An encoded body is not read.", reason="content-encoding")
         length = headers.get("content-length", "")
         if length and (not length.isdigit() or len(length) > 12 or int(length) > self._settings.body_limit_bytes):
-            raise TooLarge(f"An activity has at most {self._settings.body_limit_bytes} bytes.")
+            raise TooLarge("An activity has at most %(most)s bytes.", values={"most": self._settings.body_limit_bytes})
         if self._database.pending > self._settings.inbox_pending_limit:
             raise Unavailable("The inbox is full at the moment.", reason="overloaded", retry_after=5)
 
     async def receive(self, target: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Take in one activity; returns once it is durable, raises a `KonsilError` when it was refused."""
-        sibling, skew = self._door.identify("POST", target, headers, body, Purpose.INBOX)
-        now = self._clock.ms()
-        name = None
+        loop = asyncio.get_running_loop()
+        asked = _Asked(Request("POST", target, headers, body), loop.create_future())
+        if not self._turn:
+            loop.call_soon(self._take_turn)
+        self._turn.append(asked)
         try:
-            document = parse(body)
-            name = document.get("id") if isinstance(document.get("id"), str) else None
-            made = arrival(sibling, document, body, hashlib.sha256(body).digest(), now)
-            if made.type == "Move":
-                raise InvalidInput("Nobody moves between instances.", reason="move")
-            check_authority(made)
-            result = await self._database.collect(self._apply, made)
-            if isinstance(result, KonsilError):
-                raise result
-        except KonsilError as error:
-            if error.status < 500:
-                error.activity = name
-            self._refusals.record(direction="in", origin=sibling.origin, purpose=Purpose.INBOX, reason=error.reason,
-                                  path=target, detail=name or "")
-            raise
-        self._note_contact(sibling.id, now, int(skew * 1000))
+            result = await asked.result
+        except IntegrityError as error:  # no retry would help, so the sender is told which one it is
+            log.exception("an activity clashes with what is stored", activity=asked.name)
+            result = Conflict("This clashes with something that is stored here.", reason="clash", cause=str(error))
+        if isinstance(result, KonsilError):
+            raise self._refused(asked, result)
+        if asked.caller is not None:
+            self._note_contact(asked.caller)
         return result
 
-    def _note_contact(self, sibling_id: int, now: int, skew_ms: int) -> None:
+    def _take_turn(self) -> None:
+        """Check whatever came in with this turn of the loop in one go, while the processor's caches are warm, and hand it
+        to the writer together."""
+        turn, self._turn = self._turn, []
+        now = self._clock.ms()
+        admitted: dict[str, Sibling] = {}
+        passed: list[tuple[Arrival, asyncio.Future[Result]]] = []
+        for asked in turn:
+            try:
+                passed.append((self._check(asked, admitted, now), asked.result))
+            except KonsilError as error:
+                _settle(asked.result, error)
+            except Exception as error:
+                if not asked.result.done():
+                    asked.result.set_exception(error)
+        try:
+            self._database.enqueue(self._apply, passed)
+        except Unavailable as error:
+            for _, result in passed:
+                _settle(result, error)
+
+    def _check(self, asked: _Asked, admitted: dict[str, Sibling], now: int) -> Arrival:
+        """From the request to an arrival that may be decided about; raises what it is refused with."""
+        asked.caller = self._door.identify(asked.request, Purpose.INBOX, admitted)
+        document = parse(asked.request.body)
+        asked.name = document.get("id") if isinstance(document.get("id"), str) else None
+        made = arrival(asked.caller.sibling, document, asked.request.body, asked.caller.digest, now)
+        if made.type == "Move":
+            raise InvalidInput("Nobody moves between instances.", reason="move")
+        check_authority(made)
+        return made
+
+    def _refused(self, asked: _Asked, error: KonsilError) -> KonsilError:
+        """Name the activity in the error and note the refusal; what the door refused, it has noted itself."""
+        if asked.caller is not None:
+            if error.status < 500:
+                error.activity = asked.name
+            self._refusals.record(direction=Direction.IN, origin=asked.caller.sibling.origin, purpose=Purpose.INBOX,
+                                  reason=error.reason, path=asked.request.target, detail=asked.name or "")
+        return error
+
+    def _note_contact(self, caller: Caller) -> None:
         """Keep when a sibling was last heard and how far its clock is off, at most every few seconds."""
+        now, skew_ms, sibling_id = self._clock.ms(), int(caller.skew * 1000), caller.sibling.id
         at, skew = self._noted.get(sibling_id, (0, 0))
         if now - at < _SEEN_STEP_MS and abs(skew - skew_ms) < 5 * _SKEW_STEP_MS:
             return
@@ -87,3 +126,19 @@ class Inbox:
             tx.run("UPDATE siblings SET last_in = ?, skew_ms = ? WHERE id = ?", (now, skew_ms, sibling_id))
 
         self._database.later(store)
+
+
+class _Asked:
+    """A request on its way through the inbox, and what has been found out about it so far."""
+
+    __slots__ = ("caller", "name", "request", "result")
+
+    def __init__(self, request: Request, result: asyncio.Future[Result]) -> None:
+        self.request, self.result = request, result
+        self.caller: Caller | None = None
+        self.name: str | None = None
+
+
+def _settle(result: asyncio.Future[Result], value: Result) -> None:
+    if not result.done():  # the sender went away meanwhile
+        result.set_result(value)

@@ -61,7 +61,7 @@ class InboxFront:
         if not message.get("more_body") and message["type"] == "http.request":
             first: bytes = message["body"]
             if len(first) > self._limit:
-                raise TooLarge(f"An activity has at most {self._limit} bytes.")
+                raise TooLarge("An activity has at most %(most)s bytes.", values={"most": self._limit})
             return first
         try:
             async with asyncio.timeout(_BODY_SECONDS):
@@ -77,7 +77,7 @@ class InboxFront:
             part: bytes = message.get("body", b"")
             size += len(part)
             if size > self._limit:
-                raise TooLarge(f"An activity has at most {self._limit} bytes.")
+                raise TooLarge("An activity has at most %(most)s bytes.", values={"most": self._limit})
             parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
+from actors.models import Actor
+from core.clock import Clock
 from core.database import Tx
 from core.errors import Conflict, KonsilError, Unavailable
-from core.ids import Ids
+from core.ids import Ids, uri_key
+from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
 from inbox.activities import create, delete, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
-from inbox.effects import Effect, write
+from inbox.effects import Effect, SaveActor, write
 from inbox.known import Known, load
 
 VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete}
@@ -21,46 +24,46 @@ Result = Outcome | KonsilError
 class Writer:
     """Applies batches in the writer's thread; `home` is our own origin."""
 
-    def __init__(self, home: str, ids: Ids, grace_ms: int) -> None:
-        self._home, self._ids, self._grace_ms = home, ids, grace_ms
+    def __init__(self, home: str, clock: Clock, ids: Ids, grace_ms: int) -> None:
+        self._home, self._clock, self._ids, self._grace_ms = home, clock, ids, grace_ms
 
     def apply(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
         """Decide about every arrival, in order. Neighbouring Creates are one batch; the rest come one by one."""
-        origins = {row["origin"]: row["state"] for row in tx.rows("SELECT origin, state FROM siblings")}
+        states = sibling_states(tx)
         results: list[Result] = []
         start = 0
         while start < len(arrivals):
             end = start + 1
             while end < len(arrivals) and arrivals[start].type == "Create" == arrivals[end].type:
                 end += 1
-            results += self._together(tx, arrivals[start:end], origins)
+            results += self._together(tx, arrivals[start:end], states)
             start = end
         return results
 
-    def _together(self, tx: Tx, arrivals: Sequence[Arrival], origins: dict[str, str]) -> list[Result]:
+    def _together(self, tx: Tx, arrivals: Sequence[Arrival], states: dict[str, str]) -> list[Result]:
         seen = ledger.seen(tx, arrivals)
-        known = load(tx, self._home, arrivals, origins)
+        known = load(tx, self._home, arrivals, states)
         results: list[Result] = []
         decided: list[tuple[Arrival, Outcome]] = []
-        effects: list[tuple[bytes, list[Effect]]] = []
+        effects: list[Effect] = []
         for arrival in arrivals:
-            before = seen.get(arrival.hash)
+            before = seen.get(arrival.uri)
             if before is not None:
                 results.append(Duplicate() if before == arrival.digest else Conflict(
                     "This id was used for another activity.", reason="id-reused"))
                 continue
-            if origins.get(arrival.sibling.origin) != "active":  # revoked or paused since it passed the gate
-                results.append(Unavailable("This instance is no longer active here.", reason="paused", retry_after=300))
+            if not _active(arrival.sibling, states):
+                results.append(_inactive())
                 continue
             outcome, does = self._decide(arrival, known)
             results.append(outcome)
             if not isinstance(outcome, KonsilError):
-                seen[arrival.hash] = arrival.digest
+                seen[arrival.uri] = arrival.digest
                 decided.append((arrival, outcome))
-                effects.append((arrival.hash, does))
+                effects += does
         if decided:
-            new = ledger.record(tx, decided)
-            write(tx, [effect for key, does in effects if key in new for effect in does], arrivals[0].now)
+            ledger.record(tx, decided)
+            write(tx, effects, arrivals[0].now)
         return results
 
     def _decide(self, arrival: Arrival, known: Known) -> tuple[Result, list[Effect]]:
@@ -76,29 +79,50 @@ class Writer:
             return error, []
 
     def reconsider(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
-        """Decide anew about held activities, one by one."""
-        origins = {row["origin"]: row["state"] for row in tx.rows("SELECT origin, state FROM siblings")}
-        results: list[Result] = []
-        for arrival in arrivals:
-            outcome, does = self._decide(arrival, load(tx, self._home, [arrival], origins))
-            if isinstance(outcome, KonsilError):
-                tx.run("UPDATE held SET state = 'parked', reason = ? WHERE activity_hash = ?", (outcome.message, arrival.hash))
-            else:
-                ledger.settle(tx, arrival, outcome)
-                write(tx, does, arrival.now)
-            results.append(outcome)
-        return results
+        """Decide anew about held activities, one by one, unless something has ended their waiting meanwhile."""
+        states = sibling_states(tx)
+        return [self._reconsider(tx, arrival, states) for arrival in arrivals]
+
+    def _reconsider(self, tx: Tx, arrival: Arrival, states: dict[str, str]) -> Result:
+        if not ledger.is_held(tx, arrival):
+            return Ignored("nobody waits for it any more")
+        if not _active(arrival.sibling, states):
+            return _inactive()
+        outcome, does = self._decide(arrival, load(tx, self._home, [arrival], states))
+        if isinstance(outcome, KonsilError):
+            ledger.park(tx, [uri_key(arrival.uri)], outcome.message)
+        else:
+            ledger.settle(tx, arrival, outcome, self._clock.ms())
+            write(tx, does, arrival.now)
+        return outcome
 
     def adopt(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
-        """Take in documents we fetched ourselves, as if their Create had come; they have no place in the ledger."""
-        origins = {row["origin"]: row["state"] for row in tx.rows("SELECT origin, state FROM siblings")}
+        """Take in posts we fetched ourselves, as if their Create had come; they have no place in the ledger."""
+        states = sibling_states(tx)
         results: list[Result] = []
         for arrival in arrivals:
-            outcome, does = self._decide(arrival, load(tx, self._home, [arrival], origins))
+            outcome, does = (self._decide(arrival, load(tx, self._home, [arrival], states))
+                             if _active(arrival.sibling, states) else (_inactive(), []))
             if isinstance(outcome, Stored):
                 write(tx, does, arrival.now)
             results.append(outcome)
         return results
 
+    def welcome(self, tx: Tx, fetched: Sequence[tuple[Sibling, Actor]]) -> list[Result]:
+        """Take in actors we fetched ourselves."""
+        states = sibling_states(tx)
+        results: list[Result] = []
+        for sibling, actor in fetched:
+            if _active(sibling, states):
+                write(tx, [SaveActor(actor)], self._clock.ms())
+            results.append(Stored() if _active(sibling, states) else _inactive())
+        return results
 
 
+def _inactive() -> Unavailable:
+    return Unavailable("This instance is no longer active here.", reason="paused", retry_after=300)
+
+
+def _active(sibling: Sibling, states: dict[str, str]) -> bool:
+    """Whether it is so still, in the transaction that acts on what it said."""
+    return states.get(sibling.origin) == SiblingState.ACTIVE

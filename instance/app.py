@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -10,7 +11,7 @@ from quart import Quart, Response, render_template
 from werkzeug.exceptions import HTTPException
 
 from core.access import Route, check_declared
-from core.errors import KonsilError, NotFound
+from core.errors import KonsilError, NotFound, TooLarge
 from core.settings import Settings
 from inbox.routes import InboxFront, Receive, Scope, Send
 from instance import context, guard, objects, static
@@ -46,9 +47,7 @@ def create_pages(assembly: Assembly) -> Quart:
         return await guard.explain(error, _error_page)
 
     async def http(error: HTTPException) -> Response:
-        known = KonsilError(error.description or error.name, reason=error.name.lower().replace(" ", "-"))
-        known.status = error.code or 500
-        return await guard.explain(NotFound("There is no such page.") if known.status in (404, 405) else known, _error_page)
+        return await guard.explain(_in_our_words(error), _error_page)
 
     async def unexpected(error: Exception) -> Response:
         log.error("unexpected", exc_info=error)
@@ -58,6 +57,17 @@ def create_pages(assembly: Assembly) -> Quart:
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(Exception, unexpected)
     return app
+
+
+def _in_our_words(error: HTTPException) -> KonsilError:
+    """What Quart and Werkzeug refuse by themselves, in sentences that can be translated."""
+    if error.code in (404, 405):
+        return NotFound("There is no such page.")
+    if error.code == 413:
+        return TooLarge("What you sent is larger than anything a page here takes.")
+    known = KonsilError("This request could not be understood.", reason=error.name.lower().replace(" ", "-"))
+    known.status = error.code or 500
+    return known
 
 
 async def _error_page(error: KonsilError) -> str:
@@ -86,6 +96,8 @@ class Server:
                 pages = create_pages(assembly)
                 self._front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
                 background = asyncio.create_task(work(assembly)) if self._with_worker else None
+                gc.collect()
+                gc.freeze()  # what is here now stays: looking through it again and again would cost a tenth of the time
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 if background is not None:

@@ -25,7 +25,8 @@ from federation.door import Door
 from federation.identity import Identity
 from federation.refusals import RefusalLog
 from federation.siblings import Siblings
-from inbox.held import Waiting
+from inbox import ledger
+from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from posts.compose import Compose
@@ -60,7 +61,7 @@ class Assembly:
     objects: Objects
     inbox: Inbox
     courier: Courier
-    waiting: Waiting
+    held: HeldActivities
 
 
 @asynccontextmanager
@@ -85,7 +86,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     country = pack(settings.instance.country)
-    writer = Writer(identity.origin, ids, settings.posts.vote_grace_seconds * 1000)
+    writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     try:
         yield Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
@@ -94,14 +95,14 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
-            compose=Compose(database, identity, renderer, clock, ids, settings.posts),
+            compose=Compose(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
             threads=Threads(database, identity, clock),
             objects=Objects(database, identity),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
-            waiting=Waiting(database, allowlist, client, writer, clock, ids, federation))
+            held=HeldActivities(database, allowlist, client, writer, clock, ids, federation))
     finally:
         await renderer.close()
         await client.close()

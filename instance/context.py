@@ -8,18 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
-from quart import Quart, current_app, g
+from quart import Quart, current_app, g, request
 
 from actors.models import Account, Actor
 from core.clock import rfc3339
 from core.countries import CODES, pack, specialties, specialty_title
-from core.i18n import Translations, Translator, format_date, format_time
+from core.errors import KonsilError
+from core.i18n import Translations, Translator, format_date, format_time, language_name, negotiate
 from instance.assembly import Assembly
+
+LOCALE = Path(__file__).parent.parent / "templates" / "locale"
+"""Where the catalogues are."""
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Who is signed in."""
+    """Who is signed in, and the language she is spoken to."""
 
     account: Account
     actor: Actor | None
@@ -52,30 +58,50 @@ def doctor() -> Actor:
     return found
 
 
+def language() -> str:
+    """The language of this page: the viewer's; a visitor's browser asks for it.
+
+    Only languages that have a catalogue are offered, so that everything on a page is in one language. Where the browser
+    asks for none of them it is the country's own, if that has a catalogue, else English.
+    """
+    looking = viewer()
+    return looking.language if looking is not None else wished_language()
+
+
+def wished_language() -> str:
+    """What this request's Accept-Language chooses among the languages there are; worked out once per request."""
+    found: str | None = g.get("wished_language")
+    if found is None:
+        known = _translations().languages
+        own = next((code for code in services().pack.languages if code in known), "en")
+        found = g.wished_language = negotiate(
+            request.headers.get("accept-language", ""), sorted(known, key=lambda code: code != own))
+    return found
+
+
 def prepare(app: Quart, assembly: Assembly) -> None:
     """Give the templates gettext, filters and what every page shows."""
-    translations = Translations(Path(__file__).parent.parent / "templates" / "locale")
-
-    def words() -> Translator:
-        return translations.translator("en")
-
+    app.config["KONSIL_WORDS"] = Translations(LOCALE)
     jinja = app.jinja_env
     jinja.add_extension("jinja2.ext.i18n")
     jinja.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: words().gettext(text), lambda one, many, count: words().ngettext(one, many, count), newstyle=True)
+        lambda text: _words().gettext(text), lambda one, many, count: _words().ngettext(one, many, count), newstyle=True)
     jinja.trim_blocks = jinja.lstrip_blocks = True
     jinja.filters.update({
-        "country": _country, "specialty": lambda code: specialty_title(code, "en"), "html": Markup,
-        "rfc3339": rfc3339, "date": lambda ms: format_date(ms, "en"),
-        "moment": lambda ms: f"{format_date(ms, 'en')}, {format_time(ms, 'en')} UTC",
-        "clock": lambda ms: format_time(ms, "en"), "ago": _ago(words), "codes": lambda codes: ", ".join(c.upper() for c in codes),
+        "said": pass_context(lambda _, text: _said(text)),
+        "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
+        "specialty": _spoken(specialty_title), "date": _spoken(format_date), "clock": _spoken(format_time),
+        "moment": _spoken(lambda ms, language: f"{format_date(ms, language)}, {format_time(ms, language)} UTC"),
+        "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
+        "rfc3339": rfc3339, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })
 
     async def shared() -> dict[str, Any]:
         looking = viewer()
         shown: dict[str, Any] = {
             "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking, "specialty_codes": specialties(),
-            "now": assembly.clock.ms(), "languages": ("de", "fr", "it", "es", "en"),
+            "now": assembly.clock.ms(), "languages": ("de", "fr", "it", "es", "en"), "page_language": language(),
+            "emergency_notice": assembly.pack.notice_in(language()),
         }
         if looking is not None and looking.account.kind == "doctor":
             shown["network"] = await assembly.compose.destinations()
@@ -84,20 +110,31 @@ def prepare(app: Quart, assembly: Assembly) -> None:
     app.context_processor(shared)
 
 
-def _country(code: str) -> str:
-    return pack(code).names["en"] if code in CODES else code
+def _translations() -> Translations:
+    found: Translations = current_app.config["KONSIL_WORDS"]
+    return found
 
 
-def _ago(words: Callable[[], Translator]) -> Callable[[int], str]:
-    def ago(ms: int) -> str:
-        minutes = max(0, int(time.time() * 1000) - ms) // 60_000
-        say = words()
-        if minutes < 1:
-            return say.gettext("just now")
-        if minutes < 60:
-            return say.gettext("%(n)s min", n=minutes)
-        if minutes < 48 * 60:
-            return say.gettext("%(n)s h", n=minutes // 60)
-        return say.gettext("%(n)s days", n=minutes // 1440)
+def _words() -> Translator:
+    return _translations().translator(language())
 
-    return ago
+
+def _spoken(say: Callable[[Any, str], str]) -> Callable[[Context, Any], str]:
+    """A filter that speaks the page's language. It takes the context, or Jinja would compile one language's answer in."""
+    return pass_context(lambda _, value: say(value, language()))
+
+
+def _said(text: KonsilError | str) -> str:
+    """An error's sentence, or a word marked with `N_`, in the page's language."""
+    return text.said(_words().gettext) if isinstance(text, KonsilError) else _words().gettext(text)
+
+
+def _ago(ms: int, words: Translator) -> str:
+    minutes = max(0, int(time.time() * 1000) - ms) // 60_000
+    if minutes < 1:
+        return words.gettext("just now")
+    if minutes < 60:
+        return words.gettext("%(n)s min", n=minutes)
+    if minutes < 48 * 60:
+        return words.gettext("%(n)s h", n=minutes // 60)
+    return words.gettext("%(n)s days", n=minutes // 1440)

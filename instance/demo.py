@@ -60,8 +60,9 @@ def run(countries: tuple[str, ...], base_port: int, directory: Path, *, fresh: b
     begun = time.monotonic()
     new = not (directory / "demo.json").exists()
     if new and directory.exists() and any(directory.iterdir()):
-        raise Misconfigured(f"{directory} is not an unfinished demo's; remove it or add --fresh.") if not _is_demo(
-            directory) else Misconfigured(f"The demo in {directory} was interrupted while it was made; add --fresh.")
+        if not _is_demo(directory):
+            raise Misconfigured("%(path)s is not an unfinished demo's; remove it or add --fresh.", values={"path": directory})
+        raise Misconfigured("The demo in %(path)s was interrupted while it was made; add --fresh.", values={"path": directory})
     seed = load_seed(countries)
     places = asyncio.run(_make(countries, base_port, directory, seed)) if new else _open(countries, base_port, directory)
     processes = [_start(place.config) for place in places]
@@ -133,10 +134,11 @@ def _open(countries: tuple[str, ...], base_port: int, directory: Path) -> list[P
     for country in countries:
         config = directory / country / "config.toml"
         if not config.exists():
-            raise InvalidInput(f"The demo in {directory} has no {country.upper()}; add --fresh to make it anew.")
+            raise InvalidInput("The demo in %(path)s has no %(country)s; add --fresh to make it anew.",
+                               values={"path": directory, "country": country.upper()})
         places.append(Place(country, load(config, {}), config))
     if places and min(place.settings.server.port for place in places) < base_port:
-        raise InvalidInput(f"The demo in {directory} uses other ports; add --fresh to make it anew.")
+        raise InvalidInput("The demo in %(path)s uses other ports; add --fresh to make it anew.", values={"path": directory})
     return places
 
 
@@ -151,14 +153,16 @@ def _await_ready(place: Place, process: subprocess.Popen[bytes]) -> None:
     limit = time.monotonic() + _START_SECONDS
     while time.monotonic() < limit:
         if process.poll() is not None:
-            raise Misconfigured(f"{place.settings.instance.name} did not start; see {place.config.parent / 'server.log'}."
-                                f" Is port {place.settings.server.port} free?")
+            raise Misconfigured("%(name)s did not start; see %(log)s. Is port %(port)s free?", values={
+                "name": place.settings.instance.name, "log": place.config.parent / "server.log",
+                "port": place.settings.server.port})
         try:
             with urllib.request.urlopen(f"{place.url}/readyz", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    raise Misconfigured(f"{place.settings.instance.name} does not answer; see {place.config.parent / 'server.log'}.")
+    raise Misconfigured("%(name)s does not answer; see %(log)s.",
+                        values={"name": place.settings.instance.name, "log": place.config.parent / "server.log"})
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -189,7 +193,8 @@ def _table(directory: Path, places: list[Place], seconds: float) -> str:
     running = {place.country for place in places}
     for entry in notes["instances"]:
         if entry["country"] in running:
-            doctor, operator = entry["doctors"][0], entry["operators"][0]
+            doctor = next(person for person in entry["doctors"] if person["role"] == "doctor")
+            operator = entry["operators"][0]
             lines.append(f"{entry['country'].upper():<9}{entry['url']:<25}{doctor['handle']:<20}{doctor['password']:<19}"
                          f"{operator['handle']:<16}{operator['password']}")
     return "\n".join([*lines, "", f"Ready after {seconds:.1f} s. All logins: {directory / 'demo.json'}. Ctrl-C stops.", ""])
@@ -202,5 +207,5 @@ def _is_demo(directory: Path) -> bool:
 def _remove(directory: Path) -> None:
     """Remove a demo's directory, and only a demo's."""
     if not _is_demo(directory):
-        raise Misconfigured(f"{directory} was not made by the demo; it is left alone.")
+        raise Misconfigured("%(path)s was not made by the demo; it is left alone.", values={"path": directory})
     shutil.rmtree(directory)

@@ -10,7 +10,7 @@ import click
 from actors.models import Author
 from core.clock import Clock
 from core.errors import Misconfigured
-from core.ids import public, uri_hash
+from core.ids import public, uri_key
 from core.settings import Settings
 from instance.assembly import Assembly, assemble
 from instance.seed import Seed, SeedPost, SeedReply
@@ -93,17 +93,18 @@ class _Planter:
         """The public id a post has on an instance, once it has arrived there."""
         limit = asyncio.get_running_loop().time() + _ARRIVE_SECONDS
         while asyncio.get_running_loop().time() < limit:
-            row = await place.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE uri_hash = ?", (uri_hash(uri),)))
+            row = await place.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE uri_key = ?", (uri_key(uri),)))
             if row is not None:
                 return public(row["id"])
             await asyncio.sleep(0.05)
-        raise Misconfigured(f"{uri} did not arrive at {place.identity.origin}; see its server.log.")
+        raise Misconfigured("%(uri)s did not arrive at %(origin)s; see its server.log.",
+                            values={"uri": uri, "origin": place.identity.origin})
 
     async def _author(self, who: str) -> Author:
         place = self._places[_country(who)]
         account = await place.accounts.by_handle(who.rpartition("@")[0])
         if account is None:
-            raise Misconfigured(f"The demo's content names {who}, who does not exist.")
+            raise Misconfigured("The demo's content names %(who)s, who does not exist.", values={"who": who})
         return await place.credentials.author(account, "reply")
 
 

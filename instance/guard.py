@@ -11,9 +11,9 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import KonsilError, NotFound, NotSignedIn, Refused
-from federation.allowlist import Purpose
-from federation.door import gather
-from instance.context import Viewer, services
+from federation.allowlist import Purpose, Sibling
+from federation.door import Request, gather
+from instance.context import Viewer, services, wished_language
 from instance.objects import PURPOSES
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,7 +61,7 @@ async def _viewer() -> Viewer | None:
     session = await services().sessions.find(request.cookies.get(cookie_name(), ""))
     if session is None:
         return None
-    return Viewer(session.account, session.actor, services().pack.languages[0])
+    return Viewer(session.account, session.actor, wished_language())
 
 
 async def _check_role(access: Access, viewer: Viewer) -> None:
@@ -75,12 +75,11 @@ async def _check_role(access: Access, viewer: Viewer) -> None:
         await services().credentials.require_verified(viewer.account)
 
 
-def _sibling(purpose: Purpose) -> Any:
+def _sibling(purpose: Purpose) -> Sibling:
     target = request.scope["raw_path"].decode("latin-1")
     if request.query_string:
         target += "?" + request.query_string.decode("latin-1")
-    sibling, _ = services().door.identify("GET", target, gather(request.scope["headers"]), b"", purpose)
-    return sibling
+    return services().door.identify(Request("GET", target, gather(request.scope["headers"])), purpose).sibling
 
 
 def _check_origin() -> None:

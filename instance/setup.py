@@ -27,7 +27,7 @@ async def create_instance(directory: Path, *, country: str, domain: str, port: i
         raise InvalidInput("This domain cannot be an instance's.")
     config = directory / "config.toml"
     if config.exists() or (directory / "konsil.db").exists():
-        raise Misconfigured(f"{directory} holds an instance already; nothing was changed.")
+        raise Misconfigured("%(path)s holds an instance already; nothing was changed.", values={"path": directory})
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     languages = ", ".join(f'"{language}"' for language in chosen.languages)
     title = (name or f"Konsil {chosen.name}").replace("\\", "").replace('"', "")

@@ -55,11 +55,14 @@ async def _steadily(part: Callable[[], Awaitable[None]], pause: float) -> None:
 async def _held(assembly: Assembly) -> None:
     woken = asyncio.Event()
     assembly.database.listen("held", woken.set)
-    while True:
-        if not await assembly.waiting.resolve_due():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), _TICK_SECONDS)
-            woken.clear()
+    try:
+        while True:
+            if not await assembly.held.start_due():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), _TICK_SECONDS)
+                woken.clear()
+    finally:
+        await assembly.held.close()
 
 
 async def _polls(assembly: Assembly) -> None:

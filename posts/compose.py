@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Protocol
 
 import msgspec
 
@@ -10,6 +11,7 @@ from actors.models import Author
 from actors.store import by_ids
 from core.audit import note
 from core.clock import Clock
+from core.countries import specialties
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.ids import Ids, number, public
@@ -18,20 +20,27 @@ from core.text import Renderer
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
-from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
+from posts.models import AGE_BANDS, AIMS, SEXES, Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.network import list_digest, network
 from posts.store import Poll, Post
 
 _DAY_MS = 86_400_000
+_SPECIALTIES = 8
+
+
+class Forget(Protocol):
+    """What else has to go with a deleted post: where it lies is known further up, so this is handed in."""
+
+    def __call__(self, tx: Tx, uri: str, /) -> None: ...
 
 
 class Compose:
     """What a verified author can do with words."""
 
     def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
-                 settings: Posts) -> None:
+                 settings: Posts, forget: Forget) -> None:
         self._database, self._identity, self._renderer = database, identity, renderer
-        self._clock, self._ids, self._settings = clock, ids, settings
+        self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
 
     async def preview(self, draft: Draft) -> str:
         """The draft as readers would see it; raises what `publish` would raise about its content."""
@@ -51,10 +60,12 @@ class Compose:
             raise InvalidInput("A reply answers something.", field="kind")
         question = draft.question.strip()
         if not question or len(question) > wire.QUESTION_LENGTH:
-            raise InvalidInput(f"The question has 1 to {wire.QUESTION_LENGTH} characters.", field="question")
+            raise InvalidInput("The question has 1 to %(most)s characters.",
+                               values={"most": wire.QUESTION_LENGTH}, field="question")
         if draft.kind != Kind.POLL and not draft.text.strip():
             raise InvalidInput("Please write a few lines.", field="text")
         self._check_text(draft.text, draft.language)
+        _check_facts(draft.facts)
         if draft.kind == Kind.CASE and not draft.facts.specialties:
             raise InvalidInput("Name at least one specialty you are asking.", field="specialties")
         if (draft.kind == Kind.POLL) != (draft.poll is not None):
@@ -64,7 +75,8 @@ class Compose:
             if len(names) not in wire.OPTIONS or len(set(names)) != len(names):
                 raise InvalidInput("A poll has 2 to 20 different options.", field="options")
             if any(len(name) > wire.OPTION_LENGTH for name in names):
-                raise InvalidInput(f"An option has at most {wire.OPTION_LENGTH} characters.", field="options")
+                raise InvalidInput("An option has at most %(most)s characters.",
+                                   values={"most": wire.OPTION_LENGTH}, field="options")
             now = self._clock.ms()
             if not now < draft.poll.ends_at <= now + 366 * _DAY_MS:
                 raise InvalidInput("A poll ends in the future, within a year.", field="ends_at")
@@ -101,7 +113,7 @@ class Compose:
                                reason="audience-changed", field="audience")
             store.insert(tx, [post])
             if poll is not None:
-                store.insert_poll(tx, post.id, poll)
+                store.insert_polls(tx, [(post.id, poll)])
             enqueue(tx, self._ids.new(), activity, places.recipients(origins), now)
 
         await self._database.write(write)
@@ -141,7 +153,8 @@ class Compose:
                 raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
             title = question.strip() if old.kind != Kind.REPLY else ""
             if old.kind != Kind.REPLY and not 0 < len(title) <= wire.QUESTION_LENGTH:
-                raise InvalidInput(f"The question has 1 to {wire.QUESTION_LENGTH} characters.", field="question")
+                raise InvalidInput("The question has 1 to %(most)s characters.",
+                                   values={"most": wire.QUESTION_LENGTH}, field="question")
             if old.kind != Kind.POLL and not text.strip():
                 raise InvalidInput("Please write a few lines.", field="text")
             self._check_text(text, old.language)
@@ -162,6 +175,7 @@ class Compose:
         def write(tx: Tx) -> None:
             post = self._own(tx, author, post_id)
             store.erase(tx, post.uri, self._identity.origin, now)
+            self._forget(tx, post.uri)
             enqueue(tx, self._ids.new(), wire.delete(post, author.actor.uri),
                     network(tx, self._identity).recipients(post.audience.origins), now)
             note(tx, self._ids, self._clock, by=author.actor.handle, action="post.deleted", target=post.uri)
@@ -181,7 +195,8 @@ class Compose:
 
     def _check_text(self, text: str, language: str) -> None:
         if len(text) > self._settings.text_limit:
-            raise InvalidInput(f"A post has at most {self._settings.text_limit} characters.", field="text")
+            raise InvalidInput("A post has at most %(most)s characters.",
+                               values={"most": self._settings.text_limit}, field="text")
         if not 2 <= len(language) <= 20 or not all(part.isalnum() for part in language.split("-")):
             raise InvalidInput("Say which language this is written in.", field="language")
 
@@ -225,6 +240,15 @@ def _present(tx: Tx, post_id: str) -> Post:
     if post is None or post.erased_at is not None:
         raise NotFound("There is no such post here.")
     return post
+
+
+def _check_facts(facts: CaseFacts) -> None:
+    """Codes are codes of ours: what is free text does not hide here."""
+    if len(facts.specialties) > _SPECIALTIES or not set(facts.specialties) <= set(specialties()):
+        raise InvalidInput("Choose up to %(most)s specialties from the list.", values={"most": _SPECIALTIES}, field="specialties")
+    for value, known, field in ((facts.age_band, AGE_BANDS, "age_band"), (facts.sex, SEXES, "sex"), (facts.aim, AIMS, "aim")):
+        if value and value not in known:
+            raise InvalidInput("Choose one of the values offered.", field=field)
 
 
 def _names(options: tuple[str, ...]) -> list[str]:

@@ -30,6 +30,11 @@ class Reach(StrEnum):
     NETWORK = "network"
 
 
+AGE_BANDS = ("0-1", "2-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+")
+SEXES = ("f", "m", "x")
+AIMS = ("diagnostic", "therapeutic", "opinion", "administrative")
+
+
 class Audience(msgspec.Struct, frozen=True):
     """Who may read: `origins` are all instances whose doctors may, the author's own among them."""
 
@@ -38,8 +43,7 @@ class Audience(msgspec.Struct, frozen=True):
 
 
 class CaseFacts(msgspec.Struct, frozen=True):
-    """The coded part of a case. `age_band` like `30-39` or `90+`; `sex` f, m, x or empty; `aim` diagnostic, therapeutic,
-    opinion, administrative or empty."""
+    """The coded part of a case: codes of specialties, one of `AGE_BANDS`, `SEXES` and `AIMS` each, or empty."""
 
     specialties: tuple[str, ...] = ()
     age_band: str = ""

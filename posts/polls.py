@@ -35,8 +35,10 @@ class Polls:
             if poll.closed_at is not None or poll.ends_at <= now:
                 raise Conflict("This poll has closed; your vote was not counted.", reason="poll-closed")
             chosen = sorted(set(positions))
-            if not chosen or (len(chosen) > 1 and not poll.multiple):
-                raise InvalidInput("Choose one option." if not poll.multiple else "Choose at least one option.", field="choice")
+            if not poll.multiple and len(chosen) != 1:
+                raise InvalidInput("Choose one option.", field="choice")
+            if not chosen:
+                raise InvalidInput("Choose at least one option.", field="choice")
             if not all(0 <= position < len(poll.options) for position in chosen):
                 raise InvalidInput("There is no such option.", field="choice")
             if store.choices(tx, [post.id], author.actor.id):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from core.database import Row, Tx, marks
-from core.ids import uri_hash
+from core.ids import uri_key
+from federation.store import forget
 from posts.models import Audience, CaseFacts, Kind, Reach, State
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at")
-_INSERTED = ("id, uri, uri_hash, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
+_INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
              " state, reach, audience, country, published_at, updated_at, revision")
+_JSON = msgspec.json.Encoder()
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -52,37 +54,32 @@ class Poll(msgspec.Struct, frozen=True):
     options: tuple[tuple[str, int], ...]
 
 
-def insert(tx: Tx, posts: Sequence[Post]) -> set[int]:
-    """Insert posts in one statement; those whose URI is known already are left alone. Returns the ids inserted."""
-    rows = [
-        (post.id, post.uri, uri_hash(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
+def insert(tx: Tx, posts: Sequence[Post]) -> None:
+    """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
+    tx.insert(f"posts ({_INSERTED})", 20, [
+        (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
-         json.dumps(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision)
-        for post in posts]
-    inserted = tx.insert(f"posts ({_INSERTED})", 20, rows, "ON CONFLICT (uri_hash) DO NOTHING RETURNING id")
-    done = {row["id"] for row in inserted}
-    answered: dict[int, int] = {}
-    for post in posts:
-        if post.id in done and post.parent_id is not None:
-            answered[post.parent_id] = answered.get(post.parent_id, 0) + 1
-            if post.root_id != post.parent_id:
-                answered[post.root_id] = answered.get(post.root_id, 0) + 1
-    for post_id, count in answered.items():
-        tx.run("UPDATE posts SET replies = replies + ? WHERE id = ?", (count, post_id))
-    return done
+         _JSON.encode(post.audience.origins).decode(), post.country, post.published_at, post.updated_at, post.revision)
+        for post in posts])
+    answered = Counter(post_id for post in posts if post.parent_id is not None for post_id in {post.parent_id, post.root_id})
+    if answered:
+        tx.run(f"WITH more (id, n) AS (VALUES {','.join(['(?, ?)'] * len(answered))})"
+               " UPDATE posts SET replies = replies + more.n FROM more WHERE posts.id = more.id",
+               [value for pair in answered.items() for value in pair])
 
 
-def insert_poll(tx: Tx, post_id: int, poll: Poll) -> None:
-    tx.run("INSERT INTO polls (post_id, multiple, ends_at, closed_at, voters) VALUES (?, ?, ?, ?, ?)",
-           (post_id, int(poll.multiple), poll.ends_at, poll.closed_at, poll.voters))
-    tx.insert("poll_options (post_id, position, name, votes)", 4,
-              [(post_id, position, name, votes) for position, (name, votes) in enumerate(poll.options)])
+def insert_polls(tx: Tx, polls: Sequence[tuple[int, Poll]]) -> None:
+    """Insert new polls by their post's id."""
+    tx.insert("polls (post_id, multiple, ends_at, closed_at, voters)", 5, [
+        (post_id, int(poll.multiple), poll.ends_at, poll.closed_at, poll.voters) for post_id, poll in polls])
+    tx.insert("poll_options (post_id, position, name, votes)", 4, [
+        (post_id, position, name, votes)
+        for post_id, poll in polls for position, (name, votes) in enumerate(poll.options)])
 
 
-def by_uris(tx: Tx, uris: Iterable[str]) -> dict[str, Post]:
-    """The posts of these URIs, erased ones among them."""
-    hashes = [uri_hash(uri) for uri in set(uris)]
-    rows = tx.rows(f"SELECT {_COLUMNS} FROM posts WHERE uri_hash IN ({marks(len(hashes))})", hashes) if hashes else []
+def by_keys(tx: Tx, keys: Sequence[bytes]) -> dict[str, Post]:
+    """The posts of these URI keys by their URI, erased ones among them."""
+    rows = tx.rows(f"SELECT {_COLUMNS} FROM posts WHERE uri_key IN ({marks(len(keys))})", keys) if keys else []
     return {row["uri"]: post_from(row) for row in rows}
 
 
@@ -101,8 +98,8 @@ def post_from(row: Row) -> Post:
         row["id"], row["uri"], row["author_id"], row["sibling_id"], Kind(row["kind"]), row["root_id"], row["parent_id"],
         row["question"], row["source"], row["html"], row["language"], msgspec.json.decode(row["facts"], type=CaseFacts),
         State(row["state"]) if row["state"] else None,
-        Audience(Reach(row["reach"]), tuple(json.loads(row["audience"]))), row["country"], row["published_at"],
-        row["updated_at"], row["revision"], row["replies"], row["erased_at"])
+        Audience(Reach(row["reach"]), msgspec.json.decode(row["audience"], type=tuple[str, ...])), row["country"],
+        row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"])
 
 
 def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
@@ -130,11 +127,19 @@ def choices(tx: Tx, post_ids: Sequence[int], voter_id: int) -> dict[int, set[int
     return found
 
 
-def insert_votes(tx: Tx, votes: Sequence[tuple[int, int, int, int, int]]) -> set[tuple[int, int, int]]:
-    """Insert (post, voter, slot, position, at); one voter, one vote by the unique index. Returns the new (post, voter, slot)."""
-    rows = tx.insert("votes (post_id, voter_id, slot, position, at)", 5, votes,
-                     "ON CONFLICT (post_id, voter_id, slot) DO NOTHING RETURNING post_id, voter_id, slot")
+def voted(tx: Tx, voters: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]]:
+    """The (post, voter, slot) that are taken among these (post, voter)."""
+    pairs = [value for pair in voters for value in pair]
+    if not pairs:
+        return set()
+    rows = tx.rows("SELECT post_id, voter_id, slot FROM votes WHERE (post_id, voter_id) IN"
+                   f" (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))})", pairs)
     return {(row["post_id"], row["voter_id"], row["slot"]) for row in rows}
+
+
+def insert_votes(tx: Tx, votes: Sequence[tuple[int, int, int, int, int]]) -> None:
+    """Insert (post, voter, slot, position, at); one voter, one vote by the unique index: a second is an `IntegrityError`."""
+    tx.insert("votes (post_id, voter_id, slot, position, at)", 5, votes)
 
 
 def recount(tx: Tx, post_id: int, now: int) -> None:
@@ -162,33 +167,32 @@ def revisions(tx: Tx, post_id: int) -> list[Row]:
     return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? ORDER BY revision", (post_id,))
 
 
-def erase(tx: Tx, uri: str, origin: str, now: int) -> Post | None:
-    """Take a post's text out of every table and leave a tombstone, also when the post was never seen.
+def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
+    """Take a post's text out of every table, and what is on its way about it out of the outbox, and leave a tombstone, also
+    when the post was never seen.
 
     Replies of others stay; an erased post keeps its place in the thread with nothing in it.
     """
-    tx.run("INSERT INTO tombstones (uri_hash, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_hash) DO NOTHING",
-           (uri_hash(uri), uri, origin, now))
-    tx.run("DELETE FROM held WHERE object_hash = ?", (uri_hash(uri),))
-    post = by_uris(tx, [uri]).get(uri)
+    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
+           (uri_key(uri), uri, origin, now))
+    forget(tx, uri, now)
+    tx.scrub()
+    post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
-        return post
+        return
     for table in ("votes", "poll_options", "polls", "revisions"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', state = NULL, erased_at = ? WHERE id = ?",
            (now, post.id))
-    for post_id in {post.parent_id, post.root_id} - {None, post.id}:
-        tx.run("UPDATE posts SET replies = max(replies - 1, 0) WHERE id = ?", (post_id,))
-    return post
+    above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
+    tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
 
 
-def tombstoned(tx: Tx, uris: Iterable[str]) -> set[str]:
-    """Which of these URIs have been deleted for good."""
-    hashes = [uri_hash(uri) for uri in set(uris)]
-    if not hashes:
-        return set()
-    return {row["uri"] for row in tx.rows(f"SELECT uri FROM tombstones WHERE uri_hash IN ({marks(len(hashes))})", hashes)}
+def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:
+    """The URIs among these keys that have been deleted for good."""
+    rows = tx.rows(f"SELECT uri FROM tombstones WHERE uri_key IN ({marks(len(keys))})", keys) if keys else []
+    return {row["uri"] for row in rows}
 
 
 def _facts_out(facts: CaseFacts) -> str:
-    return msgspec.json.encode(facts).decode()
+    return _JSON.encode(facts).decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,16 +13,18 @@ from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
 from federation.addresses import origin_of
 from federation.documents import dumps, one_or_many
-from federation.identity import CONTEXT, PUBLIC, members_of
+from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.signatures.cavage import digest
 from federation.store import FRESH, URGENT, Outgoing
-from posts.models import Audience, CaseFacts, Reach, State
+from posts.models import CaseFacts, State
 from posts.store import Poll, Post
 
 OPTIONS = range(2, 21)
 OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
+_FEW, _FEW_LENGTH = 16, 2048
+_STATES = {str(state): state for state in State}
 
 
 class _Facts(msgspec.Struct, frozen=True, rename="camel"):
@@ -60,7 +63,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     one_of: list[_Option] | None = None
     any_of: list[_Option] | None = None
     end_time: str | None = None
-    closed: str | None = None
+    closed: str | bool | None = None
     voters_count: int = 0
 
     @property
@@ -87,6 +90,8 @@ def note(document: Any) -> Note:
 
 
 def _check_poll(parsed: Note) -> None:
+    if parsed.in_reply_to is not None:
+        raise InvalidInput("A poll is no answer to something.", reason="bad-poll")
     if (parsed.one_of is None) == (parsed.any_of is None):
         raise InvalidInput("A poll has either oneOf or anyOf.", reason="bad-poll")
     options = parsed.one_of or parsed.any_of or []
@@ -100,6 +105,8 @@ def _check_poll(parsed: Note) -> None:
     if parsed.end_time is None:
         raise InvalidInput("A poll has an end.", reason="bad-poll")
     moment(parsed.end_time)
+    if isinstance(parsed.closed, str):
+        moment(parsed.closed)
 
 
 def moment(text: str) -> int:
@@ -111,19 +118,27 @@ def moment(text: str) -> int:
 
 
 def poll_of(parsed: Note) -> Poll:
-    """The poll of a checked `Question`, with the author's counts."""
+    """The poll of a checked `Question`, with the author's counts. `closed` may be a time or just true (ActivityStreams)."""
     options = parsed.one_of if parsed.one_of is not None else parsed.any_of or []
+    ends_at = moment(parsed.end_time or "")
     return Poll(
-        parsed.any_of is not None, moment(parsed.end_time or ""), moment(parsed.closed) if parsed.closed else None,
+        parsed.any_of is not None, ends_at,
+        moment(parsed.closed) if isinstance(parsed.closed, str) else ends_at if parsed.closed else None,
         parsed.voters_count,
         tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
 
 
-def audience_of(parsed: Note, author_origin: str) -> Audience:
-    """Whom a note is for: the instances whose members collections it names. `as:Public` never widens anything, and
-    recipients written in other ways are ignored."""
+def origins_of(parsed: Note, author_origin: str) -> tuple[str, ...]:
+    """The instances a note is for, its author's first: those whose members collections it names. `as:Public` never widens
+    anything, and recipients written in other ways are ignored."""
+    recipients = (*one_or_many(parsed.to), *one_or_many(parsed.cc))
+    few = len(recipients) <= _FEW and sum(map(len, recipients)) <= _FEW_LENGTH
+    return (_few_recipients if few else _recipients)(recipients, author_origin)
+
+
+def _recipients(recipients: tuple[str, ...], author_origin: str) -> tuple[str, ...]:
     origins = {author_origin}
-    for recipient in (*one_or_many(parsed.to), *one_or_many(parsed.cc)):
+    for recipient in recipients:
         if recipient in PUBLIC or not recipient.endswith("/members"):
             continue
         try:
@@ -132,13 +147,16 @@ def audience_of(parsed: Note, author_origin: str) -> Audience:
             continue
         if recipient == members_of(origin):
             origins.add(origin)
-    return Audience(Reach.COUNTRIES, (author_origin, *sorted(origins - {author_origin})))
+    return (author_origin, *sorted(origins - {author_origin}))
+
+
+_few_recipients = lru_cache(maxsize=256)(_recipients)  # what a network of some countries names again and again
 
 
 def language_of(parsed: Note) -> str:
     """The language a note says it is in, or `und`."""
     for tag in parsed.content_map or ():
-        if 1 < len(tag) <= 20 and all(part.isalnum() for part in tag.split("-")):
+        if 1 < len(tag) <= 20 and tag.isascii() and all(part.isalnum() for part in tag.split("-")):
             return tag
     return "und"
 
@@ -151,7 +169,7 @@ def facts_of(parsed: Note) -> CaseFacts:
 
 
 def state_of(parsed: Note) -> State | None:
-    return State(parsed.state) if parsed.state in tuple(State) else None
+    return _STATES.get(parsed.state or "")
 
 
 def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> dict[str, Any]:
@@ -211,12 +229,16 @@ def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name
     """One vote as every ActivityPub server writes it: a named Note without content, to the asker alone."""
     made = {"id": uri, "type": "Note", "attributedTo": voter_uri, "name": name, "inReplyTo": question_uri,
             "to": [question_author]}
-    return _activity("Create", f"{uri}#create", voter_uri, made, uri)
+    return _activity("Create", f"{uri}#create", voter_uri, made, uri, about=question_uri)
 
 
-def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH) -> Outgoing:
+def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,
+              about: str | None = None) -> Outgoing:
     to: Sequence[str] = made["to"]
     body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor, "to": to, "object": made})
-    return Outgoing(uri, kind, object_uri, body, digest(body), lane)
+    if len(body) > BODY_LIMIT:
+        raise InvalidInput("With its formatting this is too large to be sent; please shorten it.", reason="too-large",
+                           cause=f"{len(body)} bytes", field="text")
+    return Outgoing(uri, kind, object_uri, body, digest(body), lane, about)
 
 

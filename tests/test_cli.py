@@ -175,7 +175,7 @@ def test_a_sibling_goes_from_proposed_to_revoked_and_each_step_is_audited(de: Ko
     assert [row[0] for row in de.rows("SELECT action FROM audit ORDER BY id")] == [
         "sibling.proposed", "sibling.confirmed", "sibling.active", "sibling.paused", "sibling.active", "sibling.revoked"]
     assert all(row[0].startswith("cli:") for row in de.rows("SELECT by FROM audit"))
-    de.refuses("sibling", "resume", _FR, saying="cannot become active")
+    de.refuses("sibling", "resume", _FR, saying="revoked.* cannot become .*active")
     de.refuses("sibling", "show", "it.example", saying="There is no sibling")
     de.refuses("sibling", "approve", "it.example", saying="There is no sibling")
     de.refuses("sibling", "pause", "https://it.example/", saying="cannot be used")
@@ -192,7 +192,7 @@ def test_a_sibling_is_added_only_with_the_fingerprint_of_its_key(de: Konsil, fr:
         de.refuses(*words, saying=saying)
     assert de.json("sibling", "list") == []
     assert de.json(*add(fr, fingerprint=fingerprint_words(right).upper()))["fingerprint"] == right
-    de.refuses(*add(fr), saying="already proposed")
+    de.refuses(*add(fr), saying="on the list already.*proposed")
 
 
 def test_a_fingerprint_may_be_typed_in_groups(de: Konsil, fr: Konsil) -> None:
@@ -338,16 +338,12 @@ def test_what_is_wrong_with_the_settings_is_named(de: Konsil, tmp_path: Path) ->
     assert nowhere.exit_code == 1 and "none.toml" in nowhere.stderr and len(nowhere.stderr.splitlines()) == 1
 
 
-def test_a_broken_place_is_one_sentence_and_a_traceback_only_when_asked(de: Konsil) -> None:
-    (de.place / "secret.key").rename(de.place / "away.key")
+def test_a_missing_key_is_one_sentence_and_a_traceback_only_when_asked(de: Konsil) -> None:
+    (de.place / "secret.key").unlink()
     result = de.run("identity", exits=1)
     assert "secret.key" in result.stderr and len(result.stderr.splitlines()) == 1 and result.stdout == ""
     debugged = CliRunner().invoke(main, ["--debug", "--config", str(de.place / "config.toml"), "identity"])
     assert debugged.exit_code == 1 and debugged.exception is not None and not isinstance(debugged.exception, SystemExit)
-    (de.place / "away.key").rename(de.place / "secret.key")
-    (de.place / "konsil.db").write_bytes(b"not a database" * 1000)
-    result = de.run("identity", exits=1)
-    assert "konsil.db" in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("words", [("nonsense",), ("sibling", "nonsense"), ("sibling", "add"), ("sibling", "show"),

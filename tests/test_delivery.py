@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from core.database import Tx
 from core.settings import Settings
 from federation import store
 from federation.allowlist import Sibling
@@ -34,7 +35,13 @@ async def send(its: Assembly, to: list[Sibling], name: str, of: str | None = Non
     """Put an activity about the object `of` (one of its own if not given) into the outbox."""
     body = b'{"id":"%s","content":"text of %s"}' % (uri(name).encode(), name.encode())
     outgoing = Outgoing(uri(name), kind, f"{its.identity.origin}/posts/{of or name}", body, cavage.digest(body), lane)
-    await its.database.write(lambda tx: store.enqueue(tx, its.ids.new(), outgoing, [one.id for one in to], its.clock.ms()))
+
+    def write(tx: Tx) -> None:
+        if kind == "Delete":
+            store.forget(tx, outgoing.object_uri, its.clock.ms())
+        store.enqueue(tx, its.ids.new(), outgoing, [one.id for one in to], its.clock.ms())
+
+    await its.database.write(write)
 
 
 async def rows(its: Assembly) -> dict[str, tuple[str, str]]:

@@ -11,7 +11,7 @@ from babel.messages.mofile import write_mo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.i18n import DOMAIN, Translations, format_date, format_percent, format_time, negotiate
+from core.i18n import DOMAIN, Translations, format_date, format_percent, format_time, language_name, negotiate
 
 _NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 
@@ -58,6 +58,17 @@ def test_dates_times_and_shares_are_written_as_the_language_does() -> None:
     assert format_date(_NOON, "de", timezone(timedelta(hours=13))) == "25.11.2026"
     assert format_percent(0.42, "de") == "42\N{NO-BREAK SPACE}%" and format_percent(0.42, "en") == "42%"
     assert format_date(_NOON, "xx-nonsense") == format_date(_NOON, "en")
+
+
+def test_a_language_is_called_by_its_own_name() -> None:
+    names = [language_name(code) for code in ("de", "fr", "it", "es", "en", "pt-BR")]
+    assert names == ["Deutsch", "Français", "Italiano", "Español", "English", "Português (Brasil)"]
+    for unknown in ("xx-nonsense", "", "../../etc", "zz"):
+        assert language_name(unknown) == unknown
+
+
+def test_the_head_of_a_catalogue_is_no_sentence(tmp_path: Path) -> None:
+    assert _german(tmp_path).translator("de").gettext("") == ""
 
 
 def test_the_direction_is_the_languages_own(tmp_path: Path) -> None:

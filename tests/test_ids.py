@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.clock import Clock
-from core.ids import Ids, number, public, uri_hash
+from core.ids import Ids, number, public, uri_key
 
 _LARGEST = (1 << 63) - 1
 
@@ -66,6 +66,6 @@ def test_what_nobody_here_can_have_written_is_no_number() -> None:
     assert number("7" + "z" * 12) == _LARGEST
 
 
-def test_a_uri_hash_is_sixteen_bytes_and_tells_uris_apart() -> None:
-    assert len(uri_hash("https://a.example/1")) == 16
-    assert uri_hash("https://a.example/1") == uri_hash("https://a.example/1") != uri_hash("https://a.example/2")
+def test_a_uri_key_is_twenty_four_bytes_and_tells_uris_apart() -> None:
+    assert len(uri_key("https://a.example/1")) == 24
+    assert uri_key("https://a.example/1") == uri_key("https://a.example/1") != uri_key("https://a.example/2")

@@ -109,7 +109,8 @@ async def test_a_migration_that_fails_leaves_nothing_and_those_before_it_stay(
 
 async def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[instance]\ncountry = "de"\nurl = "http://127.0.0.1:8101"\n')
-    await (await open_database("sqlite:///konsil.db", tmp_path)).close()  # there, and empty
+    with closing(sqlite3.connect(tmp_path / "konsil.db")) as other:  # there, and empty
+        other.execute("PRAGMA journal_mode=WAL")
     command = (sys.executable, "-W", "ignore", "-m", "instance", "--debug", "--config", str(tmp_path / "config.toml"), "migrate")
     running = [await asyncio.create_subprocess_exec(
         *command, cwd=_ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE) for _ in range(3)]

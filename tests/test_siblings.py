@@ -57,7 +57,7 @@ async def test_only_what_fits_what_the_operator_typed_is_proposed(its: Assembly)
     row = await its.siblings.add("FR.example", "FR", fingerprint_words(found.fingerprint), descriptor=found, by="olga")
     assert (row.origin, row.state, row.fingerprint, row.activated) == ("https://fr.example", "proposed", found.fingerprint, None)
     assert await audit(its) == [("olga", "sibling.proposed", "https://fr.example")]
-    await refuses(its, Conflict, "already proposed", found)
+    await refuses(its, Conflict, "on the list already.*proposed", found)
 
 
 async def test_a_proposed_sibling_is_not_yet_let_through_and_its_key_is_compared_again(its: Assembly) -> None:
@@ -108,8 +108,8 @@ def admit(its: Assembly, domain: str = _FR) -> Sibling:
 
 async def _held(its: Assembly, sibling_id: int) -> None:
     await its.database.write(lambda tx: tx.run(
-        "INSERT INTO held (activity_hash, sibling_id, object_hash, missing, missing_hash, body, received_at, next_try)"
-        " VALUES (x'01', ?, x'02', 'https://fr.example/actors/1', x'03', 'text', 0, 0)", (sibling_id,)))
+        "INSERT INTO held (activity_key, sibling_id, about_key, missing, missing_key, wanted, body, received_at, next_try)"
+        " VALUES (x'01', ?, x'02', 'https://fr.example/actors/1', x'03', 'person', 'text', 0, 0)", (sibling_id,)))
 
 
 async def _waiting(its: Assembly, *domains: str) -> None:

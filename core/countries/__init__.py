@@ -37,12 +37,21 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     student_may: tuple[str, ...]
     role_posts: bool
 
+    def name_in(self, language: str) -> str:
+        """The country's name in a language, else in English."""
+        return _in(self.names, language) or self.name
+
+    def notice_in(self, language: str) -> str:
+        """What to do in an emergency, in a language, else in English."""
+        return _in(self.emergency_notice, language) or self.emergency_notice["en"]
+
 
 @cache
 def pack(code: str) -> CountryPack:
     """The pack of a country; `Misconfigured` for one that has none."""
     if code not in CODES:
-        raise Misconfigured(f"There is no country {code!r}; there are {', '.join(CODES)}.")
+        raise Misconfigured("There is no country %(code)s; there are %(codes)s.",
+                            values={"code": repr(code), "codes": ", ".join(CODES)})
     return msgspec.convert(_read(f"{code}.toml"), CountryPack, strict=True)
 
 
@@ -60,7 +69,11 @@ def specialties() -> tuple[str, ...]:
 def specialty_title(code: str, language: str) -> str:
     """A specialty's title in a language, else in English, else its code."""
     titles = _titles().get(code, {})
-    return titles.get(language.partition("-")[0]) or titles.get("en") or code
+    return _in(titles, language) or titles.get("en") or code
+
+
+def _in(texts: dict[str, str], language: str) -> str | None:
+    return texts.get(language.partition("-")[0])
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
--- Times are milliseconds since the epoch; ids are time-ordered integers (core.ids); *_hash columns are 16-byte digests of URIs.
+-- Times are milliseconds since the epoch; ids are time-ordered integers (core.ids); *_key columns are 24-byte keys of URIs (core.ids.uri_key).
 
 CREATE TABLE instance_keys (
     id INTEGER PRIMARY KEY,
@@ -61,7 +61,7 @@ CREATE INDEX refusals_by_origin ON refusals (origin);
 CREATE TABLE actors (
     id INTEGER PRIMARY KEY,
     uri TEXT NOT NULL,
-    uri_hash BLOB NOT NULL UNIQUE,
+    uri_key BLOB NOT NULL UNIQUE,
     sibling_id INTEGER REFERENCES siblings (id),
     handle TEXT NOT NULL,
     domain TEXT NOT NULL,
@@ -73,9 +73,11 @@ CREATE TABLE actors (
     verified_on INTEGER NOT NULL,
     verified_until INTEGER,
     fetched_at INTEGER NOT NULL,
-    gone_at INTEGER,
-    UNIQUE (handle, domain)
+    gone_at INTEGER
 );
+CREATE INDEX actors_by_handle ON actors (handle, domain);
+-- A sibling may give a handle to somebody new; here accounts decide.
+CREATE UNIQUE INDEX actors_here ON actors (handle) WHERE sibling_id IS NULL;
 
 CREATE TABLE accounts (
     id INTEGER PRIMARY KEY,
@@ -106,7 +108,7 @@ CREATE TABLE login_attempts (
 CREATE TABLE posts (
     id INTEGER PRIMARY KEY,
     uri TEXT NOT NULL,
-    uri_hash BLOB NOT NULL UNIQUE,
+    uri_key BLOB NOT NULL UNIQUE,
     author_id INTEGER NOT NULL REFERENCES actors (id),
     sibling_id INTEGER REFERENCES siblings (id),
     kind TEXT NOT NULL,
@@ -172,7 +174,7 @@ CREATE TABLE votes (
 );
 
 CREATE TABLE tombstones (
-    uri_hash BLOB PRIMARY KEY,
+    uri_key BLOB PRIMARY KEY,
     uri TEXT NOT NULL,
     origin TEXT NOT NULL,
     at INTEGER NOT NULL
@@ -180,19 +182,21 @@ CREATE TABLE tombstones (
 
 -- Which activities have been seen. Digests only: the body lives here no longer than it is Held.
 CREATE TABLE ledger (
-    uri_hash BLOB PRIMARY KEY,
+    uri_key BLOB PRIMARY KEY,
     sibling_id INTEGER NOT NULL,
     digest BLOB NOT NULL,
     outcome TEXT NOT NULL,
     received_at INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 
+-- What waits, unseen, for an actor or a post (`wanted`) that is `missing`; a deletion of `about_key` takes it along.
 CREATE TABLE held (
-    activity_hash BLOB PRIMARY KEY,
+    activity_key BLOB PRIMARY KEY,
     sibling_id INTEGER NOT NULL REFERENCES siblings (id),
-    object_hash BLOB NOT NULL,
+    about_key BLOB NOT NULL,
     missing TEXT NOT NULL,
-    missing_hash BLOB NOT NULL,
+    missing_key BLOB NOT NULL,
+    wanted TEXT NOT NULL,
     body BLOB NOT NULL,
     received_at INTEGER NOT NULL,
     next_try INTEGER NOT NULL,
@@ -200,26 +204,29 @@ CREATE TABLE held (
     state TEXT NOT NULL DEFAULT 'waiting',
     reason TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX held_by_missing ON held (missing_hash);
-CREATE INDEX held_by_object ON held (object_hash);
+CREATE INDEX held_by_missing ON held (missing_key);
+CREATE INDEX held_about ON held (about_key);
 CREATE INDEX held_due ON held (next_try) WHERE state = 'waiting';
 
+-- Activities on their way. `object_key` keeps the order per object; a deletion of `about_key` takes the body along: that
+-- is the post itself and, for a vote, the poll whose option it names.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY,
     uri TEXT NOT NULL,
     type TEXT NOT NULL,
-    object_hash BLOB NOT NULL,
+    object_key BLOB NOT NULL,
+    about_key BLOB NOT NULL,
     body BLOB NOT NULL,
     digest TEXT NOT NULL,
     created_at INTEGER NOT NULL
 );
-CREATE INDEX outbox_by_object ON outbox (object_hash);
+CREATE INDEX outbox_about ON outbox (about_key);
 
 CREATE TABLE deliveries (
     sibling_id INTEGER NOT NULL REFERENCES siblings (id),
     sequence INTEGER NOT NULL,
     outbox_id INTEGER NOT NULL REFERENCES outbox (id),
-    object_hash BLOB NOT NULL,
+    object_key BLOB NOT NULL,
     lane INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending',
     reason TEXT NOT NULL DEFAULT '',
@@ -229,9 +236,9 @@ CREATE TABLE deliveries (
     PRIMARY KEY (sibling_id, sequence)
 );
 CREATE INDEX deliveries_pending ON deliveries (sibling_id, lane, sequence) WHERE state = 'pending';
-CREATE INDEX deliveries_resting ON deliveries (sibling_id, object_hash, next_try) WHERE state = 'pending' AND next_try > 0;
+CREATE INDEX deliveries_resting ON deliveries (sibling_id, object_key, next_try) WHERE state = 'pending' AND next_try > 0;
 CREATE INDEX deliveries_rested ON deliveries (sibling_id, next_try) WHERE state = 'pending' AND next_try > 0;
-CREATE INDEX deliveries_by_object ON deliveries (object_hash);
+CREATE INDEX deliveries_by_object ON deliveries (object_key);
 
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,

@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from core.errors import NotSignedIn
 
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)  # known; nothing an operator could do
+with warnings.catch_warnings():  # httpsig asks pkg_resources for its own version, which warns that it is going away
+    warnings.simplefilter("ignore")
     from httpsig.utils import generate_message
 
 GET_HEADERS = ("(request-target)", "host", "date")
@@ -57,10 +57,27 @@ def _malformed(why: str) -> NotSignedIn:
 
 
 def parse(header: str) -> SignatureParams:
-    """Read a Signature header strictly: ASCII, known parameters, each at most once; `NotSignedIn` otherwise."""
+    """Read a Signature header strictly: ASCII, known parameters, each at most once; `NotSignedIn` otherwise.
+
+    All that differs between two requests of one sender is the signature itself; the rest is read once and remembered.
+    """
     if not header:
         raise NotSignedIn("The request is not signed.", reason="signature-missing")
-    if len(header) > 8192 or not (header.isascii() and header.isprintable()):
+    if len(header) > 8192 or not header.isascii():
+        raise _malformed("length or alphabet")
+    before, name, rest = header.partition('signature="')
+    value, quote, after = rest.partition('"')
+    if not name or not quote or not 0 < len(value) <= 2048:
+        raise _malformed("a parameter is missing")
+    key_id, headers, algorithm = _frame(before, after)
+    return SignatureParams(key_id, headers, _octets(value), algorithm)
+
+
+@lru_cache(maxsize=128)
+def _frame(before: str, after: str) -> tuple[str, tuple[str, ...], str | None]:
+    """Key id, names of headers and algorithm, from what stands before and after the value of `signature`."""
+    header = f'{before}signature="AAAA"{after}'
+    if not header.isprintable():
         raise _malformed("length or alphabet")
     found = _HEADER.fullmatch(header)
     if found is None:
@@ -72,10 +89,9 @@ def parse(header: str) -> SignatureParams:
         raise _malformed("a parameter comes twice")
     if algorithm not in _LABELS:
         raise _malformed("the algorithm")
-    return SignatureParams(key_id, _names(names), _octets(signature), algorithm)
+    return key_id, _names(names), algorithm
 
 
-@lru_cache(maxsize=64)
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(text.split(" "))
     if not _NAMES.fullmatch(text) or len(set(names)) != len(names):
@@ -134,11 +150,13 @@ def digest(body: bytes) -> str:
     return "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 
-def check_digest(header: str, body: bytes) -> None:
-    """Compare the signed digest with the raw bytes; `NotSignedIn` when they differ."""
+def check_digest(header: str, body: bytes) -> bytes:
+    """Compare the signed digest with the raw bytes and return it (32 bytes); `NotSignedIn` when they differ."""
+    made = hashlib.sha256(body).digest()
     name, _, value = header.partition("=")
-    if name.lower() != "sha-256" or not hmac.compare_digest(value.encode("latin-1", "replace"), digest(body)[8:].encode()):
+    if name.lower() != "sha-256" or not hmac.compare_digest(value.encode("latin-1", "replace"), base64.b64encode(made)):
         raise NotSignedIn("The body is not the one that was signed.", reason="digest")
+    return made
 
 
 def check_window(header: str, now: float, window: int) -> float:

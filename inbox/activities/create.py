@@ -8,11 +8,11 @@ from core.errors import Conflict, InvalidInput, Refused
 from core.ids import Ids
 from core.text import clean
 from federation.addresses import origin_of
-from inbox.arrival import Arrival, Held, Ignored
+from inbox.arrival import Arrival, Held, Ignored, Wanted
 from inbox.effects import CountVote, Effect, StorePost
 from inbox.known import Known
 from posts import wire
-from posts.models import Kind
+from posts.models import Audience, Kind, Reach
 from posts.store import Poll, Post
 from posts.wire import Note
 
@@ -28,17 +28,18 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         return _verify_vote(arrival, note, known, grace_ms)
     if note.content is None:
         raise InvalidInput("A post has content.", reason="bad-object")
-    audience = wire.audience_of(note, arrival.sibling.origin)
-    if known.home not in audience.origins:
+    if known.home not in arrival.origins:
         raise Refused("This was not addressed to us.", reason="not-addressed")
     if note.in_reply_to is not None:
         parent = known.posts.get(note.in_reply_to)
         if parent is None:
             return _without_parent(note.in_reply_to, known)
-        if not set(audience.origins) <= set(parent.audience.origins):
+        if parent.sibling_id is None and arrival.sibling.origin not in parent.audience.origins:
+            raise _no_such_parent()  # not theirs and not there are the same answer
+        if not set(arrival.origins) <= set(parent.audience.origins):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
     if arrival.actor not in known.actors:
-        return Held(arrival.actor)
+        return Held(arrival.actor, Wanted.ACTOR)
     return None
 
 
@@ -61,7 +62,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         number, note.id, author.id, arrival.sibling.id, _kind(note), parent.root_id if parent else number,
         parent.id if parent else None, "" if parent else (note.name or ""), "", clean(note.content or ""),
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
-        wire.audience_of(note, arrival.sibling.origin), arrival.sibling.country, published,
+        Audience(Reach.COUNTRIES, arrival.origins), arrival.sibling.country, published,
         min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
@@ -81,7 +82,7 @@ def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> H
     position = _position(note, poll)
     voter = known.actors.get(arrival.actor)
     if voter is None:
-        return Held(arrival.actor)
+        return Held(arrival.actor, Wanted.ACTOR)
     if (post.id, voter.id, position + 1 if poll.multiple else 0) in known.voted:
         raise Conflict("One voter, one vote; the first one stands.", reason="voted")
     return None
@@ -102,8 +103,12 @@ def _without_parent(parent_uri: str, known: Known) -> Held | Ignored:
         return Ignored("its parent is deleted")
     origin = origin_of(parent_uri)
     if origin == known.home:
-        raise InvalidInput("It answers something that is not there.", reason="no-such-parent")
-    return Held(parent_uri) if known.admits(origin) else Ignored("its parent lies outside our network")
+        raise _no_such_parent()
+    return Held(parent_uri, Wanted.POST) if known.admits(origin) else Ignored("its parent lies outside our network")
+
+
+def _no_such_parent() -> InvalidInput:
+    return InvalidInput("It answers something that is not there.", reason="no-such-parent")
 
 
 def _kind(note: Note) -> Kind:

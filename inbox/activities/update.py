@@ -8,7 +8,7 @@ from actors.wire import actor_of
 from core.errors import InvalidInput, Refused
 from core.ids import Ids
 from core.text import clean
-from inbox.arrival import Arrival, Held, Ignored
+from inbox.arrival import Arrival, Held, Ignored, Wanted
 from inbox.effects import Effect, RevisePost, SaveActor
 from inbox.known import Known
 from posts import wire
@@ -28,7 +28,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         return Ignored("deleted meanwhile")
     post = known.posts.get(note.id)
     if post is None:
-        return Held(note.id)
+        return Held(note.id, Wanted.POST)
     author = known.actors.get(arrival.actor)
     if author is None or author.id != post.author_id:
         raise Refused("A post is changed by its author.", reason="foreign-author")
@@ -36,7 +36,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         raise InvalidInput("A post has content.", reason="bad-object")
     if (note.type == "Question") != (post.kind == Kind.POLL):
         raise InvalidInput("A poll stays a poll.", reason="kind-changed")
-    if not set(wire.audience_of(note, arrival.sibling.origin).origins) <= set(post.audience.origins):
+    if not set(arrival.origins) <= set(post.audience.origins):
         raise InvalidInput("An update never widens the audience.", reason="wider-audience")
     if note.type == "Question":
         old, new = known.polls[post.id], wire.poll_of(note)

@@ -1,0 +1,312 @@
+"""Everything a person reads can be translated, and a page speaks one language only.
+
+A sentence can be translated when it is a literal that the extraction finds. So errors are literals with named places,
+templates have no words outside gettext, and a catalogue made of everything that was found covers whole pages.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from jinja2 import Environment, nodes
+from quart import render_template, render_template_string
+
+import core.errors
+from core.countries import CODES, pack, specialties, specialty_title
+from core.errors import InvalidInput, KonsilError
+from core.i18n import DOMAIN, Translations, language_name
+from core.words import N_
+from federation.allowlist import Purpose, SiblingState
+from federation.refusals import SENTENCES
+from federation.signatures.keys import fingerprint_words, grouped
+from instance.app import create_pages
+from tests.servers import PASSWORD, Running, countries, until
+from tests.test_pages import Browser, fields
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
+ERRORS = {name for name, found in vars(core.errors).items() if isinstance(found, type) and issubclass(found, KonsilError)}
+KEYWORDS: dict[str, Any] = {name: None for name in (*ERRORS, "N_", "_", "gettext")} | {
+    "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3)}
+BRANDS = {"Konsil", "UTC"}
+_READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
+_PLACE = re.compile(r"%\((\w+)\)s")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+class Call(NamedTuple):
+    """Where an error or a marked word is made."""
+
+    where: str
+    name: str
+    node: ast.Call
+
+
+@cache
+def calls() -> tuple[Call, ...]:
+    found = []
+    for path in (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                if name in ERRORS | {"N_"}:
+                    found.append(Call(f"{path.relative_to(ROOT)}:{node.lineno}", name, node))
+    return tuple(found)
+
+
+def literal(node: ast.Call) -> str | None:
+    first = node.args[0] if node.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+@cache
+def extracted() -> frozenset[str | tuple[str, ...]]:
+    """What the extraction finds in all packages and templates."""
+    found: set[str | tuple[str, ...]] = set()
+    for package, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2")):
+        for _, _, message, _, _ in extract_from_dir(ROOT / package, [(pattern, method)], keywords=KEYWORDS):
+            found.add(message)
+    return frozenset(found)
+
+
+@cache
+def templates() -> dict[str, tuple[str, nodes.Template]]:
+    environment = Environment(extensions=["jinja2.ext.i18n"])
+    return {path.name: (path.read_text("utf-8"), environment.parse(path.read_text("utf-8")))
+            for path in sorted((ROOT / "templates").rglob("*.html"))}
+
+
+def test_every_error_is_a_literal_sentence() -> None:
+    made = [call for call in calls() if call.name in ERRORS]
+    assert len(made) > 150
+    assert [call.where for call in made if literal(call.node) is None] == []
+    assert [call.where for call in calls() if call.name == "N_" and literal(call.node) is None] == []
+
+
+def test_every_place_in_an_error_has_its_value() -> None:
+    wrong = []
+    for call in calls():
+        if call.name in ERRORS:
+            given = next((keyword.value for keyword in call.node.keywords if keyword.arg == "values"), ast.Dict([], []))
+            names = {key.value for key in given.keys if isinstance(key, ast.Constant)} if isinstance(given, ast.Dict) else None
+            if names != set(_PLACE.findall(literal(call.node) or "")):
+                wrong.append(call.where)
+    assert wrong == []
+
+
+def test_an_error_speaks_english_to_programs_and_the_readers_language_to_people() -> None:
+    german = {"A %(what)s has %(state)s.": "%(state)s hat ein %(what)s.", "open": "offen"}
+    error = InvalidInput("A %(what)s has %(state)s.", values={"what": "open", "state": N_("open")})
+    assert str(error) == error.message == error.problem()["title"] == "A open has open."
+    assert error.said(lambda text: german.get(text, text)) == "offen hat ein open."
+    assert InvalidInput("100 % of it").said(str) == "100 % of it"
+
+
+def test_babel_finds_every_sentence() -> None:
+    sentences = {literal(call.node) for call in calls()}
+    assert sentences <= extracted()
+    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted()
+    for _, tree in templates().values():
+        for call in tree.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext"):
+                assert isinstance(call.args[0], nodes.Const) and call.args[0].value in extracted()
+            elif isinstance(call.node, nodes.Name) and call.node.name == "ngettext":
+                assert tuple(arg.value for arg in call.args[:2] if isinstance(arg, nodes.Const)) in extracted()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "templates").rglob("*.html")))
+def test_a_template_has_no_words_outside_gettext(name: str) -> None:
+    source, tree = templates()[name]
+    data, expressions = _taken_apart(source)
+    page = Visible(everything=True)
+    page.feed(data)
+    seen = " ".join(page.texts)
+    assert _LETTERS.findall(_without(seen, BRANDS)) == []
+    for mark, expression in expressions.items():
+        if mark in seen:
+            (output,) = Environment(extensions=["jinja2.ext.i18n"]).parse(expression).find_all(nodes.Output)
+            assert _LETTERS.findall(" ".join(text for part in output.nodes for text in _shown(part))) == [], expression
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext", "ngettext"):
+            assert isinstance(call.args[0], nodes.Const), "words made in Python go through the filter `said`"
+
+
+def _taken_apart(source: str) -> tuple[str, dict[str, str]]:
+    """A template's HTML with a mark for each `{{ … }}`, and what stands behind the marks."""
+    source = re.sub(r"\{% block width %\}.*?\{% endblock %\}", "", source)  # it fills a class attribute
+    html, inside = "", ""
+    expressions: dict[str, str] = {}
+    for _, kind, text in Environment().lex(source):
+        if kind == "data":
+            html += text
+        elif kind == "variable_begin" or inside:
+            inside += text
+            if kind == "variable_end":
+                mark = chr(0xE000 + len(expressions))
+                html, expressions[mark], inside = html + mark, inside, ""
+    return html, expressions
+
+
+class Visible(HTMLParser):
+    """The texts of a page that are read or read aloud; those that say themselves which language they are in on demand."""
+
+    def __init__(self, *, everything: bool = False) -> None:
+        super().__init__()
+        self._everything = everything
+        self.texts: list[str] = []
+        self.language = ""
+        self._foreign: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "html":
+            self.language = given.get("lang") or ""
+        elif self._foreign:
+            self._foreign += [tag] if tag == self._foreign[0] else []
+        elif "lang" in given and not self._everything and tag not in ("input", "img", "br", "link"):
+            self._foreign.append(tag)
+        if not self._foreign:
+            self.texts += [value for name, value in attrs if name in _READ_ALOUD and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._foreign and self._foreign[-1] == tag:
+            self._foreign.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._foreign:
+            self.texts.append(data)
+
+
+def _shown(node: nodes.Node) -> Iterator[str]:
+    """The literals that an expression can put on the page by itself."""
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, nodes.CondExpr):
+        yield from _shown(node.expr1)
+        if node.expr2 is not None:
+            yield from _shown(node.expr2)
+    elif isinstance(node, nodes.Or | nodes.And | nodes.Add):
+        yield from _shown(node.left)
+        yield from _shown(node.right)
+    elif isinstance(node, nodes.Concat):
+        for part in node.nodes:
+            yield from _shown(part)
+    elif isinstance(node, nodes.Dict):
+        for pair in node.items:
+            yield from _shown(pair.value)
+    elif isinstance(node, nodes.Getitem | nodes.Getattr | nodes.Filter) and node.node is not None:
+        yield from _shown(node.node)
+    elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
+        yield from _shown(node.node)
+        for argument in node.args[1:]:
+            yield from _shown(argument)
+
+
+def _without(text: str, known: set[str]) -> str:
+    for word in sorted(known, key=len, reverse=True):
+        text = text.replace(word, " ")
+    return text
+
+
+def pseudo_german(directory: Path) -> Translations:
+    """A catalogue in which every sentence is itself in «quotes»: what stands outside them on a page was not looked up."""
+    catalogue = Catalog(locale="de")
+    for message in extracted():
+        catalogue.add(message, f"«{message}»" if isinstance(message, str) else tuple(f"«{form}»" for form in message))
+    folder = directory / "de" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    with (folder / f"{DOMAIN}.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    return Translations(directory)
+
+
+def _not_translated(page: str, data: set[str]) -> list[str]:
+    visible = Visible()
+    visible.feed(page)
+    assert visible.language == "de"
+    text = " ".join(" ".join(visible.texts).split())
+    while (inner := re.sub(r"«[^«»]*»", " ", text)) != text:
+        text = inner
+    return _LETTERS.findall(_without(text, data | BRANDS))
+
+
+async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo_german(tmp_path / "locale")
+    monkeypatch.setattr("instance.context.LOCALE", tmp_path / "locale")
+    data = {pack(code).name_in("de") for code in CODES} | {pack(code).notice_in("de") for code in CODES} | {
+        specialty_title(code, "de") for code in specialties()} | {language_name(code) for code in ("de", "fr", "it", "es", "en")}
+    async with countries(tmp_path, "fr", "it") as (fr, it), Browser(fr) as ada, Browser(fr) as operator:
+        await fr.its.accounts.add_operator("op", "Operator", PASSWORD)
+        for browser in (ada, operator):
+            browser.session.headers["accept-language"] = "de-AT, en;q=0.5"
+        for one in (fr, it):
+            data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
+                     grouped(one.its.identity.fingerprint)}
+        data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
+                 await ada.get("/nothing")]
+        assert "Kein Notfalldienst" in pages[0][1]
+        assert await ada.login("ada") == 303 and await operator.login("op") == 303
+        written = {"kind": "case", "question": "Laquelle?", "text": "Texte", "language": "fr", "specialties": "cardiology",
+                   "age_band": "30-39", "sex": "f", "aim": "diagnostic"}
+        pages += [await ada.get("/"), await ada.get("/compose?kind=case"), await ada.get("/compose?kind=poll"),
+                  await ada.post("/compose", written | {"step": "audience", "text": ""}),
+                  await ada.post("/compose", written | {"step": "audience"}),
+                  await ada.post("/compose", written | {"step": "confirm", "reach": "countries"}),
+                  await ada.post("/compose", written | {"step": "confirm", "reach": "network"})]
+        where = (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[1]
+        await until(lambda: it.count("posts"))
+        assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
+        pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
+                  await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
+                  await ada.get("/p/0000000000000")]
+        await _refused(fr)
+        wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
+        pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
+                  await operator.get(f"/admin/siblings/{it.domain}"), await operator.get("/admin/refusals"),
+                  await operator.post("/admin/siblings", wrong),
+                  await operator.get("/admin/siblings/nobody.example")]
+        data.add("nobody.example")
+        for _, page in pages:
+            assert _not_translated(page, data) == []
+        assert "Frankreich" in pages[3][1] and "Kardiologie" in pages[4][1] and "Italiano" in pages[4][1]
+
+
+async def _refused(at: Running) -> None:
+    """Leave a line in the refusal log."""
+    at.its.refusals.record(direction="in", origin=at.url, purpose=Purpose.INBOX, reason="signature-missing")
+    await at.its.refusals.flush()
+
+
+async def test_the_browser_chooses_the_language_then_the_country_then_english(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo_german(tmp_path / "locale")
+    monkeypatch.setattr("instance.context.LOCALE", tmp_path / "locale")
+    async with countries(tmp_path, "de", "fr", friends=False) as (de, fr), Browser(de) as at_home, Browser(fr) as abroad:
+        for browser, wish, language in (
+                (at_home, "", "de"), (at_home, "en, de;q=0.4", "en"), (at_home, "fr", "de"), (at_home, "*", "de"),
+                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "de")):
+            for path in ("/login", "/nothing"):
+                page = (await browser.get(path, **{"accept-language": wish}))[1]
+                assert f'<html lang="{language}"' in page and ("«" in page) == (language == "de"), (wish, path)
+        assert "Not for emergencies: call 15." in (await abroad.get("/login"))[1]
+
+
+async def test_what_others_wrote_is_never_taken_for_markup_in_an_error(tmp_path: Path) -> None:
+    error = InvalidInput("“%(typed)s” is no country.", values={"typed": "<b>100 %"})
+    problem = '{% import "macros.html" as m with context %}{{ m.problem(error) }}'
+    async with countries(tmp_path, "de") as (de,):
+        app = create_pages(de.its)
+        async with app.test_request_context("/"):
+            for page in (await render_template("error.html", error=error), await render_template_string(problem, error=error)):
+                assert "“&lt;b&gt;100 %” is no country." in page and "<b>" not in page
