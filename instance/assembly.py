@@ -81,7 +81,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         raise
     refusals = RefusalLog(database, clock)
     allowlist = Allowlist(database, refusals)
-    client = Client(identity, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
+    client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     country = pack(settings.instance.country)
