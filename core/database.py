@@ -12,8 +12,8 @@ Reading. The cost is the hop to a thread, not the query: `read` runs a whole fun
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,19 +21,22 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import aiosqlite
-import structlog
 
+from core.clock import happens
 from core.errors import KonsilError, Misconfigured, Unavailable
+from core.telemetry import get_logger
 
 T = TypeVar("T")
 I = TypeVar("I")
 Row = sqlite3.Row
 IntegrityError = sqlite3.IntegrityError
 
+log = get_logger("database")
 _BATCH = 256
 _SCRUB = "database.scrub"
 _SCRUB_PAUSE = 0.25
 _CHECKPOINT_SECONDS = 1.0
+_SWITCH_SECONDS = 30.0
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 
@@ -153,7 +156,7 @@ class Database:
     def _forget(self, task: asyncio.Future[Any]) -> None:
         self._later.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            structlog.get_logger("database").warning("a note was lost", error=str(error))
+            log.warning("a note was lost", error=str(error))
 
     def glance(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """One row by a unique key, read on the event loop itself (a few microseconds; WAL readers never wait)."""
@@ -194,8 +197,10 @@ class Database:
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             try:
                 results, topics = await self.writer.run(_commit, batch)
-            except Exception as error:
-                failure: Exception = error
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                failure = error if isinstance(error, Exception) else RuntimeError(f"the writer was stopped by {error!r}")
                 if isinstance(error, sqlite3.OperationalError):
                     failure = Unavailable("The database cannot be written to right now.", cause=str(error), retry_after=5)
                 results, topics = [failure] * len(batch), set()
@@ -206,9 +211,11 @@ class Database:
                     entry.future.set_exception(result)
                 else:
                     entry.future.set_result(result.value)
-            for topic in topics:
-                for listener in self.listeners.get(topic, ()):
+            for listener in [listener for topic in topics for listener in self.listeners.get(topic, ())]:
+                try:
                     listener()
+                except Exception:
+                    log.exception("a listener failed")
 
     async def _checkpoint(self) -> None:
         """Move the WAL into the database in the background, so that no commit has to.
@@ -221,10 +228,8 @@ class Database:
         self.listen(_SCRUB, scrub.set)
         scrub.set()  # what an earlier process could not finish
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(scrub.wait(), _CHECKPOINT_SECONDS)
+            wanted = await happens(scrub, _CHECKPOINT_SECONDS)
             size = wal.stat().st_size if wal.exists() else 0
-            wanted = scrub.is_set()
             if not wanted and size <= _CHECKPOINT_BYTES:
                 continue
             scrub.clear()
@@ -279,6 +284,8 @@ def _apply(connection: sqlite3.Connection, entries: list[_Entry], topics: set[st
     connection.execute("SAVEPOINT piece")
     try:
         values = entries[0].applier(tx, [entry.item for entry in entries])
+        if len(values) != len(entries):
+            raise TypeError(f"{entries[0].applier} returned {len(values)} results for {len(entries)} items")
         connection.execute("RELEASE piece")
     except Exception as error:
         if not connection.in_transaction or _is_disk_trouble(error):
@@ -302,37 +309,52 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
     """Open (and create, if missing) the database named by `sqlite:///NAME`, relative to the data directory."""
     path = data_dir / url.removeprefix("sqlite:///")
     if not path.parent.is_dir():
-        raise Misconfigured("The data directory %(path)s does not exist.", values={"path": path.parent})
+        raise Misconfigured("The data directory %(directory)s does not exist.", values={"directory": path.parent})
+    opened: list[_Connection] = []
     try:
-        writer = await _connect(path, (f"PRAGMA synchronous={synchronous}", "PRAGMA wal_autocheckpoint=0"))
-        path.chmod(0o600)
-        pool: asyncio.Queue[_Connection] = asyncio.Queue()
-        for _ in range(readers):
-            pool.put_nowait(await _connect(path, ("PRAGMA query_only=ON",)))
-        checkpointer = await _connect(path, ())
-        loose = _raw(path)
+        for pragmas in (
+                ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0"), ("query_only=OFF",),
+                *[("query_only=ON",)] * readers):
+            opened.append(await _connect(path, pragmas))
+        loose = _raw(path, ("query_only=ON",))
     except sqlite3.DatabaseError as error:
+        for connection in opened:
+            await connection.close()
         raise Misconfigured("%(path)s cannot be opened as a database: %(error)s",
                             values={"path": path, "error": error}) from None
-    loose.execute("PRAGMA query_only=ON")
-    database = Database(path, writer, pool, loose, checkpointer)
+    path.chmod(0o600)
+    pool: asyncio.Queue[_Connection] = asyncio.Queue()
+    for connection in opened[2:]:
+        pool.put_nowait(connection)
+    database = Database(path, opened[0], pool, loose, opened[1])
     database.start()
     return database
 
 
-async def _connect(path: Path, pragmas: Iterable[str]) -> _Connection:
-    connection = _Connection(lambda: _raw(path), iter_chunk_size=64)
+async def _connect(path: Path, pragmas: Sequence[str]) -> _Connection:
+    connection = _Connection(lambda: _raw(path, pragmas), iter_chunk_size=64)
     await connection
-    for pragma in pragmas:
-        await connection.execute_fetchall(pragma)
     return connection
 
 
-def _raw(path: Path) -> sqlite3.Connection:
+def _raw(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+    """A connection with its pragmas. Switching to WAL does not wait for others as other statements do, so it is tried again."""
     connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=512)
-    connection.row_factory = sqlite3.Row
-    for pragma in ("page_size=8192", "journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        connection.row_factory = sqlite3.Row
+        limit = time.monotonic() + _SWITCH_SECONDS
+        for pragma in ("page_size=8192", *pragmas, "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
+            while True:
+                try:
+                    connection.execute(f"PRAGMA {pragma}")
+                    break
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > limit:
+                        raise
+                    time.sleep(0.02)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -1,13 +1,19 @@
-"""Writing: publish, reply, edit, delete. The effect here and its way out are one transaction."""
+"""Writing: publish, reply, edit, delete. The effect here and its way out are one transaction.
+
+A form is sent once. `form` is the random token it was drawn with; what is kept of it is a digest over the token and what
+was written. So a second click finds the post the first one made, whoever makes up a token has only made up his own, and
+another text out of the same form (the browser's Back button) is another post.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from typing import Protocol
 
 import msgspec
 
-from actors.models import Author
+from actors.models import Actor, Author
 from actors.store import by_ids
 from core.audit import note
 from core.clock import Clock
@@ -81,8 +87,9 @@ class Compose:
             if not now < draft.poll.ends_at <= now + 366 * _DAY_MS:
                 raise InvalidInput("A poll ends in the future, within a year.", field="ends_at")
 
-    async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str) -> str:
-        """Publish a new post and return its id.
+    async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str,
+                      form: str = "") -> str:
+        """Publish a new post and return its id; if this form has made one already, that one's.
 
         `origins` are the other countries' origins (none: it stays home); `seen` is the digest of the list of countries
         the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent.
@@ -101,8 +108,11 @@ class Compose:
             names = _names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
         activity = wire.create(post, poll, author.actor.uri, None)
+        once = _once(form, draft.kind, draft.question, draft.text, *(draft.poll.options if draft.poll is not None else ()))
 
-        def write(tx: Tx) -> None:
+        def write(tx: Tx) -> int:
+            if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
+                return before
             places = network(tx, self._identity)
             offered = places.destinations()
             if origins and (list_digest(offered) != seen or not set(origins) <= {place.origin for place in offered}):
@@ -114,31 +124,39 @@ class Compose:
             store.insert(tx, [post])
             if poll is not None:
                 store.insert_polls(tx, [(post.id, poll)])
+            if once is not None:
+                store.mark_sent(tx, post.id, once)
             enqueue(tx, self._ids.new(), activity, places.recipients(origins), now)
+            return post.id
 
-        await self._database.write(write)
-        return public(post_id)
+        return public(await self._database.write(write))
 
-    async def reply(self, author: Author, parent_id: str, text: str, language: str) -> str:
-        """Answer a post; the reply goes to exactly the parent's audience. Returns its id."""
+    async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "") -> str:
+        """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
+        already, that one's."""
         if not text.strip():
             raise InvalidInput("Please write a few lines.", field="text")
         self._check_text(text, language)
         html = await self._renderer.render(text)
         now, post_id = self._clock.ms(), self._ids.new()
+        once = _once(form, Kind.REPLY, parent_id, text)
 
-        def write(tx: Tx) -> None:
+        def write(tx: Tx) -> int:
+            if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
+                return before
             parent = _present(tx, parent_id)
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, html, language, CaseFacts(), None, parent.audience,
                 self._identity.country, now)
             store.insert(tx, [post])
+            if once is not None:
+                store.mark_sent(tx, post.id, once)
             activity = wire.create(post, None, author.actor.uri, parent.uri)
             enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
+            return post.id
 
-        await self._database.write(write)
-        return public(post_id)
+        return public(await self._database.write(write))
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
                    expected_revision: int) -> None:
@@ -168,17 +186,20 @@ class Compose:
 
         await self._database.write(write)
 
-    async def delete(self, author: Author, post_id: str) -> None:
-        """Erase one's own post here and everywhere it went."""
+    async def delete(self, owner: Actor, post_id: str) -> None:
+        """Erase one's own post here and everywhere it went. It takes no `Author`: whoever wrote something may take it back,
+        also when her verification has run out. Of others' posts she learns nothing."""
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
-            post = self._own(tx, author, post_id)
+            post = _present(tx, post_id)
+            if post.author_id != owner.id:
+                raise NotFound("There is no such post here.")
             store.erase(tx, post.uri, self._identity.origin, now)
             self._forget(tx, post.uri)
-            enqueue(tx, self._ids.new(), wire.delete(post, author.actor.uri),
+            enqueue(tx, self._ids.new(), wire.delete(post, owner.uri),
                     network(tx, self._identity).recipients(post.audience.origins), now)
-            note(tx, self._ids, self._clock, by=author.actor.handle, action="post.deleted", target=post.uri)
+            note(tx, self._ids, self._clock, by=owner.handle, action="post.deleted", target=post.uri)
 
         await self._database.write(write)
 
@@ -249,6 +270,13 @@ def _check_facts(facts: CaseFacts) -> None:
     for value, known, field in ((facts.age_band, AGE_BANDS, "age_band"), (facts.sex, SEXES, "sex"), (facts.aim, AIMS, "aim")):
         if value and value not in known:
             raise InvalidInput("Choose one of the values offered.", field=field)
+
+
+def _once(form: str, *written: str) -> bytes | None:
+    """What stands for one sending of one form; None for a caller without a form."""
+    if not form:
+        return None
+    return hashlib.sha256("\0".join((form, *written)).encode(errors="surrogatepass")).digest()[:16]
 
 
 def _names(options: tuple[str, ...]) -> list[str]:

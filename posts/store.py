@@ -68,6 +68,16 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
                [value for pair in answered.items() for value in pair])
 
 
+def sent_before(tx: Tx, author_id: int, once: bytes) -> int | None:
+    """The id of the post that this author's form, sent with this text, has made already; also of one that is erased."""
+    row = tx.row("SELECT id FROM posts WHERE author_id = ? AND sent_once = ?", (author_id, once))
+    return int(row["id"]) if row is not None else None
+
+
+def mark_sent(tx: Tx, post_id: int, once: bytes) -> None:
+    tx.run("UPDATE posts SET sent_once = ? WHERE id = ?", (once, post_id))
+
+
 def insert_polls(tx: Tx, polls: Sequence[tuple[int, Poll]]) -> None:
     """Insert new polls by their post's id."""
     tx.insert("polls (post_id, multiple, ends_at, closed_at, voters)", 5, [

@@ -46,6 +46,16 @@ class Threads:
 
         return await self._database.read(look)
 
+    async def own(self, owner: Actor, post_id: str) -> PostView:
+        """One's own post; somebody else's is the same `NotFound` as none at all."""
+        def look(tx: Tx) -> PostView:
+            post = _find(tx, post_id)
+            if post.erased_at is not None or post.author_id != owner.id:
+                raise NotFound("There is no such post here.")
+            return views(tx, [post], owner, network(tx, self._identity), self._clock.ms())[0]
+
+        return await self._database.read(look)
+
     async def source(self, author: Actor, post_id: str) -> tuple[PostView, str]:
         """One's own post and its Markdown, for editing."""
         def look(tx: Tx) -> tuple[PostView, str]:

@@ -10,6 +10,8 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import InvalidInput
+from core.numbers import whole
+from core.vault import token
 from instance.context import me, services
 from posts.models import CaseFacts, Destination, Draft, Kind, PollDraft, Reach
 
@@ -61,13 +63,13 @@ async def write_step() -> ResponseReturnValue:
         if reach is None or (reach == Reach.COUNTRIES and not origins):
             raise InvalidInput("Choose who may read this.", field="audience")
         if step == "publish":
-            made = await services().compose.publish(author, draft, origins, reach, form.get("seen", ""))
+            made = await services().compose.publish(author, draft, origins, reach, form.get("seen", ""), form.get("form", ""))
             return redirect(f"/p/{made}", 303)
     except InvalidInput as error:
         return await _choose(written, await services().compose.destinations(), error, form)
     chosen = tuple(place for place in places if place.origin in origins)
     return await render_template("compose_confirm.html", written=written, draft=draft, html=html, reach=reach, chosen=chosen,
-                                 seen=services().compose.network_digest(places), author=author)
+                                 seen=services().compose.network_digest(places), author=author, form=token())
 
 
 async def _write(written: Written, error: InvalidInput | None = None) -> ResponseReturnValue:
@@ -83,7 +85,7 @@ async def _choose(written: Written, places: tuple[Destination, ...], error: Inva
 
 
 def _written(form: Any) -> Written:
-    limits = {"text": 40_000, "options": 8_000}
+    limits = {"text": services().settings.posts.text_limit + 1, "options": 8_000}
     values = {name: form.get(name, "")[: limits.get(name, 1000)] for name in Written.__struct_fields__ if name != "specialties"}
     if values["kind"] not in _KINDS:
         values["kind"] = "case"
@@ -94,10 +96,11 @@ def _draft(written: Written, now: int) -> Draft:
     kind = _KINDS[written.kind]
     poll = None
     if kind == Kind.POLL:
-        if not written.hours.isdigit() or not 1 <= int(written.hours[:6]) <= 24 * 90:
+        hours = whole(written.hours, 24 * 90)
+        if not hours:
             raise InvalidInput("A poll is open for 1 hour to 90 days.", field="hours")
         options = tuple(line.strip() for line in written.options.splitlines() if line.strip())
-        poll = PollDraft(options, bool(written.multiple), now + int(written.hours) * _HOUR_MS)
+        poll = PollDraft(options, bool(written.multiple), now + hours * _HOUR_MS)
     facts = CaseFacts(written.specialties, written.age_band[:10], written.sex[:1], written.aim[:20])
     return Draft(kind, written.question, written.text, written.language, facts, poll)
 

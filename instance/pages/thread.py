@@ -7,7 +7,9 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import InvalidInput, NotFound
-from instance.context import doctor, me, services
+from core.numbers import whole
+from core.vault import token
+from instance.context import doctor, me, owner, services, verified
 from posts.models import Kind, State
 
 
@@ -20,7 +22,8 @@ async def _page(post_id: str, *, error: InvalidInput | None = None, text: str = 
     posts = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1")
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
-    page = await render_template("thread.html", posts=posts, root=posts[0], here=post_id, target=target, error=error, text=text)
+    page = await render_template("thread.html", posts=posts, root=posts[0], here=post_id, target=target, error=error, text=text,
+                                 form=token())
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -29,7 +32,8 @@ async def reply(post_id: str) -> ResponseReturnValue:
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
     try:
-        made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""))
+        made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
+                                              form.get("form", ""))
     except NotFound:
         raise
     except InvalidInput as error:
@@ -41,7 +45,8 @@ async def vote(post_id: str) -> ResponseReturnValue:
     """Vote, once."""
     form = await request.form
     author = await services().credentials.author(me().account, "vote")
-    positions = tuple(int(value) for value in form.getlist("choice") if value.isdigit() and len(value) < 3)
+    numbers = [whole(value, 99) for value in form.getlist("choice")]
+    positions = tuple(number for number in numbers if number is not None)
     try:
         await services().polls.vote(author, post_id, positions)
     except InvalidInput as error:
@@ -60,11 +65,11 @@ async def edit(post_id: str) -> ResponseReturnValue:
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
     state = form.get("state", "")
-    revision = form.get("revision", "")
+    revision = whole(form.get("revision"), 1 << 50)
     try:
         await services().compose.edit(
             author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
-            int(revision) if revision.isdigit() and len(revision) < 16 else 0)
+            revision or 0)
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         page = await render_template("edit.html", post=post, question=form.get("question", ""), text=form.get("text", ""),
@@ -74,16 +79,16 @@ async def edit(post_id: str) -> ResponseReturnValue:
 
 
 async def delete_form(post_id: str) -> ResponseReturnValue:
-    """Ask once more."""
-    post, _ = await services().threads.source(doctor(), post_id)
-    return await render_template("delete.html", post=post)
+    """Ask once more. Like the deletion itself it needs no badge that holds: one's own text can always be taken back."""
+    return await render_template("delete.html", post=await services().threads.own(owner(), post_id), verified=await verified())
 
 
 async def delete(post_id: str) -> ResponseReturnValue:
     """Erase here and everywhere it went."""
-    author = await services().credentials.author(me().account, "reply")
-    post, _ = await services().threads.source(doctor(), post_id)
-    await services().compose.delete(author, post_id)
+    post = await services().threads.own(owner(), post_id)
+    await services().compose.delete(owner(), post_id)
+    if not await verified():
+        return redirect("/mine", 303)
     return redirect(f"/p/{post.parent_id}" if post.kind == Kind.REPLY and post.parent_id else "/", 303)
 
 
@@ -99,7 +104,7 @@ ROUTES = (
     Route("/p/<post_id>/vote", ("POST",), vote, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("GET",), edit_form, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("POST",), edit, Access.DOCTOR),
-    Route("/p/<post_id>/delete", ("GET",), delete_form, Access.DOCTOR),
-    Route("/p/<post_id>/delete", ("POST",), delete, Access.DOCTOR),
+    Route("/p/<post_id>/delete", ("GET",), delete_form, Access.MEMBER),
+    Route("/p/<post_id>/delete", ("POST",), delete, Access.MEMBER),
     Route("/p/<post_id>/history", ("GET",), history, Access.DOCTOR),
 )

@@ -117,7 +117,7 @@ async def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path: Path
                     if number % 3 == 1:
                         await its.compose.edit(author, done[-1], f"Case {number} edited", f"New {number}", None, 1)
                     if number % 5 == 2:
-                        await its.compose.delete(author, done[-1])
+                        await its.compose.delete(author.actor, done[-1])
                     await asyncio.sleep(0.01)
 
             writing = asyncio.create_task(write())
