@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 from core.access import Access, Route
 from core.errors import InvalidInput, NotFound
 from instance.context import doctor, me, services
-from posts.models import Kind, State
+from posts.models import State
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
@@ -16,11 +16,17 @@ async def show_post(post_id: str) -> ResponseReturnValue:
     return await _page(post_id)
 
 
-async def _page(post_id: str, *, error: InvalidInput | None = None, text: str = "", answering: str = "") -> ResponseReturnValue:
+async def _page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", text: str = "",
+                language: str = "") -> ResponseReturnValue:
+    """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed."""
+    failed_vote = error if not answering else None
     posts = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1")
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
-    page = await render_template("thread.html", posts=posts, root=posts[0], here=post_id, target=target, error=error, text=text)
+    page = await render_template(
+        "thread.html", posts=posts, root=posts[0], here=post_id, target=target, by_id={post.id: post for post in posts},
+        error=error if failed_vote is None else None, failed_vote=failed_vote, text=text,
+        language=language or services().pack.languages[0])
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -33,7 +39,7 @@ async def reply(post_id: str) -> ResponseReturnValue:
     except NotFound:
         raise
     except InvalidInput as error:
-        return await _page(post_id, error=error, text=form.get("text", ""), answering=post_id)
+        return await _page(post_id, error=error, answering=post_id, text=form.get("text", ""), language=form.get("language", ""))
     return redirect(f"/p/{made}#p-{made}", 303)
 
 
@@ -52,7 +58,8 @@ async def vote(post_id: str) -> ResponseReturnValue:
 async def edit_form(post_id: str) -> ResponseReturnValue:
     """One's own text, to be changed."""
     post, source = await services().threads.source(doctor(), post_id)
-    return await render_template("edit.html", post=post, question=post.question, text=source, revision=post.revision, error=None)
+    return await render_template("edit.html", post=post, question=post.question, text=source, state=post.state,
+                                 revision=post.revision, error=None)
 
 
 async def edit(post_id: str) -> ResponseReturnValue:
@@ -68,7 +75,7 @@ async def edit(post_id: str) -> ResponseReturnValue:
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         page = await render_template("edit.html", post=post, question=form.get("question", ""), text=form.get("text", ""),
-                                     revision=post.revision, error=error)
+                                     state=state, revision=post.revision, error=error)
         return await make_response(page, error.status)
     return redirect(f"/p/{post_id}", 303)
 
@@ -80,11 +87,10 @@ async def delete_form(post_id: str) -> ResponseReturnValue:
 
 
 async def delete(post_id: str) -> ResponseReturnValue:
-    """Erase here and everywhere it went."""
+    """Erase here and everywhere it went; its empty place then says which countries have confirmed."""
     author = await services().credentials.author(me().account, "reply")
-    post, _ = await services().threads.source(doctor(), post_id)
     await services().compose.delete(author, post_id)
-    return redirect(f"/p/{post.parent_id}" if post.kind == Kind.REPLY and post.parent_id else "/", 303)
+    return redirect(f"/p/{post_id}#p-{post_id}", 303)
 
 
 async def history(post_id: str) -> ResponseReturnValue:
