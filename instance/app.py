@@ -7,7 +7,7 @@ import gc
 from collections.abc import Awaitable, Callable
 
 import structlog
-from quart import Quart, Response, render_template
+from quart import Quart, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from core.access import Route, check_declared
@@ -73,7 +73,15 @@ def _in_our_words(error: HTTPException) -> KonsilError:
 
 
 async def _error_page(error: KonsilError) -> str:
-    return await render_template("error.html", error=error)
+    kept = await _written() if error.status == 401 and request.method == "POST" else []
+    return await render_template("error.html", error=error, kept=kept, again=request.path)
+
+
+async def _written() -> list[tuple[str, str]]:
+    """What somebody sent after her session had ended, so that it can be sent again. What was to be published comes back
+    to its last look first: somebody else may have signed in at this ward's computer."""
+    form = await request.form
+    return [(name, "confirm" if (name, value) == ("step", "publish") else value) for name, value in form.items(multi=True)]
 
 
 class Server:

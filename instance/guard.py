@@ -55,7 +55,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
             if g.viewer is None:
                 if request.method in _SAFE:
                     return redirect(url_for("login_form", next=request.full_path.rstrip("?")), 303)
-                raise NotSignedIn("Your session has ended. Please sign in again; go back to find your text still there.")
+                raise NotSignedIn("Your session has ended.")
             await _check_role(route.access, g.viewer)
         return await route.endpoint(**arguments)  # type: ignore[no-any-return]
 

@@ -89,9 +89,7 @@ async def _held(assembly: Assembly) -> None:
 
 async def _polls(assembly: Assembly) -> None:
     while True:
-        due, _ = await assembly.compose.stale_polls()
-        for post_id in due:
-            await assembly.compose.announce_poll(post_id)
+        await assembly.polls.announce_due()
         await asyncio.sleep(_TICK_SECONDS)
 
 

@@ -161,6 +161,22 @@ def recount(tx: Tx, post_id: int, now: int) -> None:
     tx.wake("polls")
 
 
+def polls_to_announce(tx: Tx, now: int, counted_before: int) -> list[int]:
+    """Local polls that have ended, or whose counts changed before a moment, and whose audience does not know yet."""
+    return [row["post_id"] for row in tx.rows(
+        "SELECT p.post_id FROM polls p JOIN posts o ON o.id = p.post_id WHERE o.sibling_id IS NULL"
+        " AND (p.stale_since <= ? OR (p.closed_at IS NULL AND p.ends_at <= ?))", (counted_before, now))]
+
+
+def settle_poll(tx: Tx, post_id: int, now: int) -> Post | None:
+    """Close a local poll that has ended and give it its next revision; None when it is not there any more."""
+    tx.run("UPDATE polls SET closed_at = ends_at WHERE post_id = ? AND closed_at IS NULL AND ends_at <= ?", (post_id, now))
+    tx.run("UPDATE polls SET stale_since = NULL WHERE post_id = ?", (post_id,))
+    tx.run("UPDATE posts SET revision = revision + 1 WHERE id = ? AND sibling_id IS NULL AND erased_at IS NULL", (post_id,))
+    post = by_id(tx, post_id)
+    return post if post is not None and post.erased_at is None else None
+
+
 def revise(tx: Tx, old: Post, new: Post) -> None:
     """Replace a post's text, keeping the old one in its history."""
     if (old.question, old.html) != (new.question, new.html):

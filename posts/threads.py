@@ -40,9 +40,10 @@ class Threads:
             post = _find(tx, post_id)
             if post.erased_at is not None:
                 raise NotFound("There is no such post here.")
-            earlier = [Revision(row["revision"], row["question"], row["html"], row["at"])
+            earlier = [Revision(row["revision"], row["question"], row["html"], row["at"], post.language)
                        for row in store.revisions(tx, post.id)]
-            return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at))
+            return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at,
+                                        post.language))
 
         return await self._database.read(look)
 

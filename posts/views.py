@@ -58,9 +58,11 @@ def _poll(poll: Poll, chosen: set[int], mine: bool, now: int, results: bool) -> 
 
 
 def _delivery(tx: Tx, post: Post) -> DeliveryView:
-    """Which countries have the post: the state of its Create, or of what superseded it."""
+    """Which countries have the post: the state of its Create, or of what superseded it; once erased, of its Delete."""
     received: dict[str, int | None] = {}
     for row in arrival(tx, post.uri):
+        if post.erased_at is not None and row["type"] != "Delete":
+            continue
         if row["state"] == "acked":
             received[row["country"]] = None
         elif row["state"] == "pending" and received.get(row["country"], 0) is not None:

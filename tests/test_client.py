@@ -243,8 +243,8 @@ async def test_what_is_no_plain_activitypub_document_is_refused(
 
 
 @pytest.mark.parametrize(("status", "kind", "reason"), [
-    (404, InvalidInput, "gone"), (410, InvalidInput, "gone"), (401, Unavailable, "http-status"), (500, Unavailable, "http-status"),
-    (204, Unavailable, "http-status"), (206, Unavailable, "http-status")])
+    (404, InvalidInput, "gone"), (410, InvalidInput, "gone"), (401, Unavailable, "http-status"),
+    (500, Unavailable, "http-status"), (204, Unavailable, "http-status"), (206, Unavailable, "http-status")])
 async def test_what_is_not_handed_out_is_told_apart_from_what_is_not_there(
         client: Client, its: Assembly, fr: Scripted, status: int, kind: type[KonsilError], reason: str) -> None:
     sibling = await fr.befriend(its)

@@ -10,7 +10,7 @@ from core.errors import InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
-from posts.models import Kind, State
+from posts.models import State
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
@@ -18,12 +18,17 @@ async def show_post(post_id: str) -> ResponseReturnValue:
     return await _page(post_id)
 
 
-async def _page(post_id: str, *, error: InvalidInput | None = None, text: str = "", answering: str = "") -> ResponseReturnValue:
+async def _page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", text: str = "",
+                language: str = "") -> ResponseReturnValue:
+    """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed."""
+    failed_vote = error if not answering else None
     posts = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1")
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
-    page = await render_template("thread.html", posts=posts, root=posts[0], here=post_id, target=target, error=error, text=text,
-                                 form=token())
+    page = await render_template(
+        "thread.html", posts=posts, root=posts[0], here=post_id, target=target, by_id={post.id: post for post in posts},
+        error=error if failed_vote is None else None, failed_vote=failed_vote, text=text,
+        language=language or services().pack.languages[0], form=token())
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -37,7 +42,7 @@ async def reply(post_id: str) -> ResponseReturnValue:
     except NotFound:
         raise
     except InvalidInput as error:
-        return await _page(post_id, error=error, text=form.get("text", ""), answering=post_id)
+        return await _page(post_id, error=error, answering=post_id, text=form.get("text", ""), language=form.get("language", ""))
     return redirect(f"/p/{made}#p-{made}", 303)
 
 
@@ -57,7 +62,8 @@ async def vote(post_id: str) -> ResponseReturnValue:
 async def edit_form(post_id: str) -> ResponseReturnValue:
     """One's own text, to be changed."""
     post, source = await services().threads.source(doctor(), post_id)
-    return await render_template("edit.html", post=post, question=post.question, text=source, revision=post.revision, error=None)
+    return await render_template("edit.html", post=post, question=post.question, text=source, state=post.state,
+                                 revision=post.revision, error=None)
 
 
 async def edit(post_id: str) -> ResponseReturnValue:
@@ -73,7 +79,7 @@ async def edit(post_id: str) -> ResponseReturnValue:
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         page = await render_template("edit.html", post=post, question=form.get("question", ""), text=form.get("text", ""),
-                                     revision=post.revision, error=error)
+                                     state=state, revision=post.revision, error=error)
         return await make_response(page, error.status)
     return redirect(f"/p/{post_id}", 303)
 
@@ -84,12 +90,9 @@ async def delete_form(post_id: str) -> ResponseReturnValue:
 
 
 async def delete(post_id: str) -> ResponseReturnValue:
-    """Erase here and everywhere it went."""
-    post = await services().threads.own(owner(), post_id)
+    """Erase here and everywhere it went; its empty place then says which countries have confirmed."""
     await services().compose.delete(owner(), post_id)
-    if not await verified():
-        return redirect("/mine", 303)
-    return redirect(f"/p/{post.parent_id}" if post.kind == Kind.REPLY and post.parent_id else "/", 303)
+    return redirect(f"/p/{post_id}#p-{post_id}" if await verified() else "/mine", 303)
 
 
 async def history(post_id: str) -> ResponseReturnValue:
