@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -116,6 +117,8 @@ class Database:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _later: set[asyncio.Future[Any]] = field(default_factory=set)
     _closing: bool = False
+    _applying: bool = False
+    _for_quiet: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def pending(self) -> int:
@@ -146,6 +149,14 @@ class Database:
             raise Unavailable("The server is shutting down.", retry_after=5)
         self._queue.extend(_Entry(applier, item, future) for item, future in items)
         self._arrived.set()
+
+    def when_quiet(self, work: Callable[[], None]) -> None:
+        """Call `work` in the loop while no batch is being applied: with the next turn, or as soon as the batch under way goes
+        to the disk. Two threads that compute in Python only take turns, and every handover costs; the disk leaves time."""
+        if self._applying:
+            self._for_quiet.append(work)
+        else:
+            asyncio.get_running_loop().call_soon(work)
 
     def later(self, work: Callable[[Tx], object]) -> None:
         """Run `work` in some next commit without waiting for it: for what may be lost, like when somebody was last seen."""
@@ -186,7 +197,15 @@ class Database:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._checkpoint())]
 
+    def _batch_applied(self) -> None:
+        self._applying = False
+        waiting, self._for_quiet = self._for_quiet, []
+        for work in waiting:
+            work()
+
     async def _write_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        applied = partial(loop.call_soon_threadsafe, self._batch_applied)
         while True:
             if not self._queue:
                 if self._closing:
@@ -195,8 +214,9 @@ class Database:
                 await self._arrived.wait()
                 continue
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            self._applying = True
             try:
-                results, topics = await self.writer.run(_commit, batch)
+                results, topics = await self.writer.run(_commit, batch, applied)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
@@ -204,6 +224,8 @@ class Database:
                 if isinstance(error, sqlite3.OperationalError):
                     failure = Unavailable("The database cannot be written to right now.", cause=str(error), retry_after=5)
                 results, topics = [failure] * len(batch), set()
+            if self._applying:  # it failed before it had been applied
+                self._batch_applied()
             for entry, result in zip(batch, results, strict=True):
                 if entry.future.done():  # the client went away; its work is done all the same
                     continue
@@ -257,8 +279,9 @@ class _Done:
     value: Any
 
 
-def _commit(connection: sqlite3.Connection, batch: list[_Entry]) -> tuple[list[_Done | Exception], set[str]]:
-    """Apply a batch in one transaction, in the writer's thread."""
+def _commit(connection: sqlite3.Connection, batch: list[_Entry],
+            applied: Callable[[], object]) -> tuple[list[_Done | Exception], set[str]]:
+    """Apply a batch in one transaction, in the writer's thread; `applied` is called before it goes to the disk."""
     results: list[_Done | Exception] = []
     topics: set[str] = set()
     connection.execute("BEGIN IMMEDIATE")
@@ -270,6 +293,7 @@ def _commit(connection: sqlite3.Connection, batch: list[_Entry]) -> tuple[list[_
                 end += 1
             results += _apply(connection, batch[start:end], topics)
             start = end
+        applied()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

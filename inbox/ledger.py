@@ -111,7 +111,9 @@ def forget(tx: Tx, uri: str) -> None:
 
 
 def release(tx: Tx, uris: Sequence[str], now: int) -> None:
-    """These are here now: what was held for them can be tried."""
+    """These are here now: what was held for them can be tried. Nearly always nothing is held at all."""
+    if tx.row("SELECT 1 FROM held LIMIT 1") is None:
+        return
     keys = [uri_key(uri) for uri in uris]
     if tx.run(f"UPDATE held SET next_try = ?, tries = 0 WHERE missing_key IN ({marks(len(keys))}) AND state = 'waiting'",
               (now, *keys)):

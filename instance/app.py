@@ -107,8 +107,7 @@ class Server:
                 pages = create_pages(assembly, background)
                 self._front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
                 task = asyncio.create_task(background.run(assembly)) if background is not None else None
-                gc.collect()
-                gc.freeze()  # what is here now stays: looking through it again and again would cost a tenth of the time
+                _settle_memory()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 if task is not None:
@@ -118,6 +117,14 @@ class Server:
             await send({"type": "lifespan.startup.failed", "message": error.message})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _settle_memory() -> None:
+    """What start-up made stays for good: out of the collector's sight, and what requests leave behind is looked through
+    less often. Before, the collector took a tenth of the time of a busy inbox."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _asgi(app: Quart) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
