@@ -107,7 +107,10 @@ def park(tx: Tx, keys: Sequence[bytes], reason: str) -> None:
 
 def forget(tx: Tx, uri: str) -> None:
     """A post is deleted: what is held about it goes, text and all."""
-    tx.run("DELETE FROM held WHERE about_key = ?", (uri_key(uri),))
+    about = (uri_key(uri),)
+    tx.run("UPDATE ledger SET outcome = 'ignored: deleted meanwhile' WHERE uri_key IN"
+           " (SELECT activity_key FROM held WHERE about_key = ?)", about)
+    tx.run("DELETE FROM held WHERE about_key = ?", about)
 
 
 def release(tx: Tx, uris: Sequence[str], now: int) -> None:
