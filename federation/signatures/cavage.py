@@ -113,8 +113,13 @@ def _octets(text: str) -> bytes:
 
 def check_covered(params: SignatureParams, method: str) -> None:
     """Everything that matters is signed; `NotSignedIn` otherwise. Only GET and HEAD have no body to cover."""
-    if not (_GET if method in _BODILESS else _POST).issubset(params.headers):
+    if not _covers(params.headers, method):
         raise _malformed("not everything that has to be is signed")
+
+
+@lru_cache(maxsize=64)
+def _covers(names: tuple[str, ...], method: str) -> bool:
+    return (_GET if method in _BODILESS else _POST).issubset(names)
 
 
 def signing_string(names: tuple[str, ...], method: str, target: str, headers: Mapping[str, str]) -> bytes:
