@@ -1,4 +1,7 @@
-"""Accounts of this instance: made by operators, verified by them, listed for them."""
+"""Accounts of this instance: made by operators, verified, rejected, suspended and listed by them.
+
+The badge in `actors` follows the account: it begins when somebody verifies the doctor and ends when she is suspended.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,20 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from actors.models import Account, AccountState, Actor, Badge, Role
-from actors.store import save
+from actors.store import by_ids, save
 from core.audit import note
 from core.clock import Clock
 from core.countries import specialties
 from core.database import Database, IntegrityError, Row, Tx
-from core.errors import Conflict, InvalidInput
+from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, public
 from core.settings import Accounts as AccountSettings
 from core.states import StateGraph
 from core.vault import hash_password
+from core.words import Phrase
 from federation.identity import Identity
 
 ACCOUNT_STATES = StateGraph(
@@ -77,9 +83,9 @@ class Accounts:
         if bool(new.method) != bool(new.evidence):
             raise InvalidInput("A verification needs both its method and its evidence.", field="evidence")
         now, number = self._clock.ms(), self._ids.new()
-        years = _YEARS.get(new.role)
-        badge = Badge(new.role, new.specialties, self._identity.country, self._identity.name, now,
-                      now + years * _YEAR_MS if years else None)
+        badge = Badge(new.role, new.specialties, self._identity.country, self._identity.name, 0)
+        if new.method:
+            badge = _begun(badge, now)
         actor = Actor(number, f"{self._identity.origin}/actors/{public(number)}", new.handle, self._identity.domain,
                       new.name.strip(), badge)
         state = AccountState.VERIFIED if new.method else AccountState.APPLICANT
@@ -104,6 +110,37 @@ class Accounts:
 
         await self._write(store, handle)
 
+    async def approve(self, handle: str, method: str, evidence: str, by: str = "cli") -> None:
+        """An applicant's proof was seen: from now on she is verified."""
+        if not method.strip() or not evidence.strip():
+            raise InvalidInput("A verification needs both its method and its evidence.", field="evidence")
+
+        def begin(tx: Tx, account: Account, actor: Actor, now: int) -> None:
+            tx.run("UPDATE accounts SET method = ?, evidence = ? WHERE id = ?", (method, evidence, account.id))
+            save(tx, msgspec.structs.replace(actor, badge=_begun(actor.badge, now)), now)
+
+        await self._change(handle, AccountState.VERIFIED, AccountState.APPLICANT, by, method, begin)
+
+    async def reject(self, handle: str, reason: str, by: str = "cli") -> None:
+        """An applicant's proof did not hold."""
+        await self._change(handle, AccountState.REJECTED, AccountState.APPLICANT, by, reason, _signed_out)
+
+    async def suspend(self, handle: str, reason: str, by: str = "cli") -> None:
+        """Her sessions end now, and so does her badge; what she wrote stays."""
+        def end(tx: Tx, account: Account, actor: Actor, now: int) -> None:
+            until = now if actor.badge.until is None else min(actor.badge.until, now)
+            save(tx, msgspec.structs.replace(actor, badge=msgspec.structs.replace(actor.badge, until=until)), now)
+            _signed_out(tx, account, actor, now)
+
+        await self._change(handle, AccountState.SUSPENDED, AccountState.VERIFIED, by, reason, end)
+
+    async def resume(self, handle: str, by: str = "cli") -> None:
+        """A suspended doctor's badge holds again, as long as it would have without the suspension."""
+        def go_on(tx: Tx, account: Account, actor: Actor, now: int) -> None:
+            save(tx, msgspec.structs.replace(actor, badge=_begun(actor.badge, actor.badge.verified_on)), now)
+
+        await self._change(handle, AccountState.VERIFIED, AccountState.SUSPENDED, by, "", go_on)
+
     async def doctors(self) -> tuple[DoctorRow, ...]:
         """All doctors of this instance by handle."""
         rows = await self._database.read(lambda tx: tx.rows(
@@ -114,6 +151,24 @@ class Accounts:
     async def by_handle(self, handle: str) -> Account | None:
         row = await self._database.read(lambda tx: tx.row("SELECT * FROM accounts WHERE handle = ?", (handle,)))
         return account_from(row) if row is not None else None
+
+    async def _change(self, handle: str, to: AccountState, only_from: AccountState, by: str, detail: str,
+                      effect: Callable[[Tx, Account, Actor, int], None]) -> None:
+        """Move a doctor's account along the graph, with what that means for her badge and sessions, in one transaction."""
+        def change(tx: Tx) -> None:
+            row = tx.row("SELECT * FROM accounts WHERE handle = ?", (handle,))
+            actor = by_ids(tx, [row["actor_id"]]).get(row["actor_id"]) if row is not None and row["actor_id"] else None
+            if row is None or actor is None:
+                raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})
+            if row["state"] != only_from:
+                raise Conflict("The account of %(handle)s is “%(state)s”.",
+                               values={"handle": handle, "state": Phrase(row["state"])})
+            ACCOUNT_STATES.check(row["state"], to)
+            tx.run("UPDATE accounts SET state = ? WHERE id = ?", (to, row["id"]))
+            effect(tx, account_from(row), actor, self._clock.ms())
+            note(tx, self._ids, self._clock, by=by, action=f"doctor.{to}", target=handle, detail=detail)
+
+        await self._database.write(change)
 
     def _account(self, tx: Tx, handle: str, name: str, kind: str, state: AccountState, actor_id: int | None, hashed: str,
                  method: str, evidence: str) -> None:
@@ -130,6 +185,16 @@ class Accounts:
 
 def account_from(row: Row) -> Account:
     return Account(row["id"], row["handle"], row["name"], row["kind"], AccountState(row["state"]), row["actor_id"])
+
+
+def _begun(badge: Badge, on: int) -> Badge:
+    """The badge of somebody verified at `on`; residents and students have it for some years only."""
+    years = _YEARS.get(badge.role)
+    return msgspec.structs.replace(badge, verified_on=on, until=on + years * _YEAR_MS if years else None)
+
+
+def _signed_out(tx: Tx, account: Account, actor: Actor, now: int) -> None:
+    tx.run("DELETE FROM sessions WHERE account_id = ?", (account.id,))
 
 
 def _check(handle: str, name: str, password: str, shortest: int) -> None:

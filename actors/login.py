@@ -1,18 +1,27 @@
-"""Signing in: sessions on the server, tokens that the database knows only by digest, throttled attempts."""
+"""Signing in: sessions on the server, tokens that the database knows only by digest, throttled attempts.
+
+Handles are public, so whoever guesses must not be able to shut their owners out: the strict limit is per handle and
+address together. Looser ones per handle and per address stop guessing from many addresses and at many handles.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from typing import NamedTuple
 
 from actors.accounts import account_from
 from actors.models import Account, AccountState, Actor
 from actors.store import by_ids
 from core.clock import Clock
-from core.database import Database, Row, Tx
+from core.database import Database, Row, Tx, marks
 from core.errors import NotSignedIn, TooMany
 from core.settings import Accounts as AccountSettings
 from core.vault import token, token_hash, verify_nobody, verify_password
+
+_PER_HANDLE = 10
+_PER_ADDRESS = 20  # a hospital is one address
+_V6_NETWORK = 64  # what one household has; its owner chooses the rest of each address
 
 
 class Session(NamedTuple):
@@ -27,13 +36,16 @@ class Sessions:
 
     def __init__(self, database: Database, clock: Clock, settings: AccountSettings) -> None:
         self._database, self._clock, self._settings = database, clock, settings
-        self._hashing = asyncio.Semaphore(2)  # argon2id takes 64 MiB a time
+        self._hashing = asyncio.Semaphore(2)  # argon2id takes 19 MiB a time
 
-    async def login(self, handle: str, password: str, address: str) -> str:
-        """A new session's token. A wrong handle and a wrong password are the same error and take the same time."""
+    async def login(self, handle: str, password: str, address: str, replacing: str = "") -> str:
+        """A new session's token. A wrong handle and a wrong password are the same error and take the same time.
+
+        `replacing` is the token the browser came with, if it had one: that session ends.
+        """
         handle = handle.strip().lower()[:80]
-        subjects = (f"handle:{handle}", f"address:{address}")
-        row = await self._database.write(lambda tx: self._attempt(tx, handle, subjects))
+        limits = self._limits(handle, _network(address))
+        row = await self._database.write(lambda tx: self._attempt(tx, handle, limits))
         if isinstance(row, _Throttled):
             raise TooMany("Too many attempts. Please wait a while and try again.", retry_after=row.seconds)
         async with self._hashing:
@@ -46,8 +58,9 @@ class Sessions:
         account_id = row["id"]
 
         def store(tx: Tx) -> None:
-            tx.run("DELETE FROM login_attempts WHERE subject = ?", (subjects[0],))
-            tx.run("DELETE FROM sessions WHERE expires_at < ?", (now,))
+            tx.run(f"UPDATE login_attempts SET count = count - 1 WHERE subject IN ({marks(len(limits))}) AND count > 0",
+                   tuple(limits))
+            tx.run("DELETE FROM sessions WHERE expires_at < ? OR token_hash = ?", (now, token_hash(replacing)))
             tx.run("INSERT INTO sessions (token_hash, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
                    (token_hash(fresh), account_id, now, now + self._settings.session_hours * 3_600_000))
 
@@ -71,19 +84,37 @@ class Sessions:
         """End a session; unknown tokens are no error."""
         await self._database.write(lambda tx: tx.run("DELETE FROM sessions WHERE token_hash = ?", (token_hash(given),)))
 
-    def _attempt(self, tx: Tx, handle: str, subjects: tuple[str, str]) -> Row | _Throttled | None:
-        """Count the attempt against handle and address before the password is looked at, then find the account."""
+    def _limits(self, handle: str, network: str) -> dict[str, int]:
+        """What an attempt is counted against, and how many attempts each of these has."""
+        most = self._settings.login_attempts
+        return {f"both:{network} {handle}": most, f"handle:{handle}": most * _PER_HANDLE,
+                f"address:{network}": most * _PER_ADDRESS}
+
+    def _attempt(self, tx: Tx, handle: str, limits: dict[str, int]) -> Row | _Throttled | None:
+        """Count the attempt before the password is looked at, then find the account. One that is turned away is not
+        counted: else one address that has used up its guesses could use up the handle's."""
         now = self._clock.ms()
         window = self._settings.login_window_seconds * 1000
         tx.run("DELETE FROM login_attempts WHERE window_start < ?", (now - window,))
-        for subject, limit in zip(subjects, (self._settings.login_attempts, self._settings.login_attempts * 8), strict=True):
-            row = tx.row("INSERT INTO login_attempts (subject, window_start, count) VALUES (?, ?, 1)"
-                         " ON CONFLICT (subject) DO UPDATE SET count = login_attempts.count + 1"
-                         " RETURNING count, window_start", (subject, now))
-            if row is not None and row["count"] > limit:
-                wait = max(1, (row["window_start"] + window - now) // 1000)
-                return _Throttled(wait)
+        full = [row["window_start"] for row in tx.rows(
+            f"SELECT subject, window_start, count FROM login_attempts WHERE subject IN ({marks(len(limits))})", tuple(limits))
+            if row["count"] >= limits[row["subject"]]]
+        if full:
+            return _Throttled(max(1, (max(full) + window - now) // 1000))
+        tx.insert("login_attempts (subject, window_start, count)", 3, [(subject, now, 1) for subject in limits],
+                  "ON CONFLICT (subject) DO UPDATE SET count = login_attempts.count + 1")
         return tx.row("SELECT * FROM accounts WHERE handle = ?", (handle,))
+
+
+def _network(address: str) -> str:
+    """Whom an address belongs to: itself, and for IPv6 its /64."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:80]
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ip.ipv4_mapped or ipaddress.IPv6Network((ip, _V6_NETWORK), strict=False))
+    return str(ip)
 
 
 class _Throttled(NamedTuple):

@@ -26,7 +26,7 @@ class AccountState(StrEnum):
 
 
 class Badge(msgspec.Struct, frozen=True):
-    """Who verified a doctor, as what, and until when (milliseconds; None: no end)."""
+    """Who verified a doctor, as what, when and until when (milliseconds; `verified_on` 0: not yet; `until` None: no end)."""
 
     role: Role
     specialties: tuple[str, ...]

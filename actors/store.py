@@ -33,8 +33,19 @@ def by_uri(tx: Tx, uri: str) -> Actor | None:
     return actor_from(row) if row is not None else None
 
 
-def local_by_handle(tx: Tx, handle: str) -> Actor | None:
-    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE handle = ? AND sibling_id IS NULL AND gone_at IS NULL", (handle,))
+def shown_by_id(tx: Tx, actor_id: int) -> Actor | None:
+    """The doctor of this instance whom others may see: her account is verified, or was until it was suspended."""
+    return _shown(tx, "id = ?", actor_id)
+
+
+def shown_by_handle(tx: Tx, handle: str) -> Actor | None:
+    """The same by handle."""
+    return _shown(tx, "handle = ?", handle)
+
+
+def _shown(tx: Tx, where: str, value: object) -> Actor | None:
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE {where} AND sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
+                 " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended'))", (value,))
     return actor_from(row) if row is not None else None
 
 

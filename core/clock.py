@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 
@@ -19,6 +20,17 @@ class Clock:
     def ms(self) -> int:
         """Milliseconds since the epoch: the unit of every time column."""
         return int(self.now() * 1000)
+
+
+async def happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, at most so long; whether it happened. Safe to cancel, which `asyncio.wait_for` is not before
+    Python 3.12 when the event happens at the same moment."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def rfc3339(ms: int) -> str:

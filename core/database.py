@@ -12,28 +12,32 @@ Reading. The cost is the hop to a thread, not the query: `read` runs a whole fun
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import aiosqlite
-import structlog
 
+from core.clock import happens
 from core.errors import KonsilError, Misconfigured, Unavailable
+from core.telemetry import get_logger
 
 T = TypeVar("T")
 I = TypeVar("I")
 Row = sqlite3.Row
 IntegrityError = sqlite3.IntegrityError
 
+log = get_logger("database")
 _BATCH = 256
 _SCRUB = "database.scrub"
 _SCRUB_PAUSE = 0.25
 _CHECKPOINT_SECONDS = 1.0
+_SWITCH_SECONDS = 30.0
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 
@@ -113,6 +117,8 @@ class Database:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _later: set[asyncio.Future[Any]] = field(default_factory=set)
     _closing: bool = False
+    _applying: bool = False
+    _for_quiet: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def pending(self) -> int:
@@ -144,6 +150,14 @@ class Database:
         self._queue.extend(_Entry(applier, item, future) for item, future in items)
         self._arrived.set()
 
+    def when_quiet(self, work: Callable[[], None]) -> None:
+        """Call `work` in the loop while no batch is being applied: with the next turn, or as soon as the batch under way goes
+        to the disk. Two threads that compute in Python only take turns, and every handover costs; the disk leaves time."""
+        if self._applying:
+            self._for_quiet.append(work)
+        else:
+            asyncio.get_running_loop().call_soon(work)
+
     def later(self, work: Callable[[Tx], object]) -> None:
         """Run `work` in some next commit without waiting for it: for what may be lost, like when somebody was last seen."""
         task = asyncio.ensure_future(self.write(work))
@@ -153,7 +167,7 @@ class Database:
     def _forget(self, task: asyncio.Future[Any]) -> None:
         self._later.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            structlog.get_logger("database").warning("a note was lost", error=str(error))
+            log.warning("a note was lost", error=str(error))
 
     def glance(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """One row by a unique key, read on the event loop itself (a few microseconds; WAL readers never wait)."""
@@ -183,7 +197,15 @@ class Database:
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._checkpoint())]
 
+    def _batch_applied(self) -> None:
+        self._applying = False
+        waiting, self._for_quiet = self._for_quiet, []
+        for work in waiting:
+            work()
+
     async def _write_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        applied = partial(loop.call_soon_threadsafe, self._batch_applied)
         while True:
             if not self._queue:
                 if self._closing:
@@ -192,13 +214,18 @@ class Database:
                 await self._arrived.wait()
                 continue
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            self._applying = True
             try:
-                results, topics = await self.writer.run(_commit, batch)
-            except Exception as error:
-                failure: Exception = error
+                results, topics = await self.writer.run(_commit, batch, applied)
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                failure = error if isinstance(error, Exception) else RuntimeError(f"the writer was stopped by {error!r}")
                 if isinstance(error, sqlite3.OperationalError):
                     failure = Unavailable("The database cannot be written to right now.", cause=str(error), retry_after=5)
                 results, topics = [failure] * len(batch), set()
+            if self._applying:  # it failed before it had been applied
+                self._batch_applied()
             for entry, result in zip(batch, results, strict=True):
                 if entry.future.done():  # the client went away; its work is done all the same
                     continue
@@ -206,9 +233,11 @@ class Database:
                     entry.future.set_exception(result)
                 else:
                     entry.future.set_result(result.value)
-            for topic in topics:
-                for listener in self.listeners.get(topic, ()):
+            for listener in [listener for topic in topics for listener in self.listeners.get(topic, ())]:
+                try:
                     listener()
+                except Exception:
+                    log.exception("a listener failed")
 
     async def _checkpoint(self) -> None:
         """Move the WAL into the database in the background, so that no commit has to.
@@ -221,10 +250,8 @@ class Database:
         self.listen(_SCRUB, scrub.set)
         scrub.set()  # what an earlier process could not finish
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(scrub.wait(), _CHECKPOINT_SECONDS)
+            wanted = await happens(scrub, _CHECKPOINT_SECONDS)
             size = wal.stat().st_size if wal.exists() else 0
-            wanted = scrub.is_set()
             if not wanted and size <= _CHECKPOINT_BYTES:
                 continue
             scrub.clear()
@@ -252,8 +279,9 @@ class _Done:
     value: Any
 
 
-def _commit(connection: sqlite3.Connection, batch: list[_Entry]) -> tuple[list[_Done | Exception], set[str]]:
-    """Apply a batch in one transaction, in the writer's thread."""
+def _commit(connection: sqlite3.Connection, batch: list[_Entry],
+            applied: Callable[[], object]) -> tuple[list[_Done | Exception], set[str]]:
+    """Apply a batch in one transaction, in the writer's thread; `applied` is called before it goes to the disk."""
     results: list[_Done | Exception] = []
     topics: set[str] = set()
     connection.execute("BEGIN IMMEDIATE")
@@ -265,6 +293,7 @@ def _commit(connection: sqlite3.Connection, batch: list[_Entry]) -> tuple[list[_
                 end += 1
             results += _apply(connection, batch[start:end], topics)
             start = end
+        applied()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -279,6 +308,8 @@ def _apply(connection: sqlite3.Connection, entries: list[_Entry], topics: set[st
     connection.execute("SAVEPOINT piece")
     try:
         values = entries[0].applier(tx, [entry.item for entry in entries])
+        if len(values) != len(entries):
+            raise TypeError(f"{entries[0].applier} returned {len(values)} results for {len(entries)} items")
         connection.execute("RELEASE piece")
     except Exception as error:
         if not connection.in_transaction or _is_disk_trouble(error):
@@ -302,37 +333,52 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
     """Open (and create, if missing) the database named by `sqlite:///NAME`, relative to the data directory."""
     path = data_dir / url.removeprefix("sqlite:///")
     if not path.parent.is_dir():
-        raise Misconfigured("The data directory %(path)s does not exist.", values={"path": path.parent})
+        raise Misconfigured("The data directory %(directory)s does not exist.", values={"directory": path.parent})
+    opened: list[_Connection] = []
     try:
-        writer = await _connect(path, (f"PRAGMA synchronous={synchronous}", "PRAGMA wal_autocheckpoint=0"))
-        path.chmod(0o600)
-        pool: asyncio.Queue[_Connection] = asyncio.Queue()
-        for _ in range(readers):
-            pool.put_nowait(await _connect(path, ("PRAGMA query_only=ON",)))
-        checkpointer = await _connect(path, ())
-        loose = _raw(path)
+        for pragmas in (
+                ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0"), ("query_only=OFF",),
+                *[("query_only=ON",)] * readers):
+            opened.append(await _connect(path, pragmas))
+        loose = _raw(path, ("query_only=ON",))
     except sqlite3.DatabaseError as error:
+        for connection in opened:
+            await connection.close()
         raise Misconfigured("%(path)s cannot be opened as a database: %(error)s",
                             values={"path": path, "error": error}) from None
-    loose.execute("PRAGMA query_only=ON")
-    database = Database(path, writer, pool, loose, checkpointer)
+    path.chmod(0o600)
+    pool: asyncio.Queue[_Connection] = asyncio.Queue()
+    for connection in opened[2:]:
+        pool.put_nowait(connection)
+    database = Database(path, opened[0], pool, loose, opened[1])
     database.start()
     return database
 
 
-async def _connect(path: Path, pragmas: Iterable[str]) -> _Connection:
-    connection = _Connection(lambda: _raw(path), iter_chunk_size=64)
+async def _connect(path: Path, pragmas: Sequence[str]) -> _Connection:
+    connection = _Connection(lambda: _raw(path, pragmas), iter_chunk_size=64)
     await connection
-    for pragma in pragmas:
-        await connection.execute_fetchall(pragma)
     return connection
 
 
-def _raw(path: Path) -> sqlite3.Connection:
+def _raw(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+    """A connection with its pragmas. Switching to WAL does not wait for others as other statements do, so it is tried again."""
     connection = sqlite3.connect(path, timeout=30, isolation_level=None, cached_statements=512)
-    connection.row_factory = sqlite3.Row
-    for pragma in ("page_size=8192", "journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        connection.row_factory = sqlite3.Row
+        limit = time.monotonic() + _SWITCH_SECONDS
+        for pragma in ("page_size=8192", *pragmas, "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY"):
+            while True:
+                try:
+                    connection.execute(f"PRAGMA {pragma}")
+                    break
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > limit:
+                        raise
+                    time.sleep(0.02)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -105,6 +105,11 @@ def language_name(code: str) -> str:
     return name[0].upper() + name[1:] if name else code
 
 
+def is_language(code: str) -> bool:
+    """Whether somebody speaks a language with this code (BCP 47)."""
+    return _known_locale(code) is not None
+
+
 def negotiate(accept_language: str, offered: Sequence[str]) -> str:
     """The offered language that an Accept-Language header likes best (RFC 9110, 12.5.4; lookup of RFC 4647, 3.4).
 

@@ -70,5 +70,9 @@ def uri_key(uri: str) -> bytes:
     (BLAKE2b, 96 bits); the origin is in both digests, so an instance that looks for collisions can find only its own.
     """
     path, _, name = uri.rpartition("/")
-    return (hashlib.blake2b(path.encode(), digest_size=4).digest() + name[:8].encode()[:8].ljust(8, b"\0")
-            + hashlib.blake2b(uri.encode(), digest_size=12).digest())
+    return _place(path) + name[:8].encode()[:8].ljust(8, b"\0") + hashlib.blake2b(uri.encode(), digest_size=12).digest()
+
+
+@lru_cache(maxsize=256)
+def _place(path: str) -> bytes:
+    return hashlib.blake2b(path.encode(), digest_size=4).digest()

@@ -52,8 +52,8 @@ async def migrate(database: Database, now_ms: int) -> tuple[str, ...]:
     """Apply what is pending, each in a transaction of its own, and return the names."""
     done = []
     for migration in await pending(database):
-        await database.write(lambda tx, migration=migration: _apply(tx, migration, now_ms))  # type: ignore[misc]
-        done.append(migration.name)
+        if await database.write(lambda tx, migration=migration: _apply(tx, migration, now_ms)):  # type: ignore[misc]
+            done.append(migration.name)
     return tuple(done)
 
 
@@ -63,15 +63,17 @@ def _applied(tx: Tx) -> dict[int, str]:
     return {row["number"]: row["digest"] for row in tx.rows("SELECT number, digest FROM migrations ORDER BY number")}
 
 
-def _apply(tx: Tx, migration: Migration, now_ms: int) -> None:
+def _apply(tx: Tx, migration: Migration, now_ms: int) -> bool:
+    """Apply one; False when another process was faster."""
     tx.run("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL,"
            " digest TEXT NOT NULL, applied_at INTEGER NOT NULL)")
     if tx.row("SELECT 1 FROM migrations WHERE number = ?", (migration.number,)):
-        return  # another process was faster
+        return False
     for statement in _statements(migration.sql):
         tx.run(statement)
     tx.run("INSERT INTO migrations (number, name, digest, applied_at) VALUES (?, ?, ?, ?)",
            (migration.number, migration.name, migration.digest, now_ms))
+    return True
 
 
 def _statements(sql: str) -> list[str]:

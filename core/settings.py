@@ -144,6 +144,8 @@ def _checked(settings: Settings) -> Settings:
         raise Misconfigured("database.synchronous: FULL or NORMAL.")
     if not settings.database.url.startswith("sqlite:///"):
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
+    if settings.federation.four_eyes:
+        raise Misconfigured("federation.four_eyes: not built yet; siblings are admitted by one operator.")
     if settings.log.level not in ("debug", "info", "warning", "error"):
         raise Misconfigured("log.level: debug, info, warning or error.")
     if settings.log.format not in ("json", "console"):

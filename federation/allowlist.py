@@ -86,7 +86,8 @@ class Allowlist:
     def admit(self, origin: str, direction: Direction, purpose: Purpose, *, path: str = "") -> Sibling:
         """The sibling at exactly this canonical origin, if it is active.
 
-        Raises `Refused` (unlisted, proposed, confirmed, revoked) or `Unavailable` (paused, 503), and logs either.
+        Raises `Refused` (unlisted, proposed, confirmed, revoked) or `Unavailable` (paused, 503), and logs either. Which
+        it is stands in the log only: at this point anybody can have named the origin.
         """
         row = self._database.glance("SELECT * FROM siblings WHERE origin = ?", (origin,))
         state = row["state"] if row is not None else "unlisted"
@@ -95,7 +96,7 @@ class Allowlist:
         self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason=state, path=path)
         if state == SiblingState.PAUSED:
             raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)
-        raise Refused("This instance does not exchange anything with you.", reason=state)
+        raise Refused("This instance does not exchange anything with you.", reason="not-admitted", cause=state)
 
 
 def sibling_states(tx: Tx) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """The only way out: signed requests to a `Sibling`, and one look at a `Candidate`'s actor.
 
 Addresses are checked when the connection is made (special-use ranges refused), redirects are never followed, cookies
-and proxies from the environment do not exist, and time and size are bounded.
+and proxies from the environment do not exist, and time and size are bounded. What is refused here, be it an address
+or an answer, stands in the refusal log with the direction out.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -17,17 +20,20 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from core.clock import Clock
-from core.errors import InvalidInput, Refused, Unavailable
+from core.errors import InvalidInput, KonsilError, Refused, Unavailable
+from core.numbers import whole
 from federation.addresses import is_loopback, loopback_address, origin_of, special_use
-from federation.allowlist import Sibling
+from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
+from federation.refusals import RefusalLog
 from federation.signatures import cavage
 
 ACTIVITY_JSON = "application/activity+json"
 _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _ANSWER_LIMIT = 65_536
+_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone"})  # what the network or the other side did
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,10 @@ class Candidate:
     origin: str
 
 
+class _SpecialAddress(OSError):
+    """A name led to an address that is never contacted."""
+
+
 class _CheckedResolver(AbstractResolver):
     """Resolves as usual, then refuses every address that no sibling can live at; loopback only where we live there too."""
 
@@ -58,7 +68,7 @@ class _CheckedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         if any(self._is_refused(entry["host"]) for entry in found):
-            raise OSError(f"{host} resolves to an address that is never contacted")
+            raise _SpecialAddress(f"{host} resolves to an address that is never contacted")
         return found
 
     def _is_refused(self, address: str) -> bool:
@@ -71,8 +81,8 @@ class _CheckedResolver(AbstractResolver):
 class Client:
     """One session with kept connections, shared by delivery and fetching; signs in two threads."""
 
-    def __init__(self, identity: Identity, clock: Clock, *, timeout: float, body_limit: int) -> None:
-        self._identity, self._clock = identity, clock
+    def __init__(self, identity: Identity, refusals: RefusalLog, clock: Clock, *, timeout: float, body_limit: int) -> None:
+        self._identity, self._refusals, self._clock = identity, refusals, clock
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._body_limit = body_limit
         self._loopback = is_loopback(identity.origin)
@@ -83,36 +93,50 @@ class Client:
         """POST an activity to the sibling's inbox. `Unavailable` for transport trouble; its reason is `unreachable` when there
         was no connection and `no-answer` when there was one, and the activity itself may be what it choked on."""
         _check_let_through(sibling)
-        headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
-                   "content-type": ACTIVITY_JSON}
-        headers["signature"] = await self._sign("POST", sibling.inbox, headers)
-        try:
-            async with self._open().post(sibling.inbox, data=body, headers=headers, allow_redirects=False) as response:
-                if response.status < 300:
-                    return Answer(response.status, None, None)
-                raw = await _read(response, _ANSWER_LIMIT)
-                return Answer(response.status, _problem(response, raw), _seconds(response.headers.get("retry-after")))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(error) from None
+        with self._logged(sibling.origin, Purpose.DELIVERY, sibling.inbox):
+            headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
+                       "content-type": ACTIVITY_JSON}
+            headers["signature"] = await self._sign("POST", sibling.inbox, headers)
+            try:
+                async with self._open().post(sibling.inbox, data=body, headers=headers, allow_redirects=False) as response:
+                    if response.status < 300:
+                        return Answer(response.status, None, None)
+                    raw = await _read(response, _ANSWER_LIMIT)
+                    return Answer(response.status, _problem(response, raw), whole(response.headers.get("retry-after"), 99_999))
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreached(error) from None
 
     async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
         """Fetch a document from the sibling's own origin; `InvalidInput` for an answer that is not one."""
         _check_let_through(sibling)
-        if origin_of(url) != sibling.origin:
-            raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
-        headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
-        headers["signature"] = await self._sign("GET", url, headers)
-        return await self._fetch(url, headers)
+        with self._logged(sibling.origin, Purpose.FETCH, url):
+            if origin_of(url) != sibling.origin:
+                raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
+            headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
+            headers["signature"] = await self._sign("GET", url, headers)
+            return await self._fetch(url, headers)
 
     async def fetch_descriptor(self, candidate: Candidate) -> dict[str, Any]:
         """The `/actor` of an origin that is being proposed: unsigned, and nothing else can be asked of it."""
         url = f"{candidate.origin}/actor"
-        return await self._fetch(url, {"host": self._host(url, candidate.origin), "accept": _ACCEPT})
+        with self._logged(candidate.origin, Purpose.FETCH, url):
+            return await self._fetch(url, {"host": self._host(url, candidate.origin), "accept": _ACCEPT})
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
         self._signers.shutdown(wait=False)
+
+    @contextmanager
+    def _logged(self, origin: str, purpose: Purpose, url: str) -> Iterator[None]:
+        """Note what is refused inside."""
+        try:
+            yield
+        except KonsilError as error:
+            if error.reason not in _NO_REFUSALS:
+                self._refusals.record(direction=Direction.OUT, origin=origin, purpose=purpose, reason=error.reason, path=url,
+                                      detail=error.cause)
+            raise
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -128,13 +152,17 @@ class Client:
             async with self._open().get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == 404 or response.status == 410:
                     raise InvalidInput("The document is not there.", reason="gone", cause=url)
+                if 300 <= response.status < 400:
+                    raise Unavailable("The sibling did not hand out the document.", reason="redirect",
+                                      cause=response.headers.get("location", ""))
                 if response.status != 200:
-                    raise Unavailable("The sibling did not hand out the document.", reason=f"http-{response.status}")
+                    raise Unavailable("The sibling did not hand out the document.", reason="http-status",
+                                      cause=str(response.status))
                 if response.content_type not in _DOCUMENT_TYPES or response.headers.get("content-encoding"):
                     raise InvalidInput("The answer is not an ActivityPub document.", reason="content-type")
                 body = await _read(response, self._body_limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(error) from None
+            raise _unreached(error) from None
         if len(body) > self._body_limit:
             raise InvalidInput("The document is too large.", reason="too-large")
         return parse(body)
@@ -160,11 +188,6 @@ def _check_let_through(sibling: Sibling) -> None:
         raise TypeError("only what the gate has let through is contacted")
 
 
-def _unavailable(error: Exception) -> Unavailable:
-    connected = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
-    return Unavailable("The sibling could not be reached.", reason="no-answer" if connected else "unreachable", cause=repr(error))
-
-
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The body, however many pieces it comes in; of one over the limit, one byte more than that."""
     body = b""
@@ -182,5 +205,12 @@ def _problem(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any] | N
         return None
 
 
-def _seconds(header: str | None) -> int | None:
-    return int(header) if header is not None and header.isascii() and header.isdigit() and len(header) < 6 else None
+def _unreached(error: Exception) -> Unavailable:
+    """What transport trouble is to us; an address we do not contact may be right again when the name has been corrected."""
+    refused = getattr(error, "os_error", error)
+    if isinstance(refused, _SpecialAddress):
+        return Unavailable("The sibling's name leads to an address that is never contacted.", reason="special-address",
+                           cause=str(refused))
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return Unavailable("The sibling could not be reached.", reason="unreachable", cause=repr(error))
+    return Unavailable("The sibling did not answer to the end.", reason="no-answer", cause=repr(error))

@@ -17,6 +17,7 @@ from federation.refusals import RefusalLog
 from federation.signatures import cavage
 from federation.signatures.keys import load_public
 
+_UNSIGNED = "(unsigned)"
 SINGLE = frozenset({"host", "date", "digest", "content-type", "signature", "content-length", "content-encoding"})
 
 
@@ -60,13 +61,17 @@ class Door:
                 if admitted is not None:
                     admitted[origin] = sibling
         except NotSignedIn as error:
-            self._log(origin or "(unsigned)", purpose, error, request.target)
+            self._log(origin or _UNSIGNED, purpose, error, request.target)
             raise
         try:
             return self._check(request, params, sibling)
         except KonsilError as error:
             self._log(origin, purpose, error, request.target)
             raise
+
+    def turned_away(self, raw: Iterable[tuple[bytes, bytes]], purpose: Purpose, error: KonsilError, target: str) -> None:
+        """Log a request that was refused before its signature was looked at, under the origin it claims to come from."""
+        self._log(_claimed(raw), purpose, error, target)
 
     def _check(self, request: Request, params: cavage.SignatureParams, sibling: Sibling) -> Caller:
         method, target, headers, body = request
@@ -94,6 +99,14 @@ def gather(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             raise NotSignedIn("A header came twice.", reason="signature-malformed")
         headers[key] = value.decode("latin-1")
     return headers
+
+
+def _claimed(raw: Iterable[tuple[bytes, bytes]]) -> str:
+    signatures = [value.decode("latin-1") for name, value in raw if name.lower() == b"signature"]
+    try:
+        return _origin(cavage.parse(signatures[0]).key_id) if len(signatures) == 1 else _UNSIGNED
+    except NotSignedIn:
+        return _UNSIGNED
 
 
 def _origin(key_id: str) -> str:

@@ -53,6 +53,10 @@ class Identity:
         return f"{self.origin}/inbox"
 
     @property
+    def outbox(self) -> str:
+        return f"{self.origin}/actor/outbox"
+
+    @property
     def members(self) -> str:
         return members_of(self.origin)
 
@@ -66,7 +70,7 @@ class Identity:
             "name": self.name,
             "country": self.country,
             "inbox": self.inbox,
-            "outbox": f"{self.origin}/actor/outbox",
+            "outbox": self.outbox,
             "members": self.members,
             "manuallyApprovesFollowers": True,
             "endpoints": {"sharedInbox": self.inbox},

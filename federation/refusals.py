@@ -1,7 +1,8 @@
 """The refusal log: who was turned away, on which path, in which direction, and why.
 
 Refusals are counted per hour and (direction, origin, purpose, reason), gathered in memory and written in the
-background: a stranger who hammers costs one row an hour, and origins nobody can foresee are bounded.
+background: a stranger who hammers costs one row an hour. Whoever makes up origins fills the hour's rows and is then
+counted under one name; refusals of siblings keep theirs.
 """
 
 from __future__ import annotations
@@ -14,25 +15,71 @@ from core.database import Database, Tx
 from core.words import N_
 
 _HOUR = 3_600_000
-_DISTINCT = 512  # per flush; what goes beyond is counted under one name
+_DISTINCT = 512  # in memory between two flushes
+_ROWS_AN_HOUR = 1000  # in the database
+_OTHERS = "(many others)"
 _TEXT = 200
 
 SENTENCES = {
+    # the gate
     "unlisted": N_("Its origin is not on the allowlist."),
     "proposed": N_("It is proposed but nobody has approved it yet."),
     "confirmed": N_("It is confirmed but not active yet."),
     "revoked": N_("It was revoked."),
     "paused": N_("It is paused; both directions wait."),
+    # the signature
     "signature-missing": N_("The request was not signed."),
     "signature-malformed": N_("The signature header could not be read."),
     "signature-wrong": N_("The signature does not belong to the pinned key."),
     "digest": N_("The body is not the one that was signed."),
     "clock": N_("The date is more than the allowed window away."),
     "wrong-host": N_("The request was signed for another host."),
+    "bad-key": N_("The pinned key cannot be used."),
+    # the request
+    "content-type": N_("It was not of a type that is read here."),
+    "content-encoding": N_("The body was encoded; such a body is not read."),
+    "too-large": N_("It was larger than the limit."),
+    "overloaded": N_("More was waiting than the inbox holds; it was asked to come back."),
+    "unavailable": N_("The database could not take it at that moment; it was asked to come back."),
+    # the document
+    "bad-json": N_("The document is not JSON as it is read here."),
+    "too-deep": N_("The document is nested too deep, or depends on too much."),
+    "duplicate-key": N_("A key came twice in the document."),
+    "too-many": N_("A property held too many entries."),
+    "too-long": N_("A text was longer than the limit."),
+    "envelope": N_("The activity has no single id, type and actor."),
+    "move": N_("Nobody moves between instances."),
+    "bad-address": N_("A URL in it cannot be used."),
+    "bad-time": N_("A time in it cannot be read."),
+    "bad-revision": N_("Its revision is not a positive whole number."),
+    "bad-object": N_("The post in it has something missing or of the wrong kind."),
+    "bad-poll": N_("The poll in it breaks a rule for polls."),
+    "bad-actor": N_("The profile in it is not one of a doctor with a badge of that country."),
+    # who may say what
     "foreign-actor": N_("It spoke for an actor of another origin."),
+    "foreign-object": N_("It spoke about an object of another origin."),
+    "foreign-author": N_("It spoke for another author than the one who sent it."),
+    "not-addressed": N_("It was not addressed to this instance."),
+    "wider-than-parent": N_("The answer was for more readers than what it answers."),
+    "wider-audience": N_("The change would have added readers."),
+    "id-reused": N_("Its id was used before for another activity."),
+    "unknown-object": N_("It is neither a Note nor a Question."),
+    "no-such-parent": N_("It answers something that is not here."),
+    "circle": N_("It depends on itself."),
+    "clash": N_("It clashes with something that is stored here."),
+    # votes
+    "no-such-poll": N_("It is a vote in a poll that is not here."),
+    "no-such-option": N_("It is a vote for an option that the poll does not have."),
+    "poll-closed": N_("It is a vote that came after the poll had closed."),
+    "poll-changed": N_("It would have changed the options of a poll."),
+    "kind-changed": N_("It would have made a poll of a post, or the reverse."),
+    "voted": N_("It is a second vote of the same doctor."),
+    # what we asked of others
     "own-origin-only": N_("A document named an origin that is not the sender's."),
     "special-address": N_("The host resolves to an address that is never contacted."),
+    "redirect": N_("The answer pointed elsewhere; that is not followed."),
 }
+"""Each reason that can stand in the log, in words for operators."""
 
 
 class Refusal(NamedTuple):
@@ -51,13 +98,23 @@ class Refusal(NamedTuple):
     detail: str
 
 
+_Key = tuple[int, str, str, str, str]
+"""The hour, then direction, origin, purpose and reason."""
+
+
 class _Seen:
     __slots__ = ("count", "detail", "first", "last", "path")
 
-    def __init__(self, at: int, path: str, detail: str) -> None:
+    def __init__(self, at: int, path: str, detail: str, count: int = 1) -> None:
         self.first = self.last = at
-        self.count = 1
+        self.count = count
         self.path, self.detail = path, detail
+
+    def add(self, other: _Seen) -> None:
+        self.count += other.count
+        self.first = min(self.first, other.first)
+        if other.last >= self.last:
+            self.last, self.path, self.detail = other.last, other.path, other.detail
 
 
 class RefusalLog:
@@ -65,7 +122,7 @@ class RefusalLog:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._seen: dict[tuple[int, str, str, str, str], _Seen] = {}
+        self._seen: dict[_Key, _Seen] = {}
         self._flusher: asyncio.Task[None] | None = None
 
     def record(self, *, direction: str, origin: str, purpose: str, reason: str, path: str = "", detail: str = "") -> None:
@@ -73,7 +130,7 @@ class RefusalLog:
         now = self._clock.ms()
         key = (now // _HOUR, direction, origin[:_TEXT], purpose, reason)
         if key not in self._seen and len(self._seen) >= _DISTINCT:
-            key = (now // _HOUR, direction, "(many others)", purpose, reason)
+            key = (now // _HOUR, direction, _OTHERS, purpose, reason)
         seen = self._seen.get(key)
         if seen is None:
             self._seen[key] = _Seen(now, path[:_TEXT], detail[:_TEXT])
@@ -115,9 +172,30 @@ class RefusalLog:
         return await self._database.write(lambda tx: tx.run("DELETE FROM refusals WHERE last_at < ?", (limit,)))
 
 
-def _store(tx: Tx, seen: dict[tuple[int, str, str, str, str], _Seen]) -> None:
+def _store(tx: Tx, seen: dict[_Key, _Seen]) -> None:
+    for hour in {key[0] for key in seen}:
+        seen = _bounded(tx, hour, seen)
     rows = [(*key, entry.path, entry.detail, entry.first, entry.last, entry.count) for key, entry in seen.items()]
     tx.insert(
         "refusals (bucket, direction, origin, purpose, reason, path, detail, first_at, last_at, count)", 10, rows,
         "ON CONFLICT (bucket, direction, origin, purpose, reason) DO UPDATE SET path = excluded.path,"
         " detail = excluded.detail, last_at = excluded.last_at, count = refusals.count + excluded.count")
+
+
+def _bounded(tx: Tx, hour: int, seen: dict[_Key, _Seen]) -> dict[_Key, _Seen]:
+    """The same refusals, those that would exceed the hour's rows gathered under one name; siblings keep theirs."""
+    found = tx.row("SELECT count(*) AS n FROM refusals WHERE bucket = ?", (hour,))
+    free = _ROWS_AN_HOUR - (found["n"] if found is not None else 0)
+    if free >= len(seen):
+        return seen
+    written = {tuple(row) for row in tx.rows(
+        "SELECT bucket, direction, origin, purpose, reason FROM refusals WHERE bucket = ?", (hour,))}
+    siblings = {row["origin"] for row in tx.rows("SELECT origin FROM siblings")}
+    kept: dict[_Key, _Seen] = {}
+    for key, entry in seen.items():
+        if key[0] == hour and key not in written and key[2] not in siblings:
+            free -= 1
+            if free < 0:
+                key = (hour, key[1], _OTHERS, key[3], key[4])
+        kept.setdefault(key, _Seen(entry.first, entry.path, entry.detail, 0)).add(entry)
+    return kept

@@ -49,9 +49,13 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """It is in order and changes nothing here: an unknown type, an old revision, something deleted meanwhile."""
+    """It is in order and changes nothing here: an unknown type, an old revision, something deleted meanwhile.
+
+    `for_good`: what it is about can never have a place here, so what answers that cannot either.
+    """
 
     why: str
+    for_good: bool = False
 
 
 class Wanted(StrEnum):

@@ -71,6 +71,7 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
+                ledger.release(tx, [uri], now)
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)

@@ -107,11 +107,16 @@ def park(tx: Tx, keys: Sequence[bytes], reason: str) -> None:
 
 def forget(tx: Tx, uri: str) -> None:
     """A post is deleted: what is held about it goes, text and all."""
-    tx.run("DELETE FROM held WHERE about_key = ?", (uri_key(uri),))
+    about = (uri_key(uri),)
+    tx.run("UPDATE ledger SET outcome = 'ignored: deleted meanwhile' WHERE uri_key IN"
+           " (SELECT activity_key FROM held WHERE about_key = ?)", about)
+    tx.run("DELETE FROM held WHERE about_key = ?", about)
 
 
 def release(tx: Tx, uris: Sequence[str], now: int) -> None:
-    """These are here now: what was held for them can be tried."""
+    """These are here now: what was held for them can be tried. Nearly always nothing is held at all."""
+    if tx.row("SELECT 1 FROM held LIMIT 1") is None:
+        return
     keys = [uri_key(uri) for uri in uris]
     if tx.run(f"UPDATE held SET next_try = ?, tries = 0 WHERE missing_key IN ({marks(len(keys))}) AND state = 'waiting'",
               (now, *keys)):

@@ -10,7 +10,7 @@ carries that name, so that the sender can set aside this one activity and go on 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from core.clock import Clock
 from core.database import Database, IntegrityError, Tx
@@ -55,12 +55,15 @@ class Inbox:
         if self._database.pending > self._settings.inbox_pending_limit:
             raise Unavailable("The inbox is full at the moment.", reason="overloaded", retry_after=5)
 
+    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError) -> None:
+        """Note a request that was refused by its head or its size, before its signature was looked at."""
+        self._door.turned_away(raw, Purpose.INBOX, error, target)
+
     async def receive(self, target: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Take in one activity; returns once it is durable, raises a `KonsilError` when it was refused."""
-        loop = asyncio.get_running_loop()
-        asked = _Asked(Request("POST", target, headers, body), loop.create_future())
+        asked = _Asked(Request("POST", target, headers, body), asyncio.get_running_loop().create_future())
         if not self._turn:
-            loop.call_soon(self._take_turn)
+            self._database.when_quiet(self._take_turn)
         self._turn.append(asked)
         try:
             result = await asked.result

@@ -38,11 +38,15 @@ class InboxFront:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            headers = gather(scope["headers"])
-            self._inbox.check_head(headers)
-            body = await self._body(receive)
             query = scope["query_string"]
             target = scope["raw_path"].decode("latin-1") + ("?" + query.decode("latin-1") if query else "")
+            try:
+                headers = gather(scope["headers"])
+                self._inbox.check_head(headers)
+                body = await self._body(receive)
+            except KonsilError as error:
+                self._inbox.turned_away(target, scope["headers"], error)
+                raise
             await self._inbox.receive(target, headers, body)
         except KonsilError as error:
             await refuse(send, error)

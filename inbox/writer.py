@@ -14,7 +14,7 @@ from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
 from inbox.activities import create, delete, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
-from inbox.effects import Effect, SaveActor, write
+from inbox.effects import Effect, ErasePost, SaveActor, write
 from inbox.known import Known, load
 
 VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete}
@@ -72,6 +72,8 @@ class Writer:
             return Ignored(f"type {arrival.type[:40]}"), []
         try:
             waits = verb.verify(arrival, known, self._grace_ms)
+            if isinstance(waits, Ignored) and waits.for_good:
+                return waits, [ErasePost(arrival.object_id, arrival.sibling.origin)]
             if waits is not None:
                 return waits, []
             return Stored(), verb.receive(arrival, known, self._ids)
@@ -103,7 +105,7 @@ class Writer:
         for arrival in arrivals:
             outcome, does = (self._decide(arrival, load(tx, self._home, [arrival], states))
                              if _active(arrival.sibling, states) else (_inactive(), []))
-            if isinstance(outcome, Stored):
+            if not isinstance(outcome, KonsilError):
                 write(tx, does, arrival.now)
             results.append(outcome)
         return results

@@ -13,11 +13,14 @@ from actors.login import Sessions
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
+from core.errors import InvalidInput, Misconfigured
+from core.i18n import is_language
 from core.ids import Ids
 from core.migrate import migrate
 from core.settings import Settings
 from core.text import Renderer
 from core.vault import KeyVault
+from federation.addresses import domain_of, origin_of
 from federation.allowlist import Allowlist
 from federation.client import Client
 from federation.delivery import Courier
@@ -64,9 +67,33 @@ class Assembly:
     held: HeldActivities
 
 
+def check(settings: Settings) -> None:
+    """`Misconfigured` unless the settings name an instance: a known country, and a URL at the domain of its people."""
+    instance = settings.instance
+    if not instance.country:
+        raise Misconfigured("instance.country: say which country this instance serves.")
+    pack(instance.country)
+    if not instance.name.strip():
+        raise Misconfigured("instance.name: an instance needs a name.")
+    try:
+        origin = origin_of(instance.url)
+    except InvalidInput as error:
+        raise Misconfigured("instance.url: %(url)s cannot be used.", values={"url": repr(instance.url)},
+                            cause=error.message) from None
+    if origin != instance.url:
+        raise Misconfigured("instance.url: write it as %(origin)s.", values={"origin": origin})
+    if domain_of(origin) != instance.domain:
+        raise Misconfigured("instance.domain: %(domain)s is not the host of instance.url, which is %(host)s.",
+                            values={"domain": repr(instance.domain), "host": domain_of(origin)})
+    for code in instance.languages:
+        if not is_language(code):
+            raise Misconfigured("instance.languages: there is no language %(code)s.", values={"code": repr(code)})
+
+
 @asynccontextmanager
 async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Assembly]:
     """Open the database, bring it up to date, load the keys and connect everything; close it all afterwards."""
+    check(settings)
     clock = clock or Clock()
     ids = Ids(clock)
     federation = settings.federation
@@ -82,7 +109,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         raise
     refusals = RefusalLog(database, clock)
     allowlist = Allowlist(database, refusals)
-    client = Client(identity, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
+    client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     country = pack(settings.instance.country)

@@ -311,7 +311,7 @@ def doctor() -> None:
 @doctor.command("add")
 @click.argument("handle")
 @click.option("--name", required=True)
-@click.option("--role", type=click.Choice([str(role) for role in Role]), default="doctor", show_default=True)
+@click.option("--role", type=click.Choice(["doctor", "resident", "student"]), default="doctor", show_default=True)
 @click.option("--specialty", multiple=True, help="A specialty's code; may be given several times.")
 @click.option("--password-stdin", is_flag=True)
 @click.option("--method", default="", help="How it was verified: register, diploma, student card ...")

@@ -16,7 +16,7 @@ from quart import Quart, current_app, g, request
 from actors.models import Account, Actor
 from core.clock import rfc3339
 from core.countries import CODES, pack, specialties, specialty_title
-from core.errors import KonsilError
+from core.errors import KonsilError, NotFound, Refused
 from core.i18n import Translations, Translator, format_date, format_time, language_name, negotiate
 from core.words import Sentence
 from instance.assembly import Assembly
@@ -59,24 +59,41 @@ def doctor() -> Actor:
     return found
 
 
-def language() -> str:
-    """The language of this page: the viewer's; a visitor's browser asks for it.
+def owner() -> Actor:
+    """Whose own posts a page for members is about; operators have none, and no such page."""
+    found = me().actor
+    if found is None:
+        raise NotFound("There is no such page.")
+    return found
 
-    Only languages that have a catalogue are offered, so that everything on a page is in one language. Where the browser
-    asks for none of them it is the country's own, if that has a catalogue, else English.
-    """
+
+async def verified() -> bool:
+    """Whether the viewer's verification is in force."""
+    try:
+        await services().credentials.require_verified(me().account)
+    except Refused:
+        return False
+    return True
+
+
+def language() -> str:
+    """The language of this page: the viewer's; a visitor's browser asks for it."""
     looking = viewer()
     return looking.language if looking is not None else wished_language()
 
 
 def wished_language() -> str:
-    """What this request's Accept-Language chooses among the languages there are; worked out once per request."""
+    """What this request's Accept-Language chooses among the languages offered; worked out once per request.
+
+    Offered are those of the settings, else the country's, as far as they have a catalogue, so that everything on a page is
+    in one language. Where the browser asks for none of them it is the first; where none has a catalogue, English.
+    """
     found: str | None = g.get("wished_language")
     if found is None:
         known = _translations().languages
-        own = next((code for code in services().pack.languages if code in known), "en")
+        wanted = services().settings.instance.languages or services().pack.languages
         found = g.wished_language = negotiate(
-            request.headers.get("accept-language", ""), sorted(known, key=lambda code: code != own))
+            request.headers.get("accept-language", ""), [code for code in wanted if code in known])
     return found
 
 

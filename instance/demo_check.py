@@ -72,6 +72,17 @@ class Person:
         if where == "/login":
             raise Failed(f"{self.handle} could not sign in")
 
+    def publish(self, fields: dict[str, Any]) -> str:
+        """The three steps of compose, to the whole network; returns the path of the new post."""
+        page = self.post("/compose", fields | {"step": "audience"})[1]
+        if 'value="home" checked' not in page:
+            raise Failed("home was not the audience to begin with")
+        page = self.post("/compose", fields | {"step": "confirm", "reach": "network"})[1]
+        where = self.post("/compose", hidden(page) | {"step": "publish"})[0]
+        if not where.startswith("/p/"):
+            raise Failed(f"publishing ended at {where}")
+        return where
+
     def find(self, question: str) -> str:
         """The path of the post with this question, as soon as it is on the home page."""
         def look() -> str | None:
@@ -81,6 +92,14 @@ class Person:
             return None
 
         return str(wait(look, f"“{question}” on {self.country.upper()}'s home page"))
+
+
+def hidden(page: str) -> dict[str, Any]:
+    """The hidden fields of a page's forms, by name."""
+    found: dict[str, Any] = {}
+    for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page):
+        found.setdefault(name, []).append(html.unescape(value))
+    return found
 
 
 def wait(look: Callable[[], Any], what: str) -> Any:
@@ -134,24 +153,10 @@ class _Round:
             person.login()
         return ", ".join(f"{person.handle}@{person.country}" for person in (self.author, *self.others))
 
-    def _publish(self, fields: dict[str, Any]) -> str:
-        """The three steps of compose, to the whole network."""
-        _, page = self.author.post("/compose", fields | {"step": "audience"})
-        if 'value="home" checked' not in page:
-            raise Failed("home was not the audience to begin with")
-        _, page = self.author.post("/compose", fields | {"step": "confirm", "reach": "network"})
-        hidden: dict[str, Any] = {}
-        for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page):
-            hidden.setdefault(name, []).append(html.unescape(value))
-        where, _ = self.author.post("/compose", hidden | {"step": "publish"})
-        if not where.startswith("/p/"):
-            raise Failed(f"publishing ended at {where}")
-        return where
-
     def case(self) -> str:
-        self.path = self._publish({"kind": "case", "question": self.question, "language": "en",
-                                   "text": f"**Text** with {self.word}.", "specialties": "cardiology", "age_band": "40-49",
-                                   "sex": "f", "aim": "diagnostic"})
+        self.path = self.author.publish({
+            "kind": "case", "question": self.question, "language": "en", "text": f"**Text** with {self.word}.",
+            "specialties": "cardiology", "age_band": "40-49", "sex": "f", "aim": "diagnostic"})
         begun = time.monotonic()
         for person in self.others:
             if self.word not in person.get(person.find(self.question)):
@@ -169,8 +174,8 @@ class _Round:
         return f"{len(self.others)} answers, read in {len(self.others) + 1} countries"
 
     def poll(self) -> str:
-        self.poll_path = self._publish({"kind": "poll", "question": self.asked, "text": "", "language": "en",
-                                        "options": "first\nsecond\nthird", "hours": "24"})
+        self.poll_path = self.author.publish({"kind": "poll", "question": self.asked, "text": "", "language": "en",
+                                              "options": "first\nsecond\nthird", "hours": "24"})
         for person in self.others:
             if "percent" in person.get(person.find(self.asked)):
                 raise Failed(f"{person.country.upper()} shows results before the vote")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from quart import Response, g, make_response, redirect, request, url_for
 from quart.typing import ResponseReturnValue
@@ -16,7 +15,7 @@ from federation.door import Request, gather
 from instance.context import Viewer, services, wished_language
 from instance.objects import PURPOSES
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE = frozenset({"GET", "HEAD"})
 _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'")
 
@@ -24,14 +23,22 @@ _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'
 def cookie_name() -> str:
     """Carries the port, so that instances on one host stay apart; `__Host-` wherever there is TLS."""
     settings = services().settings
-    prefix = "__Host-" if services().identity.origin.startswith("https://") else ""
+    prefix = "__Host-" if _secure() else ""
     return f"{prefix}konsil-{settings.server.port}"
 
 
 def set_session(response: Response, token: str) -> None:
     """Put the session's token into its cookie."""
-    response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", path="/",
-                        secure=services().identity.origin.startswith("https://"))
+    response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", path="/", secure=_secure())
+
+
+def clear_session(response: Response) -> None:
+    """Take the cookie out of the browser; one called `__Host-` goes only if the attributes are those it came with."""
+    response.delete_cookie(cookie_name(), httponly=True, samesite="Lax", path="/", secure=_secure())
+
+
+def _secure() -> bool:
+    return services().identity.origin.startswith("https://")
 
 
 def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
@@ -48,7 +55,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
             if g.viewer is None:
                 if request.method in _SAFE:
                     return redirect(url_for("login_form", next=request.full_path.rstrip("?")), 303)
-                raise NotSignedIn("Your session has ended. Please sign in again; go back to find your text still there.")
+                raise NotSignedIn("Your session has ended.")
             await _check_role(route.access, g.viewer)
         return await route.endpoint(**arguments)  # type: ignore[no-any-return]
 
@@ -79,18 +86,24 @@ def _sibling(purpose: Purpose) -> Sibling:
     target = request.scope["raw_path"].decode("latin-1")
     if request.query_string:
         target += "?" + request.query_string.decode("latin-1")
-    return services().door.identify(Request("GET", target, gather(request.scope["headers"])), purpose).sibling
+    raw = request.scope["headers"]
+    try:
+        headers = gather(raw)
+    except KonsilError as error:
+        services().door.turned_away(raw, purpose, error, target)
+        raise
+    return services().door.identify(Request(request.method, target, headers), purpose).sibling
 
 
 def _check_origin() -> None:
-    """A form comes from our own pages: by Sec-Fetch-Site, else by Origin; a request that says neither is refused."""
+    """A form comes from our own pages: by Sec-Fetch-Site, else by Origin, compared with what we are called and not with
+    what a proxy made of the Host; a request that says neither, and `Origin: null`, is refused."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         if site == "same-origin":
             return
     else:
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc == request.host:
+        if request.headers.get("origin") == services().identity.origin:
             return
     raise Refused("This form was not sent from this site; nothing was done.", reason="cross-site")
 
@@ -100,7 +113,7 @@ async def finish(response: Response) -> Response:
     headers = response.headers
     headers["content-security-policy"] = _CSP
     headers["x-content-type-options"] = "nosniff"
-    headers["referrer-policy"] = "no-referrer"
+    headers["referrer-policy"] = "same-origin"  # with no-referrer browsers send `Origin: null` with our own forms
     headers["cross-origin-opener-policy"] = "same-origin"
     headers["cross-origin-resource-policy"] = "same-origin"
     headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Response, g, request
+from quart import Response, current_app, g, request
 
 from core.access import Access, Route
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from federation.allowlist import Purpose
 from federation.client import ACTIVITY_JSON
 from federation.documents import dumps
 from instance.context import services
+from instance.worker import Background
 
 _JSON = "application/json"
 
@@ -23,6 +24,10 @@ def _answer(document: dict[str, Any], kind: str = ACTIVITY_JSON) -> Response:
 async def instance_actor() -> Response:
     """The instance actor; it says nothing about people."""
     return _answer(services().identity.document())
+
+
+async def instance_outbox() -> Response:
+    return _answer(services().objects.instance_outbox())
 
 
 async def person(actor_id: str) -> Response:
@@ -73,12 +78,16 @@ async def livez() -> Response:
 
 
 async def readyz() -> Response:
-    """The database answers too."""
+    """The database answers too, and the worker inside this server, if it has one, works."""
     await services().database.read(lambda tx: tx.row("SELECT 1"))
+    background: Background | None = current_app.config["KONSIL_BACKGROUND"]
+    if background is not None and background.stopped:
+        raise Unavailable("The worker has stopped: nothing is delivered until it runs again.", reason="worker-stopped")
     return Response("ready\n", content_type="text/plain")
 
 
 PURPOSES = {
+    instance_outbox: Purpose.COLLECTION,
     outbox: Purpose.COLLECTION,
     replies: Purpose.COLLECTION,
     members: Purpose.COLLECTION,
@@ -87,6 +96,7 @@ PURPOSES = {
 
 ROUTES = (
     Route("/actor", ("GET",), instance_actor, Access.VISITOR),
+    Route("/actor/outbox", ("GET",), instance_outbox, Access.SIBLING),
     Route("/.well-known/nodeinfo", ("GET",), nodeinfo_index, Access.VISITOR),
     Route("/nodeinfo/2.1", ("GET",), nodeinfo, Access.VISITOR),
     Route("/livez", ("GET",), livez, Access.VISITOR),

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 
+from core.clock import happens
 from instance.assembly import Assembly
 
 log = structlog.get_logger("worker")
 _TICK_SECONDS = 0.5
 _DAY_SECONDS = 86_400
+_AGAIN_SECONDS = 2.0
 
 
 @contextlib.asynccontextmanager
@@ -29,15 +31,36 @@ async def _only_one(assembly: Assembly) -> AsyncIterator[None]:
         yield
 
 
-async def work(assembly: Assembly) -> None:
-    """Work until cancelled. A second worker of the same instance waits until the first one ends."""
+async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> None:
+    """Work until cancelled. A second worker of the same instance waits until the first one ends; then `begun` is called."""
     async with _only_one(assembly):
         log.info("working", instance=assembly.identity.origin)
+        begun()
         async with asyncio.TaskGroup() as group:
             group.create_task(_steadily(assembly.courier.run, 1.0))
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
+
+
+class Background:
+    """The worker inside the server. When it ends it is begun anew; until that has worked, `stopped` is true."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    async def run(self, assembly: Assembly) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await work(assembly, self._begun)
+            except Exception as error:
+                log.error("the worker has stopped", exc_info=error)
+            self.stopped = True
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _begun(self) -> None:
+        self.stopped = False
 
 
 async def _steadily(part: Callable[[], Awaitable[None]], pause: float) -> None:
@@ -58,8 +81,7 @@ async def _held(assembly: Assembly) -> None:
     try:
         while True:
             if not await assembly.held.start_due():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), _TICK_SECONDS)
+                await happens(woken, _TICK_SECONDS)
                 woken.clear()
     finally:
         await assembly.held.close()
@@ -67,9 +89,7 @@ async def _held(assembly: Assembly) -> None:
 
 async def _polls(assembly: Assembly) -> None:
     while True:
-        due, _ = await assembly.compose.stale_polls()
-        for post_id in due:
-            await assembly.compose.announce_poll(post_id)
+        await assembly.polls.announce_due()
         await asyncio.sleep(_TICK_SECONDS)
 
 

@@ -145,6 +145,7 @@ class Revision(msgspec.Struct, frozen=True):
     question: str
     html: str
     at: int
+    language: str = ""
 
 
 class Destination(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """What siblings may read of us: people, posts and collections, each filtered for the one who asks.
 
-"Not yours" and "not there" are the same `NotFound`.
+"Not yours" and "not there" are the same `NotFound`, and so is "not verified": of an account that never was, nothing is
+served. A suspended doctor stays, because others hold her posts; her badge has ended.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.models import Actor
-from actors.store import by_ids, local_by_handle
+from actors.store import by_ids, shown_by_handle, shown_by_id
 from actors.wire import person
 from core.database import Database, Tx
 from core.errors import NotFound
@@ -38,7 +39,7 @@ class Objects:
             raise NotFound("There is nobody of that name.")
         if handle == self._identity.domain:
             return _jrd(resource, self._identity.actor_uri)
-        actor = await self._database.read(lambda tx: local_by_handle(tx, handle))
+        actor = await self._database.read(lambda tx: shown_by_handle(tx, handle))
         if actor is None:
             raise NotFound("There is nobody of that name.")
         return _jrd(f"acct:{actor.handle}@{actor.domain}", actor.uri)
@@ -72,6 +73,10 @@ class Objects:
         actor, uris = await self._database.read(look)
         return _collection(f"{actor.uri}/outbox", uris)
 
+    def instance_outbox(self) -> dict[str, Any]:
+        """The instance actor's outbox, which ActivityPub asks for (section 5.1): it never says anything itself."""
+        return _collection(self._identity.outbox, [])
+
     def members(self) -> dict[str, Any]:
         """The collection posts are addressed to; it lists nobody and counts nobody."""
         return {"@context": CONTEXT, "id": self._identity.members, "type": "Collection"}
@@ -79,8 +84,8 @@ class Objects:
 
 def _local(tx: Tx, actor_id: str) -> Actor:
     inner = number(actor_id)
-    actor = by_ids(tx, [inner]).get(inner) if inner is not None else None
-    if actor is None or not actor.local:
+    actor = shown_by_id(tx, inner) if inner is not None else None
+    if actor is None:
         raise NotFound("There is nobody of that name.")
     return actor
 

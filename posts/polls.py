@@ -1,6 +1,8 @@
-"""Voting by this instance's doctors, on polls of this instance and of its siblings."""
+"""Voting by this instance's doctors, on polls of this instance and of its siblings, and telling what came of it."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from actors.models import Author
 from actors.store import by_ids
@@ -11,7 +13,10 @@ from core.ids import Ids, number, public
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
+from posts.compose import announce
 from posts.network import network
+
+_GATHER_MS = 500
 
 
 class Polls:
@@ -63,3 +68,20 @@ class Polls:
             vote_id = self._ids.new()
             uri = f"{self._identity.origin}/votes/{public(vote_id)}"
             enqueue(tx, vote_id, wire.vote(uri, author.actor.uri, post.uri, asker.uri, name), recipients, now)
+
+    async def announce_due(self) -> int:
+        """Tell their audiences the new counts of local polls, and which have closed; returns how many were announced.
+
+        Counts are gathered for a moment, so that many votes make few Updates.
+        """
+        now = self._clock.ms()
+        due = await self._database.read(lambda tx: store.polls_to_announce(tx, now, now - _GATHER_MS))
+        for post_id in due:
+            await self._database.write(partial(self._announce, post_id=post_id, now=now))
+        return len(due)
+
+    def _announce(self, tx: Tx, post_id: int, now: int) -> None:
+        post = store.settle_poll(tx, post_id, now)
+        author = by_ids(tx, [post.author_id]).get(post.author_id) if post is not None else None
+        if post is not None and author is not None:
+            announce(tx, self._identity, self._ids, post, author.uri, now)

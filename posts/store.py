@@ -68,6 +68,16 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
                [value for pair in answered.items() for value in pair])
 
 
+def sent_before(tx: Tx, author_id: int, once: bytes) -> int | None:
+    """The id of the post that this author's form, sent with this text, has made already; also of one that is erased."""
+    row = tx.row("SELECT id FROM posts WHERE author_id = ? AND sent_once = ?", (author_id, once))
+    return int(row["id"]) if row is not None else None
+
+
+def mark_sent(tx: Tx, post_id: int, once: bytes) -> None:
+    tx.run("UPDATE posts SET sent_once = ? WHERE id = ?", (once, post_id))
+
+
 def insert_polls(tx: Tx, polls: Sequence[tuple[int, Poll]]) -> None:
     """Insert new polls by their post's id."""
     tx.insert("polls (post_id, multiple, ends_at, closed_at, voters)", 5, [
@@ -149,6 +159,22 @@ def recount(tx: Tx, post_id: int, now: int) -> None:
     tx.run("UPDATE polls SET voters = (SELECT count(DISTINCT voter_id) FROM votes WHERE post_id = ?),"
            " stale_since = coalesce(stale_since, ?) WHERE post_id = ?", (post_id, now, post_id))
     tx.wake("polls")
+
+
+def polls_to_announce(tx: Tx, now: int, counted_before: int) -> list[int]:
+    """Local polls that have ended, or whose counts changed before a moment, and whose audience does not know yet."""
+    return [row["post_id"] for row in tx.rows(
+        "SELECT p.post_id FROM polls p JOIN posts o ON o.id = p.post_id WHERE o.sibling_id IS NULL"
+        " AND (p.stale_since <= ? OR (p.closed_at IS NULL AND p.ends_at <= ?))", (counted_before, now))]
+
+
+def settle_poll(tx: Tx, post_id: int, now: int) -> Post | None:
+    """Close a local poll that has ended and give it its next revision; None when it is not there any more."""
+    tx.run("UPDATE polls SET closed_at = ends_at WHERE post_id = ? AND closed_at IS NULL AND ends_at <= ?", (post_id, now))
+    tx.run("UPDATE polls SET stale_since = NULL WHERE post_id = ?", (post_id,))
+    tx.run("UPDATE posts SET revision = revision + 1 WHERE id = ? AND sibling_id IS NULL AND erased_at IS NULL", (post_id,))
+    post = by_id(tx, post_id)
+    return post if post is not None and post.erased_at is None else None
 
 
 def revise(tx: Tx, old: Post, new: Post) -> None:

@@ -40,9 +40,20 @@ class Threads:
             post = _find(tx, post_id)
             if post.erased_at is not None:
                 raise NotFound("There is no such post here.")
-            earlier = [Revision(row["revision"], row["question"], row["html"], row["at"])
+            earlier = [Revision(row["revision"], row["question"], row["html"], row["at"], post.language)
                        for row in store.revisions(tx, post.id)]
-            return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at))
+            return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at,
+                                        post.language))
+
+        return await self._database.read(look)
+
+    async def own(self, owner: Actor, post_id: str) -> PostView:
+        """One's own post; somebody else's is the same `NotFound` as none at all."""
+        def look(tx: Tx) -> PostView:
+            post = _find(tx, post_id)
+            if post.erased_at is not None or post.author_id != owner.id:
+                raise NotFound("There is no such post here.")
+            return views(tx, [post], owner, network(tx, self._identity), self._clock.ms())[0]
 
         return await self._database.read(look)
 

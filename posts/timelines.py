@@ -1,4 +1,4 @@
-"""Home: the newest top-level posts, a page at a time by key, never by offset."""
+"""Home and one's own: the newest posts, a page at a time by key, never by offset."""
 
 from __future__ import annotations
 
@@ -31,11 +31,18 @@ class Timelines:
     async def home(self, viewer: Actor, tab: str, before: str | None) -> Page:
         """Twenty posts of a tab (`all`, `waiting`, `country`, `abroad`), older than the cursor `before`."""
         where, by_country = _TABS.get(tab, _TABS["all"])
+        return await self._page(viewer, where, [self._identity.country] if by_country else [], before)
+
+    async def mine(self, viewer: Actor, before: str | None) -> Page:
+        """What the viewer has written and not deleted, questions and answers alike."""
+        return await self._page(viewer, "author_id = ? AND erased_at IS NULL", [viewer.id], before)
+
+    async def _page(self, viewer: Actor, where: str, values: list[object], before: str | None) -> Page:
         limit = number(before) if before else None
-        parameters = [*([self._identity.country] if by_country else []), limit if limit is not None else 1 << 62, _SIZE + 1]
 
         def look(tx: Tx) -> Page:
-            posts = store.select(tx, f"{where} AND id < ? ORDER BY id DESC LIMIT ?", parameters)
+            posts = store.select(tx, f"{where} AND id < ? ORDER BY id DESC LIMIT ?",
+                                 [*values, limit if limit is not None else 1 << 62, _SIZE + 1])
             shown = posts[:_SIZE]
             return Page(views(tx, shown, viewer, network(tx, self._identity), self._clock.ms()),
                         public(shown[-1].id) if len(posts) > _SIZE else None)

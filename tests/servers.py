@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from actors.accounts import NewDoctor
 from actors.models import Account, Author, Role
+from core.settings import Settings
 from federation import descriptor
 from federation.documents import dumps
 from federation.identity import CONTEXT, members_of
@@ -55,9 +56,10 @@ class Running:
         assert row is not None
         return int(row[0])
 
-    async def add_doctor(self, handle: str, role: Role = Role.DOCTOR) -> Account:
+    async def add_doctor(self, handle: str, role: Role = Role.DOCTOR, *, proven: bool = True) -> Account:
+        proof = ("register", "seen") if proven else ("", "")
         await self.its.accounts.add_doctor(
-            NewDoctor(handle, f"Dr {handle.title()}", PASSWORD, role, ("cardiology",), "register", "seen"), "test")
+            NewDoctor(handle, f"Dr {handle.title()}", PASSWORD, role, ("cardiology",), *proof), "test")
         account = await self.its.accounts.by_handle(handle)
         assert account is not None
         self.doctors[handle] = account
@@ -70,8 +72,10 @@ class Running:
 
 
 @asynccontextmanager
-async def countries(directory: Path, *codes: str, worker: bool = True, friends: bool = True) -> AsyncIterator[list[Running]]:
-    """Instances of these countries on free ports, each with doctors `ada` and `ben`, all on each other's lists."""
+async def countries(directory: Path, *codes: str, worker: bool = True, friends: bool = True,
+                    settled: Callable[[Settings], Settings] = lambda settings: settings) -> AsyncIterator[list[Running]]:
+    """Instances of these countries on free ports, each with doctors `ada` and `ben`, all on each other's lists; `settled`
+    may change their settings."""
     running: list[Running] = []
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     try:
@@ -81,7 +85,7 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
             listening.listen(256)
             settings = await create_instance(directory / code, country=code, domain="127.0.0.1",
                                              port=listening.getsockname()[1])
-            app = create_app(settings, worker=worker)
+            app = create_app(settled(settings), worker=worker)
             server = uvicorn.Server(uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False))
             servers.append((server, asyncio.create_task(server.serve(sockets=[listening]))))
             await until(lambda server=server: server.started)  # type: ignore[misc]
@@ -151,7 +155,7 @@ class FakeSibling:
         _, _, rest = url.partition("://")
         authority, slash, path = rest.partition("/")
         made = {"host": host or authority, "date": formatdate(at, usegmt=True), "digest": cavage.digest(body), "content-type": AP}
-        if method == "GET":
+        if method in ("GET", "HEAD"):
             made = {"host": made["host"], "date": made["date"], "accept": AP}
         made["signature"] = cavage.sign(self.key, self.key_id, method, slash + path, made)
         return made
@@ -163,6 +167,19 @@ class FakeSibling:
 
     async def get(self, url: str) -> tuple[int, Any]:
         return await get(url, self.headers("GET", url))
+
+    async def listed(self, at: Running, state: str) -> FakeSibling:
+        """Put it on an instance's list and bring it into a state."""
+        domain = self.origin.split("://")[1]
+        siblings = at.its.siblings
+        await siblings.add(domain, self.country, self.described().fingerprint, descriptor=self.described())
+        if state != "proposed":
+            await siblings.approve(domain, "test")
+        if state == "paused":
+            await siblings.pause(domain, "test", "")
+        if state == "revoked":
+            await siblings.revoke(domain, "test", "")
+        return self
 
 
 async def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:

@@ -70,7 +70,7 @@ async def test_an_erased_post_shows_who_has_confirmed_the_deletion(tmp_path: Pat
         await until(lambda: acked(de, 3))
         await it.its.siblings.pause(de.domain, "test", "")
         await de.its.siblings.revoke(es.domain, "test", "left")
-        await de.its.compose.delete(await de.author("ada"), post_id)
+        await de.its.compose.delete((await de.author("ada")).actor, post_id)
         await until(lambda: fr.count("tombstones"))
 
         async def confirmed() -> bool:

@@ -322,8 +322,9 @@ def test_migrate_says_what_is_pending_and_then_does_it(de: Konsil) -> None:
 
 def test_what_is_wrong_with_the_settings_is_named(de: Konsil, tmp_path: Path) -> None:
     config = de.place / "config.toml"
-    assert de.run("doctor", "list", env={"KONSIL_INSTANCE__URL": "https://elsewhere.example"}).stdout == ""
-    shown = de.run("identity", "--json", env={"KONSIL_INSTANCE__URL": "https://elsewhere.example"})
+    elsewhere = {"KONSIL_INSTANCE__URL": "https://elsewhere.example", "KONSIL_INSTANCE__DOMAIN": "elsewhere.example"}
+    assert de.run("doctor", "list", env=elsewhere).stdout == ""
+    shown = de.run("identity", "--json", env=elsewhere)
     assert json.loads(shown.stdout)["actor"] == "https://elsewhere.example/actor"  # the environment wins
     for name in ("KONSIL_SERVER__PROT", "KONSIL_SEVER__PORT"):
         result = de.run("identity", env={name: "1"}, exits=1)

@@ -180,3 +180,22 @@ async def test_a_handle_may_pass_to_somebody_new(meeting: tuple[Running, Serving
     await fake.send(de, fake.activity("Create", fake.note(de, attributedTo=heir), actor=heir))
     await until(lambda: de.count("posts"))
     assert await de.count("actors", "handle = 'doc'") == 2
+
+
+async def test_what_hangs_below_something_deleted_before_it_came_does_not_wait_for_ever(
+        meeting: tuple[Running, ServingSibling]) -> None:
+    de, fake = meeting
+    assert (await fake.send(de, fake.activity("Delete", f"{fake.origin}/posts/root", "d1")))[0] == 202
+    first = fake.note(de, "first", inReplyTo=f"{fake.origin}/posts/root")
+    fake.documents["/posts/first"] = first
+    second = fake.note(de, "second", inReplyTo=f"{fake.origin}/posts/first")
+    third = fake.note(de, "third", inReplyTo=f"{fake.origin}/posts/second")
+    fake.documents["/posts/second"] = second
+    for name, made in (("a3", third), ("a2", second)):
+        assert (await fake.send(de, fake.activity("Create", made, name)))[0] == 202
+    await until(lambda: _nothing_held(de))
+    assert await de.count("posts") == 0 and await de.count("ledger", "outcome LIKE 'ignored: %'") == 2
+
+
+async def _nothing_held(de: Running) -> bool:
+    return await de.count("held") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from actors.models import Role
 from core.access import Access
 from instance.app import routes
 from tests.servers import PASSWORD, Running, countries, until
@@ -102,6 +104,101 @@ async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Run
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "1"}))[0] == 303
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "0"}))[0] == 409
         assert "your vote" in (await ben.get("/"))[1]
+
+
+async def test_what_was_typed_survives_errors_turning_back_and_another_kind(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        written = {"kind": "case", "question": "Which test first?", "text": "Text", "language": "de", "specialties": "",
+                   "hours": "72", "age_band": "30-39", "options": "one\ntwo"}
+        status, page = await ada.post("/compose", written | {"step": "audience"})
+        assert status == 400 and 'id="error-specialties"' in page and 'aria-invalid="true"' in page
+        assert "Which test first?" in page and ">Text</textarea>" in page and 'value="30-39" selected' in page
+        status, page = await ada.post("/compose", written | {"step": "audience", "turn": "poll"})
+        assert status == 200 and "Which test first?" in page and ">one\ntwo</textarea>" in page
+        assert fields(page)["age_band"] == "30-39"
+        chosen = written | {"specialties": "cardiology", "reach": "countries", "origin": fr.url}
+        page = (await ada.post("/compose", chosen | {"step": "write"}))[1]
+        assert fields(page)["reach"] == "countries" and fields(page)["origin"] == fr.url
+        page = (await ada.post("/compose", chosen | {"step": "audience"}))[1]
+        assert 'value="countries" checked' in page and f'value="{fr.url}" checked' in page
+
+
+async def test_ticked_countries_beside_an_untouched_home_are_a_slip(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        written = {"kind": "note", "question": "Which?", "text": "Text", "language": "de", "origin": fr.url}
+        page = (await ada.post("/compose", written | {"step": "audience"}))[1]
+        status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "home", "was": fields(page)["was"]})
+        assert status == 400 and "home only is chosen" in page and 'aria-describedby="error-audience"' in page
+        status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "home", "was": "countries"})
+        assert status == 200 and "Publish in Germany only" in page and fr.url not in page
+        assert await de.count("posts") == 0
+
+
+async def test_a_session_that_ends_loses_no_text_and_publishes_nothing_by_itself(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    written = {"kind": "note", "question": "Which <b>?", "text": "Long text", "language": "de", "reach": "home"}
+    async with Browser(de) as ada:
+        status, page = await ada.post("/compose", written | {"step": "publish"})
+        assert status == 401 and "Your session has ended" in page and await de.count("posts") == 0
+        again = {name: html.unescape(value) for name, value in fields(page).items()}
+        assert again == written | {"step": "confirm"}
+        await ada.login("ada")
+        status, page = await ada.post("/compose", again)
+        assert status == 200 and "Long text" in page and await de.count("posts") == 0
+        assert "Which &lt;b&gt;?" in page
+
+
+async def test_a_failed_answer_stays_where_it_belongs_and_a_deletion_says_who_confirmed(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    async with Browser(de) as ada, Browser(de) as ben:
+        await ada.login("ada")
+        await ben.login("ben")
+        written = {"kind": "note", "question": "Which?", "text": "Text", "language": "de"}
+        page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network"}))[1]
+        root = (await ada.post("/compose", written | fields(page) | {"step": "publish"}))[1]
+        first = (await ben.post(f"{root}/reply", {"text": "First", "language": "de"}))[1].split("#")[0]
+        await ben.post(f"{root}/reply", {"text": "Second", "language": "de"})
+        status, page = await ada.post(f"{first}/reply", {"text": " ", "language": "fr"})
+        assert status == 400 and 'id="error-text"' in page and 'value="fr" lang="fr" selected' in page
+        assert page.index("First") < page.index('id="answer"') < page.index("Second")
+        status, where = await ben.post(f"{first}/delete", {})
+        assert status == 303 and where.startswith(first)
+        await until(lambda: fr.count("tombstones"))
+
+        async def confirmed() -> bool:
+            return "Deleted in 1 of 1 countries" in (await ben.get(first))[1]
+
+        await until(confirmed)
+        assert "You deleted this" in (await ben.get(first))[1] and "You deleted this" not in (await ada.get(first))[1]
+
+
+async def test_a_student_is_offered_only_what_students_may_do(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    await de.add_doctor("stu", Role.STUDENT)
+    async with Browser(de) as ada, Browser(de) as student:
+        await ada.login("ada")
+        await student.login("stu")
+        written = {"kind": "poll", "question": "Which?", "options": "one\ntwo", "language": "de", "hours": "2", "text": "",
+                   "reach": "home"}
+        poll = (await ada.post("/compose", written | {"step": "publish"}))[1]
+        home, thread = (await student.get("/"))[1], (await student.get(poll))[1]
+        assert "/compose" not in home and f"{poll}/vote" not in home and "percent" not in home
+        assert "Students do not vote here" in thread and f"{poll}/reply" in thread
+        assert "percent" in (await student.get(f"{poll}?results=1"))[1]
+        assert (await student.post(f"{poll}/vote", {"choice": "1"}))[0] == 403 and await de.count("votes") == 0
+
+
+async def test_operators_sort_their_siblings(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    async with Browser(de) as operator:
+        await operator.login("op")
+        page = (await operator.get("/admin/siblings?sort=queued"))[1]
+        assert 'aria-sort="descending"' in page
+        assert 'aria-sort="ascending"' in (await operator.get("/admin/siblings?sort=nonsense"))[1]
 
 
 async def test_visitors_learn_nothing_and_members_only_what_is_theirs(pair: tuple[Running, Running]) -> None:

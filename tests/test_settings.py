@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import pytest
 
 from core.errors import Misconfigured
 from core.settings import Settings, load
+from instance.assembly import assemble, check
+from instance.setup import create_instance
+from tests.servers import countries
+from tests.test_pages import Browser
 
 _DOCUMENTED = Path(__file__).parent.parent / "config.toml"
 
@@ -61,6 +66,7 @@ def test_the_documented_file_can_be_used_as_it_stands() -> None:
     ("[database]\nurl = 'mysql://x'\n", "database.url"),
     ("[log]\nlevel = 'silent'\n", "log.level"),
     ("[log]\nformat = 'xml'\n", "log.format"),
+    ("[federation]\nfour_eyes = true\n", "federation.four_eyes"),
 ])
 def test_a_file_that_is_not_understood_refuses_and_names_the_place(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(Misconfigured) as caught:
@@ -99,7 +105,7 @@ def test_the_environment_wins_over_the_file_in_every_type(tmp_path: Path) -> Non
         "KONSIL_INSTANCE__LANGUAGES": "de, fr ,it",
         "KONSIL_SERVER__TRUSTED_PROXIES": "",
         "KONSIL_FEDERATION__TIMEOUT_SECONDS": "2.5",
-        "KONSIL_FEDERATION__FOUR_EYES": "true",
+        "KONSIL_FEDERATION__FOUR_EYES": "false",
         "KONSIL_LOG__LEVEL": "debug",
         "KONSIL_CONFIG": "elsewhere",
         "PATH": "/bin",
@@ -108,10 +114,53 @@ def test_the_environment_wins_over_the_file_in_every_type(tmp_path: Path) -> Non
     assert settings.instance.languages == ("de", "fr", "it")
     assert settings.server.trusted_proxies == ()
     assert settings.federation.timeout_seconds == 2.5
-    assert settings.federation.four_eyes is True
+    assert settings.federation.four_eyes is False
     assert settings.log.level == "debug"
 
 
 def test_the_data_directory_is_relative_to_the_file(tmp_path: Path) -> None:
     settings = load(_file(tmp_path, "[instance]\ndata_dir = 'data'\n"), {})
     assert settings.path("konsil.db") == (tmp_path / "data" / "konsil.db").resolve()
+
+
+async def test_an_instance_that_does_not_know_who_it_is_does_not_start(tmp_path: Path) -> None:
+    settings = await create_instance(tmp_path / "de", country="de", domain="de.example", port=8100)
+    check(settings)
+    async with assemble(settings) as assembly:
+        assert (assembly.identity.origin, assembly.identity.domain) == ("https://de.example", "de.example")
+    for change, named in (
+            ({"country": ""}, "instance.country"), ({"country": "xx"}, "'xx'"), ({"name": " "}, "instance.name"),
+            ({"url": ""}, "instance.url"), ({"url": "http://de.example"}, "instance.url"),
+            ({"url": "https://de.example/"}, "instance.url"), ({"url": "https://fr.example"}, "instance.domain"),
+            ({"domain": "sub.de.example"}, "instance.domain"), ({"domain": ""}, "instance.domain"),
+            ({"languages": ("de", "xx-nonsense")}, "instance.languages")):
+        wrong = msgspec.structs.replace(settings, instance=msgspec.structs.replace(settings.instance, **change))
+        with pytest.raises(Misconfigured) as caught:
+            async with assemble(wrong):
+                pass
+        assert named in caught.value.message, change
+
+
+def test_every_setting_is_read_by_something() -> None:
+    root = _DOCUMENTED.parent
+    read: set[str] = set()
+    for package in ("core", "federation", "actors", "posts", "inbox", "instance"):
+        for path in (root / package).rglob("*.py"):
+            if path != root / "core" / "settings.py":
+                read |= {node.attr for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Attribute)}
+    refused_unless_default = {"signature_profile", "four_eyes"}
+    resolved_while_loading = {"data_dir"}
+    settings = {key for keys in _defaults().values() for key in keys}
+    assert settings - read == refused_unless_default | resolved_while_loading
+
+
+async def test_a_post_may_be_as_long_as_the_settings_say(tmp_path: Path) -> None:
+    def settled(settings: Settings) -> Settings:
+        return msgspec.structs.replace(settings, posts=msgspec.structs.replace(settings.posts, text_limit=60_000))
+
+    written = {"kind": "note", "question": "Long?", "language": "de", "step": "publish", "reach": "home"}
+    async with countries(tmp_path, "de", worker=False, settled=settled) as (de,), Browser(de) as ada:
+        assert await ada.login("ada") == 303
+        assert (await ada.post("/compose", written | {"text": "x" * 60_001}))[0] == 400
+        assert (await ada.post("/compose", written | {"text": "x" * 60_000}))[0] == 303
+        assert await de.count("posts", "length(source) = 60000") == 1

@@ -127,8 +127,10 @@ CREATE TABLE posts (
     updated_at INTEGER,
     revision INTEGER NOT NULL DEFAULT 1,
     replies INTEGER NOT NULL DEFAULT 0,
-    erased_at INTEGER
+    erased_at INTEGER,
+    sent_once BLOB
 );
+CREATE UNIQUE INDEX posts_sent_once ON posts (author_id, sent_once) WHERE sent_once IS NOT NULL;
 CREATE INDEX posts_top ON posts (id) WHERE parent_id IS NULL AND erased_at IS NULL;
 CREATE INDEX posts_by_country ON posts (country, id) WHERE parent_id IS NULL AND erased_at IS NULL;
 CREATE INDEX posts_waiting ON posts (id) WHERE parent_id IS NULL AND erased_at IS NULL AND state = 'open' AND replies = 0;

@@ -39,6 +39,7 @@ _NAMES = re.compile(r"(?:\(request-target\)|[a-z0-9-]+)(?: (?:\(request-target\)
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
                    r" (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_PLACE = "\x1f"  # no header and no target of HTTP can hold it
 _BODILESS = frozenset({"GET", "HEAD"})
 _PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 
@@ -118,16 +119,25 @@ def check_covered(params: SignatureParams, method: str) -> None:
 
 def signing_string(names: tuple[str, ...], method: str, target: str, headers: Mapping[str, str]) -> bytes:
     """The string that is signed (section 2.3), by httpsig: one line of ASCII for each name, or `NotSignedIn`."""
-    if not names or not method or not target:
+    if not names or not method or not target or _PLACE in target:
         raise _malformed("nothing to sign")
     try:
-        chosen = {name: headers[name] for name in names if name != "(request-target)"}
-        made = bytes(generate_message(names, chosen, None, method, target))
+        lines, covered = _lines(names, method, target)
+        made = (lines % tuple([headers[name] for name in covered])).encode("ascii")
     except (KeyError, UnicodeEncodeError):
         raise _malformed("a signed header is missing or not ASCII") from None
     if made.count(b"\n") != len(names) - 1 or b"\r" in made:
         raise _malformed("a line break in what is signed")
     return made
+
+
+@lru_cache(maxsize=128)
+def _lines(names: tuple[str, ...], method: str, target: str) -> tuple[str, tuple[str, ...]]:
+    """What httpsig makes of these names, with a place for each header's value, and the headers in order. Requests of one
+    kind differ in the values only, so it is asked once for each kind."""
+    covered = tuple(name for name in names if name != "(request-target)")
+    made = bytes(generate_message(names, dict.fromkeys(covered, _PLACE), None, method, target)).decode()
+    return made.replace("%", "%%").replace(_PLACE, "%s"), covered
 
 
 def sign(key: RSAPrivateKey, key_id: str, method: str, target: str, headers: Mapping[str, str]) -> str:

@@ -100,7 +100,7 @@ def _position(note: Note, poll: Poll) -> int:
 def _without_parent(parent_uri: str, known: Known) -> Held | Ignored:
     """What a reply to something unknown does: waits where the parent can be fetched, else has no effect."""
     if parent_uri in known.deleted:
-        return Ignored("its parent is deleted")
+        return Ignored("its parent is deleted", for_good=True)  # nobody here has seen it: there is nothing to stand under
     origin = origin_of(parent_uri)
     if origin == known.home:
         raise _no_such_parent()

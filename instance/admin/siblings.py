@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import KonsilError
+from federation.siblings import SiblingRow
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.context import me, services
+
+_SORTS: dict[str, Callable[[SiblingRow], Any]] = {  # words rise, moments and numbers fall
+    "country": lambda row: (row.country, row.domain), "domain": lambda row: row.domain, "state": lambda row: row.state,
+    "last_in": lambda row: -(row.last_in or 0), "last_out": lambda row: -(row.last_out or 0),
+    "queued": lambda row: -row.queued, "parked": lambda row: -row.parked, "refused": lambda row: -row.refused,
+}
 
 
 async def siblings_page() -> ResponseReturnValue:
@@ -17,8 +27,11 @@ async def siblings_page() -> ResponseReturnValue:
 
 
 async def _page(error: KonsilError | None, typed: dict[str, str]) -> ResponseReturnValue:
+    sort = request.args.get("sort", "")
+    sort = sort if sort in _SORTS else "country"
+    rows = sorted(await services().siblings.rows(), key=_SORTS[sort])
     page = await render_template(
-        "admin_siblings.html", rows=await services().siblings.rows(), error=error, typed=typed,
+        "admin_siblings.html", rows=rows, sort=sort, error=error, typed=typed,
         fingerprint=grouped(services().identity.fingerprint), words=fingerprint_words(services().identity.fingerprint))
     return await make_response(page, error.status if error is not None else 200)
 
@@ -36,13 +49,13 @@ async def sibling_add() -> ResponseReturnValue:
 
 async def sibling_page(domain: str) -> ResponseReturnValue:
     """One sibling."""
-    return await _one(domain, None)
+    return await _one(domain, None, {})
 
 
-async def _one(domain: str, error: KonsilError | None) -> ResponseReturnValue:
+async def _one(domain: str, error: KonsilError | None, typed: dict[str, str]) -> ResponseReturnValue:
     row = await services().siblings.row(domain)
-    page = await render_template("admin_sibling.html", row=row, error=error, fingerprint=grouped(row.fingerprint),
-                                 words=fingerprint_words(row.fingerprint))
+    page = await render_template("admin_sibling.html", row=row, error=error, typed=typed,
+                                 fingerprint=grouped(row.fingerprint), words=fingerprint_words(row.fingerprint))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -61,7 +74,7 @@ async def sibling_change(domain: str) -> ResponseReturnValue:
         elif act == "revoke":
             await siblings.revoke(domain, by, reason)
     except KonsilError as error:
-        return await _one(domain, error)
+        return await _one(domain, error, {"act": act, "reason": reason, "fingerprint": form.get("fingerprint", "")[:400]})
     return redirect(f"/admin/siblings/{domain}", 303)
 
 

@@ -10,6 +10,8 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import InvalidInput
+from core.numbers import whole
+from core.vault import token
 from instance.context import me, services
 from posts.models import CaseFacts, Destination, Draft, Kind, PollDraft, Reach
 
@@ -46,13 +48,15 @@ async def write_step() -> ResponseReturnValue:
     form = await request.form
     written = _written(form)
     step = form.get("step", "write")
+    if form.get("turn") in _KINDS:  # another kind with what has been typed so far
+        return await _write(msgspec.structs.replace(written, kind=form["turn"]), form=form)
     if step == "write":
-        return await _write(written)
+        return await _write(written, form=form)
     try:
         draft = _draft(written, services().clock.ms())
         html = await services().compose.preview(draft)
     except InvalidInput as error:
-        return await _write(written, error)
+        return await _write(written, error, form)
     places = await services().compose.destinations()
     reach, origins = _audience(form, places)
     if step == "audience":
@@ -60,45 +64,52 @@ async def write_step() -> ResponseReturnValue:
     try:
         if reach is None or (reach == Reach.COUNTRIES and not origins):
             raise InvalidInput("Choose who may read this.", field="audience")
+        if reach == Reach.HOME and form.get("was") == "home" and form.getlist("origin"):
+            raise InvalidInput("Countries are ticked, but home only is chosen. Choose one of the two.", field="audience")
         if step == "publish":
-            made = await services().compose.publish(author, draft, origins, reach, form.get("seen", ""))
+            made = await services().compose.publish(author, draft, origins, reach, form.get("seen", ""), form.get("form", ""))
             return redirect(f"/p/{made}", 303)
     except InvalidInput as error:
         return await _choose(written, await services().compose.destinations(), error, form)
     chosen = tuple(place for place in places if place.origin in origins)
     return await render_template("compose_confirm.html", written=written, draft=draft, html=html, reach=reach, chosen=chosen,
-                                 seen=services().compose.network_digest(places), author=author)
+                                 seen=services().compose.network_digest(places), author=author, form=token())
 
 
-async def _write(written: Written, error: InvalidInput | None = None) -> ResponseReturnValue:
-    page = await render_template("compose_write.html", written=written, error=error)
+async def _write(written: Written, error: InvalidInput | None = None, form: Any = None) -> ResponseReturnValue:
+    """Step one; readers chosen before wait in it for the way forward."""
+    reach, origins = (form.get("reach", ""), form.getlist("origin")) if form is not None else ("", [])
+    page = await render_template("compose_write.html", written=written, error=error, reach=reach, origins=origins)
     return await make_response(page, error.status if error is not None else 200)
 
 
 async def _choose(written: Written, places: tuple[Destination, ...], error: InvalidInput | None,
                   form: Any) -> ResponseReturnValue:
     page = await render_template("compose_audience.html", written=written, places=places, error=error,
-                                 reach=form.get("reach", "home"), origins=form.getlist("origin"))
+                                 reach=form.get("reach") or "home", origins=form.getlist("origin"))
     return await make_response(page, error.status if error is not None else 200)
 
 
 def _written(form: Any) -> Written:
-    limits = {"text": 40_000, "options": 8_000}
+    limits = {"text": services().settings.posts.text_limit + 1, "options": 8_000}
     values = {name: form.get(name, "")[: limits.get(name, 1000)] for name in Written.__struct_fields__ if name != "specialties"}
     if values["kind"] not in _KINDS:
         values["kind"] = "case"
-    return Written(specialties=tuple(code for code in form.getlist("specialties") if code)[:8], **values)
+    return Written(specialties=tuple(dict.fromkeys(code for code in form.getlist("specialties") if code))[:8], **values)
 
 
 def _draft(written: Written, now: int) -> Draft:
     kind = _KINDS[written.kind]
     poll = None
     if kind == Kind.POLL:
-        if not written.hours.isdigit() or not 1 <= int(written.hours[:6]) <= 24 * 90:
+        hours = whole(written.hours, 24 * 90)
+        if not hours:
             raise InvalidInput("A poll is open for 1 hour to 90 days.", field="hours")
         options = tuple(line.strip() for line in written.options.splitlines() if line.strip())
-        poll = PollDraft(options, bool(written.multiple), now + int(written.hours) * _HOUR_MS)
-    facts = CaseFacts(written.specialties, written.age_band[:10], written.sex[:1], written.aim[:20])
+        poll = PollDraft(options, bool(written.multiple), now + hours * _HOUR_MS)
+    facts = CaseFacts(written.specialties)
+    if kind == Kind.CASE:
+        facts = CaseFacts(written.specialties, written.age_band, written.sex, written.aim)
     return Draft(kind, written.question, written.text, written.language, facts, poll)
 
 

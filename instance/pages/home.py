@@ -1,4 +1,4 @@
-"""Home: what is waiting for an answer, and what is new."""
+"""Home: what is waiting for an answer, and what is new; and what one has written oneself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from quart import redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
-from instance.context import doctor, me, services
+from instance.context import doctor, me, owner, services, verified
 
 _TABS = ("all", "waiting", "abroad", "country")
 
@@ -23,4 +23,13 @@ async def home() -> ResponseReturnValue:
     return await render_template("home.html", page=page, tab=tab, waiting=waiting)
 
 
-ROUTES = (Route("/", ("GET",), home, Access.MEMBER),)
+async def mine() -> ResponseReturnValue:
+    """One's own posts. Reading and deleting them needs no badge that holds."""
+    page = await services().timelines.mine(owner(), request.args.get("before"))
+    return await render_template("mine.html", page=page, verified=await verified())
+
+
+ROUTES = (
+    Route("/", ("GET",), home, Access.MEMBER),
+    Route("/mine", ("GET",), mine, Access.MEMBER),
+)

@@ -23,7 +23,8 @@ async def login() -> ResponseReturnValue:
     form = await request.form
     handle, onward = form.get("handle", "")[:120], _inside(form.get("next", ""))
     try:
-        token = await services().sessions.login(handle, form.get("password", "")[:1024], request.remote_addr or "")
+        token = await services().sessions.login(handle, form.get("password", "")[:1024], request.remote_addr or "",
+                                                replacing=request.cookies.get(guard.cookie_name(), ""))
     except (NotSignedIn, TooMany) as error:
         page = await render_template("login.html", error=error, handle=handle, next=onward)
         response = await make_response(page, error.status)
@@ -39,7 +40,7 @@ async def logout() -> ResponseReturnValue:
     """End the session here and in the browser."""
     await services().sessions.logout(request.cookies.get(guard.cookie_name(), ""))
     response = await make_response(redirect("/login", 303))
-    response.delete_cookie(guard.cookie_name(), path="/")
+    guard.clear_session(response)  # type: ignore[arg-type]
     return response
 
 

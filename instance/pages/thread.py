@@ -7,8 +7,10 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import InvalidInput, NotFound
-from instance.context import doctor, me, services
-from posts.models import Kind, State
+from core.numbers import whole
+from core.vault import token
+from instance.context import doctor, me, owner, services, verified
+from posts.models import State
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
@@ -16,11 +18,17 @@ async def show_post(post_id: str) -> ResponseReturnValue:
     return await _page(post_id)
 
 
-async def _page(post_id: str, *, error: InvalidInput | None = None, text: str = "", answering: str = "") -> ResponseReturnValue:
+async def _page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", text: str = "",
+                language: str = "") -> ResponseReturnValue:
+    """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed."""
+    failed_vote = error if not answering else None
     posts = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1")
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
-    page = await render_template("thread.html", posts=posts, root=posts[0], here=post_id, target=target, error=error, text=text)
+    page = await render_template(
+        "thread.html", posts=posts, root=posts[0], here=post_id, target=target, by_id={post.id: post for post in posts},
+        error=error if failed_vote is None else None, failed_vote=failed_vote, text=text,
+        language=language or services().pack.languages[0], form=token())
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -29,11 +37,12 @@ async def reply(post_id: str) -> ResponseReturnValue:
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
     try:
-        made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""))
+        made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
+                                              form.get("form", ""))
     except NotFound:
         raise
     except InvalidInput as error:
-        return await _page(post_id, error=error, text=form.get("text", ""), answering=post_id)
+        return await _page(post_id, error=error, answering=post_id, text=form.get("text", ""), language=form.get("language", ""))
     return redirect(f"/p/{made}#p-{made}", 303)
 
 
@@ -41,7 +50,8 @@ async def vote(post_id: str) -> ResponseReturnValue:
     """Vote, once."""
     form = await request.form
     author = await services().credentials.author(me().account, "vote")
-    positions = tuple(int(value) for value in form.getlist("choice") if value.isdigit() and len(value) < 3)
+    numbers = [whole(value, 99) for value in form.getlist("choice")]
+    positions = tuple(number for number in numbers if number is not None)
     try:
         await services().polls.vote(author, post_id, positions)
     except InvalidInput as error:
@@ -52,7 +62,8 @@ async def vote(post_id: str) -> ResponseReturnValue:
 async def edit_form(post_id: str) -> ResponseReturnValue:
     """One's own text, to be changed."""
     post, source = await services().threads.source(doctor(), post_id)
-    return await render_template("edit.html", post=post, question=post.question, text=source, revision=post.revision, error=None)
+    return await render_template("edit.html", post=post, question=post.question, text=source, state=post.state,
+                                 revision=post.revision, error=None)
 
 
 async def edit(post_id: str) -> ResponseReturnValue:
@@ -60,31 +71,28 @@ async def edit(post_id: str) -> ResponseReturnValue:
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
     state = form.get("state", "")
-    revision = form.get("revision", "")
+    revision = whole(form.get("revision"), 1 << 50)
     try:
         await services().compose.edit(
             author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
-            int(revision) if revision.isdigit() and len(revision) < 16 else 0)
+            revision or 0)
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         page = await render_template("edit.html", post=post, question=form.get("question", ""), text=form.get("text", ""),
-                                     revision=post.revision, error=error)
+                                     state=state, revision=post.revision, error=error)
         return await make_response(page, error.status)
     return redirect(f"/p/{post_id}", 303)
 
 
 async def delete_form(post_id: str) -> ResponseReturnValue:
-    """Ask once more."""
-    post, _ = await services().threads.source(doctor(), post_id)
-    return await render_template("delete.html", post=post)
+    """Ask once more. Like the deletion itself it needs no badge that holds: one's own text can always be taken back."""
+    return await render_template("delete.html", post=await services().threads.own(owner(), post_id), verified=await verified())
 
 
 async def delete(post_id: str) -> ResponseReturnValue:
-    """Erase here and everywhere it went."""
-    author = await services().credentials.author(me().account, "reply")
-    post, _ = await services().threads.source(doctor(), post_id)
-    await services().compose.delete(author, post_id)
-    return redirect(f"/p/{post.parent_id}" if post.kind == Kind.REPLY and post.parent_id else "/", 303)
+    """Erase here and everywhere it went; its empty place then says which countries have confirmed."""
+    await services().compose.delete(owner(), post_id)
+    return redirect(f"/p/{post_id}#p-{post_id}" if await verified() else "/mine", 303)
 
 
 async def history(post_id: str) -> ResponseReturnValue:
@@ -99,7 +107,7 @@ ROUTES = (
     Route("/p/<post_id>/vote", ("POST",), vote, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("GET",), edit_form, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("POST",), edit, Access.DOCTOR),
-    Route("/p/<post_id>/delete", ("GET",), delete_form, Access.DOCTOR),
-    Route("/p/<post_id>/delete", ("POST",), delete, Access.DOCTOR),
+    Route("/p/<post_id>/delete", ("GET",), delete_form, Access.MEMBER),
+    Route("/p/<post_id>/delete", ("POST",), delete, Access.MEMBER),
     Route("/p/<post_id>/history", ("GET",), history, Access.DOCTOR),
 )

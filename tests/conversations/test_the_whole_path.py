@@ -43,7 +43,7 @@ async def test_a_case_is_answered_edited_and_erased_everywhere(tmp_path: Path) -
         await until(lambda: fr.count("posts", "question = 'Changed?'"))
         assert [entry.question for entry in await fr.its.threads.history(ben, card.id)] == ["What would you do?", "Changed?"]
 
-        await de.its.compose.delete(await de.author("ada"), post_id)
+        await de.its.compose.delete((await de.author("ada")).actor, post_id)
         await until(lambda: fr.count("tombstones"))
         for one in (de, fr):
             assert await one.count("posts", "html LIKE '%clinical%' OR source LIKE '%New text%' OR question <> ''") == 0

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
@@ -25,6 +26,7 @@ import core.errors
 from core.countries import CODES, pack, specialties, specialty_title
 from core.errors import InvalidInput, KonsilError
 from core.i18n import DOMAIN, Translations, language_name
+from core.settings import Settings
 from core.words import N_
 from federation.allowlist import Purpose, SiblingState
 from federation.refusals import SENTENCES
@@ -143,7 +145,8 @@ def test_a_template_has_no_words_outside_gettext(name: str) -> None:
 
 def _taken_apart(source: str) -> tuple[str, dict[str, str]]:
     """A template's HTML with a mark for each `{{ … }}`, and what stands behind the marks."""
-    source = re.sub(r"\{% block width %\}.*?\{% endblock %\}", "", source)  # it fills a class attribute
+    source = re.sub(r"\{% block (width|ask) %\}.*?\{% endblock %\}", "", source)  # they fill a class attribute
+    source = re.sub(r"\{% macro marks?e?d?\(.*?\{% endmacro %\}", "", source, flags=re.DOTALL)  # attributes and nothing else
     html, inside = "", ""
     expressions: dict[str, str] = {}
     for _, kind, text in Environment().lex(source):
@@ -206,7 +209,7 @@ def _shown(node: nodes.Node) -> Iterator[str]:
             yield from _shown(pair.value)
     elif isinstance(node, nodes.Getitem | nodes.Getattr | nodes.Filter) and node.node is not None:
         yield from _shown(node.node)
-    elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
+    elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr == "get":
         yield from _shown(node.node)
         for argument in node.args[1:]:
             yield from _shown(argument)
@@ -240,12 +243,19 @@ def _not_translated(page: str, data: set[str]) -> list[str]:
     return _LETTERS.findall(_without(text, data | BRANDS))
 
 
+def spoken(*languages: str) -> Callable[[Settings], Settings]:
+    """Settings that offer these languages."""
+    return lambda settings: msgspec.structs.replace(
+        settings, instance=msgspec.structs.replace(settings.instance, languages=languages))
+
+
 async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pseudo_german(tmp_path / "locale")
     monkeypatch.setattr("instance.context.LOCALE", tmp_path / "locale")
     data = {pack(code).name_in("de") for code in CODES} | {pack(code).notice_in("de") for code in CODES} | {
         specialty_title(code, "de") for code in specialties()} | {language_name(code) for code in ("de", "fr", "it", "es", "en")}
-    async with countries(tmp_path, "fr", "it") as (fr, it), Browser(fr) as ada, Browser(fr) as operator:
+    async with countries(tmp_path, "fr", "it", settled=spoken("fr", "de", "en")) as (fr, it), \
+            Browser(fr) as ada, Browser(fr) as operator:
         await fr.its.accounts.add_operator("op", "Operator", PASSWORD)
         for browser in (ada, operator):
             browser.session.headers["accept-language"] = "de-AT, en;q=0.5"
@@ -269,7 +279,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
-                  await ada.get("/p/0000000000000")]
+                  await ada.get("/p/0000000000000"), await ada.get("/mine")]
         await _refused(fr)
         wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
         pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
@@ -295,11 +305,23 @@ async def test_the_browser_chooses_the_language_then_the_country_then_english(
     async with countries(tmp_path, "de", "fr", friends=False) as (de, fr), Browser(de) as at_home, Browser(fr) as abroad:
         for browser, wish, language in (
                 (at_home, "", "de"), (at_home, "en, de;q=0.4", "en"), (at_home, "fr", "de"), (at_home, "*", "de"),
-                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "de")):
+                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "en")):
             for path in ("/login", "/nothing"):
                 page = (await browser.get(path, **{"accept-language": wish}))[1]
                 assert f'<html lang="{language}"' in page and ("«" in page) == (language == "de"), (wish, path)
         assert "Not for emergencies: call 15." in (await abroad.get("/login"))[1]
+
+
+async def test_the_languages_of_the_settings_are_all_that_are_offered_the_first_one_first(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo_german(tmp_path / "locale")
+    monkeypatch.setattr("instance.context.LOCALE", tmp_path / "locale")
+    for number, (languages, wish, language) in enumerate((
+            (("de",), "en", "de"), (("en",), "de", "en"), (("en", "de"), "", "en"), (("en", "de"), "de", "de"),
+            (("fr",), "de", "en"))):
+        async with countries(tmp_path / str(number), "de", worker=False, settled=spoken(*languages)) as (de,), \
+                Browser(de) as visitor:
+            assert f'<html lang="{language}"' in (await visitor.get("/login", **{"accept-language": wish}))[1], languages
 
 
 async def test_what_others_wrote_is_never_taken_for_markup_in_an_error(tmp_path: Path) -> None:

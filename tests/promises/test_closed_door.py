@@ -1,0 +1,306 @@
+"""The closed door: every route, whoever knocks, by every method; and the one way out.
+
+The routes are those of `instance.app.routes()`: a new one is in the table by itself, and fails it until somebody has said
+here what is particular about it.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from actors.models import Role
+from core.access import Access, Route
+from core.ids import public
+from federation.client import Client
+from instance.app import create_pages, routes
+from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from tests.servers import AP, PASSWORD, FakeSibling, Running, countries
+from tests.test_pages import Browser
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
+PEOPLE = ("visitor", "applicant", "student", "doctor", "expired doctor", "suspended doctor", "operator")
+SERVERS = ("active sibling", "paused sibling", "revoked sibling", "proposed sibling", "stranger")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+
+LOGIN, UNSIGNED, FORBIDDEN, NOWHERE, LATER, IN = "to the login", "401", "403", "404", "503", "in"
+
+OUTSIDE = {"visitor", "suspended doctor", *SERVERS}
+"""Who has no session."""
+
+PARTICULAR: dict[tuple[str, str, str], str] = {
+    # students read and answer; they do not ask
+    ("GET", "/compose", "student"): FORBIDDEN, ("POST", "/compose", "student"): FORBIDDEN,
+    ("POST", "/p/<post_id>/vote", "student"): FORBIDDEN,
+    # the post in this table is somebody else's, so nobody edits or deletes it, and its deletion is not even there
+    **{(method, "/p/<post_id>/edit", who): FORBIDDEN for method in ("GET", "POST") for who in ("student", "doctor")},
+    **{(method, "/p/<post_id>/delete", who): NOWHERE for method in ("GET", "POST")
+       for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    # home is for the verified; operators are sent to their own
+    ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
+    ("GET", "/mine", "operator"): NOWHERE,
+    # an empty form is no password
+    **{("POST", "/login", who): UNSIGNED for who in (*PEOPLE, *SERVERS)},
+}
+
+
+def expected(method: str, route: Route, who: str) -> str:
+    """What the table says."""
+    method = "GET" if method == "HEAD" else method
+    if (method, route.rule, who) in PARTICULAR:
+        return PARTICULAR[method, route.rule, who]
+    if route.access == Access.VISITOR:
+        return IN
+    if route.access == Access.SIBLING:
+        return {"active sibling": IN, "paused sibling": LATER}.get(who, FORBIDDEN if who in SERVERS else UNSIGNED)
+    if who in OUTSIDE:
+        return LOGIN if method == "GET" else UNSIGNED
+    if route.access == Access.OPERATOR:
+        return IN if who == "operator" else NOWHERE
+    if route.access == Access.DOCTOR:
+        return IN if who in ("student", "doctor") else FORBIDDEN
+    assert route.access == Access.MEMBER
+    return IN
+
+
+def seen(status: int, location: str) -> str:
+    """What an answer is in the table's words; `in` is whatever only the route's own function answers."""
+    if status == 303 and location.startswith("/login?next="):
+        return LOGIN
+    reached = IN if status in (200, 303, 400, 409) else str(status)
+    return {401: UNSIGNED, 403: FORBIDDEN, 404: NOWHERE, 503: LATER}.get(status, reached)
+
+
+@dataclass
+class House:
+    """A German instance, with one of each kind of person signed in and one of each kind of server with its keys."""
+
+    de: Running
+    post_id: str
+    values: dict[str, str]
+    browsers: dict[str, Browser] = field(default_factory=dict)
+    servers: dict[str, FakeSibling] = field(default_factory=dict)
+
+    def path(self, route: Route) -> str:
+        path = route.rule
+        for name, value in self.values.items():
+            path = path.replace(f"<{name}>", value)
+        assert "<" not in path, f"say which {path} the table uses"
+        return path + (f"?resource=acct:ada@{self.de.domain}" if "webfinger" in path else "")
+
+    async def knock(self, who: str, method: str, path: str) -> tuple[int, str, bytes]:
+        if who in self.browsers:
+            asking = self.browsers[who].session.request(method, path, allow_redirects=False)
+        else:
+            asking = self.browsers["visitor"].session.request(
+                method, path, headers=self.servers[who].headers(method, self.de.url + path) | {"accept": AP},
+                allow_redirects=False)
+        async with asking as response:
+            return response.status, response.headers.get("location", ""), await response.read()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with countries(tmp_path, "de", worker=False) as (de,):
+        servers = {who: FakeSibling(port=port) for port, who in enumerate(SERVERS, start=2)}
+        for who, fake in servers.items():
+            if who != "stranger":
+                await fake.listed(de, who.split()[0])
+        poll = Draft(Kind.POLL, "Which?", "Text", "de", CaseFacts(), PollDraft(("a", "b"), False, de.its.clock.ms() + 3_600_000))
+        places = de.its.compose.network_digest(await de.its.compose.destinations())
+        post_id = await de.its.compose.publish(
+            await de.author("ada"), poll, (servers["active sibling"].origin,), Reach.COUNTRIES, places)
+        ada = de.doctors["ada"].actor_id
+        assert ada is not None
+        found = House(de, post_id, {"post_id": post_id, "actor_id": public(ada), "name": "konsil.css",
+                                    "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
+        await de.add_doctor("applicant", proven=False)
+        await de.add_doctor("student", Role.STUDENT)
+        await de.add_doctor("expired")
+        await de.add_doctor("suspended")
+        await de.its.accounts.add_operator("op", "Operator", PASSWORD)
+        logins = {"applicant": "applicant", "student": "student", "doctor": "ben", "expired doctor": "expired",
+                  "suspended doctor": "suspended", "operator": "op"}
+        try:
+            for who in PEOPLE:
+                found.browsers[who] = Browser(de)
+                assert who == "visitor" or await found.browsers[who].login(logins[who]) == 303
+            await de.its.accounts.suspend("suspended", "test", "test")
+            await de.its.database.write(lambda tx: tx.run(
+                "UPDATE actors SET verified_until = ? WHERE handle = 'expired'", (de.its.clock.ms() - 1000,)))
+            yield found
+        finally:
+            for browser in found.browsers.values():
+                await browser.__aexit__()
+
+
+async def test_every_route_answers_everybody_as_the_table_says(house: House) -> None:
+    """Signing out comes last, because it works."""
+    wrong, tried = [], 0
+    for route in sorted(routes(), key=lambda route: (route.rule == "/logout", "POST" in route.methods)):
+        for method in ("GET", "HEAD") if route.methods == ("GET",) else route.methods:
+            for who in (*PEOPLE, *SERVERS):
+                if route.rule == "/login":
+                    await house.de.its.database.write(lambda tx: tx.run("DELETE FROM login_attempts"))
+                status, location, body = await house.knock(who, method, house.path(route))
+                got, wanted = seen(status, location), expected(method, route, who)
+                tried += 1
+                if got != wanted:
+                    wrong.append(f"{method} {route.rule} for {who}: {got}, not {wanted}")
+                if wanted != IN:
+                    assert b"Which?" not in body and b"Dr Ada" not in body, (method, route.rule, who)
+                assert method != "HEAD" or body == b""
+    assert wrong == []
+    assert tried > 30 * len((*PEOPLE, *SERVERS))
+    assert await house.de.count("posts", "erased_at IS NULL") == 1 and await house.de.count("votes") == 0
+
+
+async def test_a_sibling_outside_a_posts_audience_learns_no_more_than_of_one_that_is_not_there(house: House) -> None:
+    other = await FakeSibling("it", port=77).listed(house.de, "active")
+    for path in ("/posts/{}", "/posts/{}/replies"):
+        here, nowhere = [await other.get(house.de.url + path.format(post)) for post in (house.post_id, "0000000000000")]
+        assert here == nowhere and here[0] == 404
+
+
+async def test_no_method_that_was_not_declared_reaches_anything(house: House) -> None:
+    """OPTIONS, TRACE and their like are answered as if the address did not exist, whoever asks, and say nothing of it."""
+    declared: dict[str, set[str]] = {}
+    for route in routes():
+        declared.setdefault(house.path(route), set()).update(route.methods, {"HEAD"} if "GET" in route.methods else set())
+    declared["/inbox"] = {"POST"}
+    for who, methods in (("visitor", {*METHODS}), ("operator", {"OPTIONS"}), ("active sibling", {"OPTIONS", "TRACE"})):
+        nothing = (await house.knock(who, "GET", "/nothing/at/all"))[2]
+        for path, known in declared.items():
+            for method in sorted(methods - known):
+                status, location, body = await house.knock(who, method, path)
+                assert (status, location) == (404, ""), (method, path, who)
+                assert who == "operator" or method == "HEAD" or body == nothing, (method, path, who)
+
+
+async def test_the_url_map_answers_no_method_by_itself(house: House) -> None:
+    for rule in create_pages(house.de.its).url_map.iter_rules():
+        assert rule.methods is not None
+        wanted = {method for route in routes() if route.rule == rule.rule and route.endpoint.__name__ == rule.endpoint
+                  for method in route.methods}
+        assert rule.methods == wanted | ({"HEAD"} if "GET" in wanted else set()), rule
+
+
+async def test_the_outbox_that_the_instance_names_is_there_for_siblings_and_empty(house: House) -> None:
+    async with house.browsers["visitor"].session.get("/actor") as response:
+        actor = await response.json(content_type=None)
+    status, outbox = await house.servers["active sibling"].get(actor["outbox"])
+    assert status == 200 and outbox["type"] == "OrderedCollection" and outbox["orderedItems"] == []
+    assert outbox["id"] == actor["outbox"] and (await house.servers["stranger"].get(actor["outbox"]))[0] == 403
+
+
+async def test_a_worker_that_has_stopped_is_seen_from_outside_and_begun_anew(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "de" / "worker.lock").mkdir(parents=True)  # nobody can write there
+    async with countries(tmp_path, "de") as (de,), aiohttp.ClientSession(de.url) as monitor:
+        async with monitor.get("/readyz") as response:
+            assert response.status == 503
+            problem = await response.json(content_type=None)
+            assert problem["type"] == "urn:konsil:problem:worker-stopped" and "delivered" in problem["title"]
+        async with monitor.get("/livez") as response:
+            assert response.status == 200
+        assert "the worker has stopped" in capsys.readouterr().out
+        (tmp_path / "de" / "worker.lock").rmdir()
+        for _ in range(100):
+            async with monitor.get("/readyz") as response:
+                if response.status == 200:
+                    break
+            await asyncio.sleep(0.05)
+        assert response.status == 200
+
+
+async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> None:
+    async with house.browsers["visitor"].session.get("/readyz") as response:
+        assert response.status == 200
+
+
+# The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
+
+OUT = {"post": "Sibling", "get": "Sibling", "fetch_descriptor": "Candidate"}
+
+
+def sources() -> list[tuple[str, ast.Module]]:
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8")))
+            for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def test_the_client_can_be_asked_only_with_a_sibling_or_a_candidate() -> None:
+    ways = {name: inspect.signature(member) for name, member in vars(Client).items()
+            if inspect.isfunction(member) and not name.startswith("_") and name != "close"}
+    assert {name: list(way.parameters.values())[1].annotation for name, way in ways.items()} == OUT
+
+
+def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None:
+    found = []
+    for where, tree in sources():
+        for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]:
+            for call in [node for node in ast.walk(function) if isinstance(node, ast.Call)]:
+                if not isinstance(call.func, ast.Attribute) or call.func.attr == "close":
+                    continue
+                if ast.unparse(call.func.value).rpartition(".")[2] not in ("client", "_client") or _other_client(call):
+                    continue
+                assert call.func.attr in OUT, f"{where}:{call.lineno}"
+                assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
+                found.append(where)
+    assert sorted(found) == ["federation/delivery.py", "federation/siblings.py", "inbox/held.py"]
+
+
+def _other_client(call: ast.Call) -> bool:
+    return ast.unparse(call.func).startswith("http.client.")
+
+
+def test_only_the_client_and_the_demo_know_how_to_ask_over_http() -> None:
+    askers: dict[str, set[str]] = {}
+    for where, tree in sources():
+        for node in ast.walk(tree):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            for name in named:
+                if name.startswith(("aiohttp", "urllib.request", "http.client", "requests", "httpx")):
+                    askers.setdefault(name.partition(".")[0], set()).add(where)
+    demo = {"instance/demo.py", "instance/demo_check.py"}  # a person and a stranger who try the instances of the demo
+    assert askers.pop("aiohttp") == {"federation/client.py"}
+    assert askers == {"urllib": demo, "http": {"instance/demo_check.py"}}
+
+
+def _comes_from(given: ast.expr, function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """`Sibling` for what `admit` returned in this function or what is handed in as one (the type checker holds callers to
+    it), `Candidate` for one made on the spot."""
+    if isinstance(given, ast.Name):
+        for parameter in function.args.args:
+            if parameter.arg == given.id and parameter.annotation is not None:
+                return ast.unparse(parameter.annotation)
+        made = [node.value for node in ast.walk(function) if isinstance(node, ast.Assign)
+                and any(isinstance(target, ast.Name) and target.id == given.id for target in node.targets)]
+        if made and all(isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "admit"
+                        for value in made):
+            return "Sibling"
+    if isinstance(given, ast.Call) and isinstance(given.func, ast.Name):
+        return given.func.id
+    return "nobody knows"
+
+
+def test_nobody_makes_a_sibling_but_the_gate_nor_a_candidate_but_an_operator() -> None:
+    makers: dict[str, set[str]] = {"Sibling": set(), "Candidate": set()}
+    seal = set()
+    for where, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in makers:
+                makers[node.func.id].add(where)
+            if (isinstance(node, ast.Name) and node.id == "_SEAL") or (isinstance(node, ast.alias) and node.name == "_SEAL"):
+                seal.add(where)
+    assert makers == {"Sibling": {"federation/allowlist.py"}, "Candidate": {"federation/siblings.py"}}
+    assert seal == {"federation/allowlist.py"}
+
