@@ -130,7 +130,9 @@ class Courier:
                 if not line.under_way:
                     return
                 await line.stirred.wait()
-                if len(line.verdicts) < len(line.under_way):  # answers come in bunches; one commit writes a bunch
+                seen = 0
+                while seen < len(line.verdicts) < len(line.under_way):  # answers come in bunches; one commit writes a bunch
+                    seen = len(line.verdicts)
                     await asyncio.sleep(_BUNCH_SECONDS)
                 line.stirred.clear()
         finally:
