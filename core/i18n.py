@@ -83,7 +83,7 @@ class Translations:
 
 
 def format_date(ms: int, language: str, zone: tzinfo = UTC) -> str:
-    """The day of a moment in milliseconds, as the language writes it: `24.11.2026`, `Nov 24, 2026`."""
+    """The day of a moment in milliseconds, as the language writes it: `24.11.2026`, `24 Nov 2026`."""
     return dates.format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", _locale(language))
 
 
@@ -134,8 +134,8 @@ def negotiate(accept_language: str, offered: Sequence[str]) -> str:
 
 
 def _locale(language: str) -> Locale:
-    """Babel's data for the language, English when there is none."""
-    return _known_locale(language) or Locale.parse("en")
+    """Babel's data for the language, English when there is none; and English here is Europe's, with a clock of 24 hours."""
+    return _known_locale("en-GB" if language == "en" else language) or Locale.parse("en_GB")
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from core import VERSION
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
@@ -144,7 +145,7 @@ class Client:
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,
                 auto_decompress=False, skip_auto_headers=("Accept-Encoding",),
-                headers={"user-agent": f"Konsil (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
+                headers={"user-agent": f"Konsil/{VERSION} (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
         return self._session
 
     async def _fetch(self, url: str, headers: dict[str, str]) -> dict[str, Any]:

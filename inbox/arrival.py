@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.errors import InvalidInput
+from core.text import clean
 from federation.allowlist import Sibling
 from posts.wire import Note, note, origins_of
 
@@ -17,7 +18,8 @@ _URI_LENGTH = 1024
 @dataclass(slots=True)
 class Arrival:
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
-    the post and `origins` are the instances it is for; `digest` is SHA-256 of the raw body; `now` in milliseconds."""
+    the post, `html` its text after the gate and `origins` the instances it is for; `digest` is SHA-256 of the raw body; `now`
+    in milliseconds. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -29,6 +31,7 @@ class Arrival:
     digest: bytes
     now: int
     note: Note | None = None
+    html: str = ""
     origins: tuple[str, ...] = ()
 
     @property
@@ -103,5 +106,6 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     made = Arrival(sibling, uri, kind, actor, content, about, body, digest, now)
     if kind in ("Create", "Update") and is_note(content):
         made.note = note(content)
+        made.html = clean(made.note.content or "")
         made.origins = origins_of(made.note, sibling.origin)
     return made

@@ -95,7 +95,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     """Open the database, bring it up to date, load the keys and connect everything; close it all afterwards."""
     check(settings)
     clock = clock or Clock()
-    ids = Ids(clock)
+    ids = Ids(Clock())  # the order in which things came here, also where a test or the demo moves the clock
     federation = settings.federation
     vault = KeyVault(settings.path("secret.key"))
     database = await open_database(

@@ -100,6 +100,7 @@ def wished_language() -> str:
 def prepare(app: Quart, assembly: Assembly) -> None:
     """Give the templates gettext, filters and what every page shows."""
     app.config["KONSIL_WORDS"] = Translations(LOCALE)
+    zone = assembly.pack.zone
     jinja = app.jinja_env
     jinja.add_extension("jinja2.ext.i18n")
     jinja.install_gettext_callables(  # type: ignore[attr-defined]
@@ -108,8 +109,10 @@ def prepare(app: Quart, assembly: Assembly) -> None:
     jinja.filters.update({
         "said": pass_context(lambda _, text: _said(text)),
         "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
-        "specialty": _spoken(specialty_title), "date": _spoken(format_date), "clock": _spoken(format_time),
-        "moment": _spoken(lambda ms, language: f"{format_date(ms, language)}, {format_time(ms, language)} UTC"),
+        "specialty": _spoken(specialty_title),
+        "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
+        "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
+        "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
         "rfc3339": rfc3339, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })

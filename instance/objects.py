@@ -6,6 +6,7 @@ from typing import Any
 
 from quart import Response, current_app, g, request
 
+from core import VERSION
 from core.access import Access, Route
 from core.errors import InvalidInput, Unavailable
 from federation.allowlist import Purpose
@@ -67,7 +68,7 @@ async def nodeinfo_index() -> Response:
 async def nodeinfo() -> Response:
     """NodeInfo 2.1 without a single count."""
     return _answer({
-        "version": "2.1", "software": {"name": "konsil", "version": "0.1.0"}, "protocols": ["activitypub"],
+        "version": "2.1", "software": {"name": "konsil", "version": VERSION}, "protocols": ["activitypub"],
         "services": {"inbound": [], "outbound": []}, "openRegistrations": False, "usage": {"users": {}},
         "metadata": {"country": services().identity.country}}, _JSON)
 

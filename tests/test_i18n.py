@@ -52,7 +52,7 @@ def test_a_catalogue_translates_with_plural_and_context(tmp_path: Path) -> None:
 
 def test_dates_times_and_shares_are_written_as_the_language_does() -> None:
     assert format_date(_NOON, "de") == "24.11.2026"
-    assert format_date(_NOON, "en") == "Nov 24, 2026"
+    assert format_date(_NOON, "en") == "24 Nov 2026"
     assert format_time(_NOON, "de") == "12:00"
     assert format_time(_NOON, "fr", timezone(timedelta(hours=1))) == "13:00"
     assert format_date(_NOON, "de", timezone(timedelta(hours=13))) == "25.11.2026"

@@ -6,6 +6,7 @@ import tomllib
 from functools import cache
 from importlib import resources
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -28,6 +29,7 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     names: dict[str, str]
     languages: tuple[str, ...]
+    time_zone: str
     register_name: str
     register_url: str
     identifiers: tuple[Identifier, ...]
@@ -36,6 +38,11 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     emergency_notice: dict[str, str]
     student_may: tuple[str, ...]
     role_posts: bool
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clock on the country's walls."""
+        return ZoneInfo(self.time_zone)
 
     def name_in(self, language: str) -> str:
         """The country's name in a language, else in English."""

@@ -6,7 +6,6 @@ import unicodedata
 
 from core.errors import Conflict, InvalidInput, Refused
 from core.ids import Ids
-from core.text import clean
 from federation.addresses import origin_of
 from inbox.arrival import Arrival, Held, Ignored, Wanted
 from inbox.effects import CountVote, Effect, StorePost
@@ -60,7 +59,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     published = min(wire.moment(note.published), arrival.now) if note.published else arrival.now
     post = Post(
         number, note.id, author.id, arrival.sibling.id, _kind(note), parent.root_id if parent else number,
-        parent.id if parent else None, "" if parent else (note.name or ""), "", clean(note.content or ""),
+        parent.id if parent else None, "" if parent else (note.name or ""), "", arrival.html,
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
         Audience(Reach.COUNTRIES, arrival.origins), arrival.sibling.country, published,
         min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision)

@@ -7,7 +7,6 @@ import msgspec
 from actors.wire import actor_of
 from core.errors import InvalidInput, Refused
 from core.ids import Ids
-from core.text import clean
 from inbox.arrival import Arrival, Held, Ignored, Wanted
 from inbox.effects import Effect, RevisePost, SaveActor
 from inbox.known import Known
@@ -53,7 +52,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
                                    country=arrival.sibling.country, actor_id=ids.new()))]
     old = known.posts[note.id]
     new = msgspec.structs.replace(
-        old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=clean(note.content or ""),
+        old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=arrival.html,
         language=wire.language_of(note), facts=wire.facts_of(note),
         state=wire.state_of(note) if old.kind == Kind.CASE else None, revision=note.revision,
         updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)

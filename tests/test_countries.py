@@ -1,0 +1,57 @@
+"""A country is data: seven packs, each whole, and nobody asks in code which country it is."""
+
+from __future__ import annotations
+
+import ast
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from core.countries import CODES, pack, specialties, specialty_title
+from core.errors import Misconfigured
+from core.i18n import is_language
+
+_ROOT = Path(__file__).parent.parent
+_SPOKEN = ("de", "fr", "it", "es", "en")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_pack_is_whole(code: str) -> None:
+    found = pack(code)
+    assert found.code == code and found.languages and all(is_language(language) for language in found.languages)
+    assert set(found.names) == set(found.emergency_notice) == set(_SPOKEN)
+    assert all(found.emergency_number in notice for notice in found.emergency_notice.values())
+    assert found.register_url.startswith("https://") and found.documents and found.identifiers
+    assert set(found.student_may) <= {"read", "reply", "post", "vote"}
+
+
+def test_each_country_has_the_clock_on_its_walls() -> None:
+    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert {code: noon.astimezone(pack(code).zone).hour for code in CODES} == {
+        code: 13 if code == "gb" else 14 for code in CODES}
+
+
+def test_an_unknown_country_is_named() -> None:
+    for code in ("xx", "", "DE", "../de"):
+        with pytest.raises(Misconfigured, match="no country"):
+            pack(code)
+
+
+def test_every_specialty_has_a_title_in_every_language_of_the_network() -> None:
+    assert len(specialties()) > 40
+    for code in specialties():
+        assert all(specialty_title(code, language) for language in _SPOKEN)
+    assert specialty_title("cardiology", "de-AT") == specialty_title("cardiology", "de") != specialty_title("cardiology", "fr")
+    assert specialty_title("unheard-of", "de") == "unheard-of"
+
+
+def test_no_code_asks_which_country_it_is_in() -> None:
+    asked = []
+    for package in ("core", "federation", "actors", "posts", "inbox", "instance"):
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Compare) and any(
+                        isinstance(side, ast.Constant) and side.value in CODES for side in (node.left, *node.comparators)):
+                    asked.append(f"{path.relative_to(_ROOT)}:{node.lineno}")
+    assert asked == []
