@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from core.words import Phrase, filled
+from core.words import filled, spoken
 
 
 class KonsilError(Exception):
@@ -56,8 +56,7 @@ class KonsilError(Exception):
 
     def said(self, gettext: Callable[[str], str]) -> str:
         """The sentence in the language that `gettext` speaks."""
-        spoken = {name: gettext(value) if isinstance(value, Phrase) else value for name, value in self.values.items()}
-        return filled(gettext(self.sentence), spoken)
+        return spoken(self.sentence, self.values, gettext)
 
     def problem(self) -> dict[str, object]:
         """The problem document (RFC 9457) of this error; the cause stays at home. `activity` names the one it is about."""

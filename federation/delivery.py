@@ -1,38 +1,61 @@
-"""Sending: nothing is lost, nothing blocks what does not depend on it.
+"""Sending: nothing is lost, and one item never blocks what does not depend on it.
 
 The outbox row and the effect it tells of were written in one transaction; this module empties the outbox. Each sibling
-has a line of its own. A round takes the line's next parcels, at most one per object (so an object's activities arrive
-in order), sends them over kept connections and settles them in one commit. What the answer means:
+has a line of its own. At most `delivery_window` parcels are under way to it, one per object, so that an object's
+activities arrive in order. Whatever has been answered meanwhile is settled in one transaction, which also takes what
+goes next; so a parcel that hangs keeps one place and no more. What an answer means:
 
-    2xx                                 acknowledged
-    no connection, 429, 502, 503, 504   the line backs off with jitter, for as long as it takes, and then tries with one
-                                        parcel, rather one that has not failed yet
-    another 5xx, no answer              only this object rests, backing off in the same way; the line goes on unless
-                                        something failed for the first time and nothing succeeded beside it
-    4xx problem document naming the activity   this parcel is parked with its reason
-    anything else (a proxy's 404, 401, 403)    the line stops with an alarm, keeps everything and probes now and then
+    202                                    acknowledged; nothing else is, a proxy's page is sent with 200
+    413, or a 4xx problem document
+      that names the activity              this parcel is parked with the reason: it can never arrive
+    5xx but 503, reached and no answer     this object is put off, with a back-off of its own, and the others go on;
+                                           a whole window of different objects in a row is the line's trouble
+    not reached, 429, 503                  the line waits: doubling, with jitter, up to a limit, for as long as it takes
+    anything else (a proxy's 404 or 200,   the line stops with an alarm, keeps everything and probes now and then
+      a redirect, 401, 403)
+
+A line that has waited probes with one parcel, of an object that was not put off if there is one, and opens with the
+first good answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
 
 from core.clock import Clock
 from core.database import Database, Tx
-from core.errors import KonsilError, Unavailable
+from core.errors import KonsilError
 from core.settings import Federation
 from federation import store
-from federation.allowlist import Allowlist, Direction, Purpose, Sibling
-from federation.client import Answer, Client
-from federation.store import Line, Parcel
+from federation.allowlist import Allowlist, Direction, Purpose
+from federation.client import Client
+from federation.store import Ahead, Parcel
+from federation.verdicts import Fate, Verdict, judge, judge_error, trouble
 
 log = structlog.get_logger("delivery")
 _POLL_SECONDS = 0.1
-_AWAY = frozenset({429, 502, 503, 504})  # what a server or the proxy before it says of itself, not of one request
+_LOOK_SECONDS = 1.0
+_BUNCH_SECONDS = 0.001
+
+
+class _Line:
+    """What is under way to one sibling, and which objects it has stumbled over since it last gave a good answer."""
+
+    def __init__(self, sibling_id: int, origin: str) -> None:
+        self.id, self.origin = sibling_id, origin
+        self.under_way: dict[bytes, Parcel] = {}
+        self.verdicts: list[Verdict] = []
+        self.failed: set[bytes] = set()
+        self.stirred = asyncio.Event()
+        self.requests: set[asyncio.Task[None]] = set()
+        self.task: asyncio.Task[None] | None = None
+        self.crashes, self.rests_until = 0, 0.0
 
 
 class Courier:
@@ -42,142 +65,169 @@ class Courier:
         self._database, self._allowlist, self._client = database, allowlist, client
         self._clock, self._settings = clock, settings
         self._news = asyncio.Event()
-        self._busy: dict[int, asyncio.Task[None]] = {}
+        self._lines: dict[int, _Line] = {}
         database.listen("delivery", self._news.set)
 
     async def run(self) -> None:
         """Look for waiting parcels whenever somebody commits, here or in another process."""
-        seen = -1
-        due = 0.0
+        loop, seen, due = asyncio.get_running_loop(), -1, 0.0
         try:
             while True:
                 version = self._database.glance("PRAGMA data_version")
                 current = version[0] if version is not None else 0
-                if current != seen or self._news.is_set() or self._clock.now() >= due:
+                if current != seen or self._news.is_set() or loop.time() >= due:
                     seen = current
                     self._news.clear()
-                    due = await self._start_lines()
-                try:
-                    await asyncio.wait_for(self._news.wait(), _POLL_SECONDS)
-                except TimeoutError:
-                    continue
+                    due = loop.time() + await self._start_lines()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_SECONDS):  # `wait_for` can lose a cancellation when news comes with it
+                        await self._news.wait()
         finally:
-            for task in self._busy.values():
+            running = [line.task for line in self._lines.values() if line.task is not None]
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _start_lines(self) -> float:
-        """Start a line for every sibling that something waits for; returns when to look again at the latest."""
-        now = self._clock.ms()
-        due = now + 5_000
-        for line in await self._database.read(partial(store.lines, now=now)):
-            if line.sibling_id in self._busy:
-                continue
-            if line.next_try > now:
-                due = min(due, line.next_try)
-                continue
-            task = asyncio.create_task(self._tend(line))
-            self._busy[line.sibling_id] = task
-            task.add_done_callback(partial(self._line_ended, line.sibling_id))
-        return due / 1000
+        """Start a line for every sibling that something is due for and stir those at work; returns after how many seconds
+        to look again at the latest."""
+        now, loop, wait = self._clock.ms(), asyncio.get_running_loop(), _LOOK_SECONDS
+        for row in await self._database.read(partial(store.lines, ahead=self._ahead(now))):
+            line = self._lines.setdefault(row["id"], _Line(row["id"], row["origin"]))
+            if line.task is not None:
+                if len(line.under_way) < self._settings.delivery_window:
+                    line.stirred.set()
+            elif row["due"] > now:
+                wait = min(wait, (row["due"] - now) / 1000)
+            elif line.rests_until <= loop.time():
+                line.task = asyncio.create_task(self._empty(line))
+                line.task.add_done_callback(partial(self._line_ended, line))
+        return wait
 
-    def _line_ended(self, sibling_id: int, _: asyncio.Task[None]) -> None:
-        self._busy.pop(sibling_id, None)
+    def _line_ended(self, line: _Line, task: asyncio.Task[None]) -> None:
+        """A line that ended by an error of ours rests: what it sent could not be written down and would be sent again."""
+        line.task = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            line.crashes = 0
+        else:
+            seconds = self._pause(line.crashes) / 1000
+            line.crashes, line.rests_until = line.crashes + 1, task.get_loop().time() + seconds
+            log.error("line failed", sibling=line.origin, seconds=round(seconds, 1), exc_info=error)
         self._news.set()
 
-    async def _tend(self, line: Line) -> None:
-        """Empty a line. When that cannot be done or written down, it is left alone for a moment: nothing is sent in a circle."""
+    async def _empty(self, line: _Line) -> None:
+        """Send and settle until nothing is left that may go now."""
         try:
-            await self._empty(line.sibling_id, line.origin, line.fail_count)
+            while True:
+                for parcel in await self._settle(line):
+                    line.under_way[parcel.object_key] = parcel
+                    request = asyncio.create_task(self._send(line, parcel))
+                    line.requests.add(request)
+                    request.add_done_callback(line.requests.discard)
+                if not line.under_way:
+                    return
+                await line.stirred.wait()
+                seen = 0
+                while seen < len(line.verdicts) < len(line.under_way):  # answers come in bunches; one commit writes a bunch
+                    seen = len(line.verdicts)
+                    await asyncio.sleep(_BUNCH_SECONDS)
+                line.stirred.clear()
+        finally:
+            for request in line.requests:
+                request.cancel()
+            await asyncio.gather(*line.requests, return_exceptions=True)
+            line.under_way.clear()
+            line.verdicts.clear()
+
+    async def _send(self, line: _Line, parcel: Parcel) -> None:
+        verdict = await self._post(line.origin, parcel)
+        if verdict is None:
+            del line.under_way[parcel.object_key]
+        else:
+            line.verdicts.append(verdict)
+        line.stirred.set()
+
+    async def _post(self, origin: str, parcel: Parcel) -> Verdict | None:
+        """Send one parcel; None where the gate has closed since it was taken: what becomes of it was written then."""
+        try:
+            try:
+                sibling = self._allowlist.admit(origin, Direction.OUT, Purpose.DELIVERY, path=parcel.uri)
+            except KonsilError as error:
+                log.info("line closed", sibling=origin, reason=error.reason)
+                return None
+            return judge(parcel, await self._client.post(sibling, parcel.body, parcel.digest))
         except Exception as error:
-            if isinstance(error, KonsilError) and error.reason in ("paused", "revoked"):
-                log.info("line closed", sibling=line.origin, reason=error.reason)
-            else:
-                log.exception("line failed", sibling=line.origin)
-            await asyncio.sleep(self._settings.retry_first_seconds)
+            if not isinstance(error, KonsilError):
+                log.exception("sending failed", sibling=origin, activity=parcel.uri)
+            return judge_error(parcel, error)
 
-    async def _empty(self, sibling_id: int, origin: str, fail_count: int) -> None:
-        """Send round after round until nothing is left that may be sent now, or the line stumbles."""
-        while True:
-            window = 1 if fail_count else self._settings.delivery_window
-            parcels = await self._database.read(partial(
-                store.waiting, sibling_id=sibling_id, limit=self._settings.delivery_window * 8, now=self._clock.ms()))
-            if not parcels:
-                return
-            parcels = _one_per_object(parcels)
-            if fail_count:  # one shows whether the sibling is back: rather one that has not failed yet
-                parcels.sort(key=lambda parcel: parcel.tries > 0)
-            parcels = parcels[:window]
-            sibling = self._allowlist.admit(origin, Direction.OUT, Purpose.DELIVERY, path=parcels[0].uri)
-            answers = await asyncio.gather(*(self._send(sibling, parcel) for parcel in parcels))
-            alive, stumbled = await self._settle(
-                sibling_id, origin, fail_count, list(zip(parcels, answers, strict=True)))
-            if stumbled:
-                return
-            fail_count = 0 if alive else fail_count
+    async def _settle(self, line: _Line) -> Sequence[Parcel]:
+        """Write down what has been answered and take what may go next, in one transaction."""
+        verdicts, line.verdicts = line.verdicts, []
+        for verdict in verdicts:
+            if verdict.good:
+                line.failed.clear()
+            elif verdict.fate == Fate.PUT_OFF:
+                line.failed.add(verdict.parcel.object_key)
+        settled = {verdict.parcel.object_key for verdict in verdicts}
+        busy = [parcel for key, parcel in line.under_way.items() if key not in settled]
+        failed = frozenset(line.failed)
+        work = partial(self._written, line, verdicts, busy, failed, self._clock.ms())
+        parcels, worst = await (self._database.write(work) if verdicts else self._database.read(work))
+        for verdict in verdicts:
+            del line.under_way[verdict.parcel.object_key]
+            if verdict.fate in (Fate.PARKED, Fate.PUT_OFF):
+                log.warning(verdict.fate.name.lower(), sibling=line.origin, activity=verdict.parcel.uri, reason=verdict.reason)
+        if worst is not None:
+            line.failed.clear()
+            log.warning("waiting", sibling=line.origin, reason=worst.reason, alarm=worst.fate == Fate.ALARMED)
+        return parcels
 
-    async def _send(self, sibling: Sibling, parcel: Parcel) -> Answer | Unavailable:
-        try:
-            return await self._client.post(sibling, parcel.body, parcel.digest)
-        except Unavailable as error:
-            return error
+    def _written(self, line: _Line, verdicts: list[Verdict], busy: list[Parcel], failed: frozenset[bytes], now: int,
+                 tx: Tx) -> tuple[list[Parcel], Verdict | None]:
+        """Inside the transaction: the next parcels, and the verdict that makes the line wait, if one does."""
+        ahead = self._ahead(now)
+        for parcel, fate, why, asked in verdicts:
+            if fate == Fate.PARKED:
+                store.park(tx, line.id, parcel.sequence, why, now)
+            elif fate in (Fate.PUT_OFF, Fate.ALARMED):  # after an alarm too, so that the next probe is another one
+                store.put_off(tx, line.id, parcel.sequence, why, now, now + self._pause(parcel.tries, asked))
+        if acked := [verdict.parcel.sequence for verdict in verdicts if verdict.fate == Fate.ACKED]:
+            store.acknowledge(tx, line.id, acked, now)
+        if any(verdict.good for verdict in verdicts):
+            store.recovered(tx, line.id, ahead)
+        at = store.line(tx, line.id)
+        if at is None:
+            return [], None
+        window = 1 if at["next_try"] else self._settings.delivery_window
+        held = ahead.first <= at["next_try"] <= ahead.last
+        worst = trouble(verdicts, all_fail=len(failed) >= window)
+        if worst is not None and not (held and at["alarm"]):
+            alarm, fails = worst.fate == Fate.ALARMED, at["fail_count"] - held  # while it waits it is the same trouble
+            until = max(now + self._pause(fails, worst.wait, alarm=alarm), at["next_try"] if held else 0)
+            store.hold(tx, line.id, fails + 1, worst.reason, now, until, alarm=alarm)
+        room = max(window - len({parcel.object_key for parcel in busy} | failed), not busy)
+        return [] if held or worst is not None or not room else _next(tx, line, ahead, room, window, busy), worst
 
-    async def _settle(self, sibling_id: int, origin: str, fail_count: int,
-                      outcomes: list[tuple[Parcel, Answer | Unavailable]]) -> tuple[bool, bool]:
-        """Write down what happened in one commit; whether the sibling is alive, and whether the line has to wait."""
-        acked: list[int] = []
-        parked: list[tuple[int, str]] = []
-        failed: list[Parcel] = []
-        error, alarm, wait, away = "", "", 0, False
-        for parcel, answer in outcomes:
-            if isinstance(answer, Unavailable):
-                error, away = answer.cause or answer.message, away or answer.reason == "unreachable"
-                failed.append(parcel)
-            elif answer.status < 300:
-                acked.append(parcel.sequence)
-            elif answer.status == 429 or answer.status >= 500:
-                error, wait = f"answered {answer.status}", max(wait, answer.retry_after or 0)
-                away = away or answer.status in _AWAY
-                failed.append(parcel)
-            elif answer.problem is not None and answer.problem.get("activity") == parcel.uri:
-                parked.append((parcel.sequence, str(answer.problem.get("title", answer.status))[:300]))
-            else:
-                error = alarm = f"answered {answer.status}, which is no answer to an activity"
-        alive = bool(acked or parked)
-        stumbled = away or bool(alarm) or (not alive and any(parcel.tries == 0 for parcel in failed))
-        now = self._clock.ms()
-        next_try = now + self._pause(0 if acked else fail_count, wait, bool(alarm))
-        resting = [(parcel.sequence, now + self._pause(parcel.tries, 0, False)) for parcel in failed]
-
-        def record(tx: Tx) -> None:
-            store.settle(tx, sibling_id, acked, parked, now)
-            if alive and fail_count:
-                store.rouse(tx, sibling_id)
-            if resting:
-                store.rest(tx, sibling_id, resting, error)
-            if stumbled:
-                store.stumble(tx, sibling_id, now, next_try, error, alarm)
-
-        await self._database.write(record)
-        if parked:
-            log.warning("parked", sibling=origin, count=len(parked), reason=parked[0][1])
-        if resting and not stumbled:
-            log.warning("resting", sibling=origin, error=error, count=len(resting))
-        if stumbled:
-            log.warning("waiting", sibling=origin, error=error, alarm=bool(alarm), seconds=(next_try - now) // 1000)
-        return alive, stumbled
-
-    def _pause(self, fail_count: int, asked: int, alarm: bool) -> int:
+    def _pause(self, fails: int, asked: int = 0, *, alarm: bool = False) -> int:
         """Milliseconds until the next try: doubled each time, with jitter, never over the limit."""
         limit = self._settings.retry_limit_seconds
-        seconds = limit if alarm else min(limit, self._settings.retry_first_seconds * 2.0 ** min(fail_count, 20))
+        seconds = limit if alarm else min(limit, self._settings.retry_first_seconds * 2.0 ** min(fails, 20))
         seconds *= random.uniform(0.5, 1.0)
         return int(1000 * max(seconds, min(asked, limit)))
 
+    def _ahead(self, now: int) -> Ahead:
+        return Ahead(now + 1, now + int(1000 * self._settings.retry_limit_seconds))
 
-def _one_per_object(parcels: list[Parcel]) -> list[Parcel]:
-    """The first parcel of each object."""
-    first: dict[bytes, Parcel] = {}
-    for parcel in parcels:
-        first.setdefault(parcel.object_key, parcel)
-    return list(first.values())
+
+def _next(tx: Tx, line: _Line, ahead: Ahead, room: int, window: int, busy: Sequence[Parcel]) -> list[Parcel]:
+    """What goes next. What was put off has half of the places and no more, so that it holds nobody up and is not forgotten
+    either; a single place is for the others first."""
+    keys = [parcel.object_key for parcel in busy]
+    share = max(1, window // 2) - sum(parcel.tries > 0 for parcel in busy)
+    again = store.waiting(tx, line.id, ahead, keys, min(share, room), again=True) if share > 0 else []
+    fresh = store.waiting(tx, line.id, ahead, keys, room, again=False)
+    return (fresh + again if window == 1 else again + fresh)[:room]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
+from federation.troubles import REVOKED
 
 URGENT, FRESH, BACKLOG = 0, 1, 2
 
@@ -26,9 +28,8 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Parcel(NamedTuple):
-    """One activity for one sibling."""
+    """One activity for one sibling; `tries` is how often it has been put off."""
 
-    sibling_id: int
     sequence: int
     uri: str
     object_key: bytes
@@ -37,32 +38,32 @@ class Parcel(NamedTuple):
     tries: int
 
 
-class Line(NamedTuple):
-    """A sibling something is waiting for: whether anything may be sent now, and how sending is going."""
+class Ahead(NamedTuple):
+    """The moments (ms) that something can wait for. What lies later was written by a clock that was ahead and has passed."""
 
-    sibling_id: int
-    origin: str
-    ready: bool
-    next_try: int
-    fail_count: int
-
-
-# What is pending and whose object does not rest; ends in a parameter, the time now.
-_READY = ("d.state = 'pending' AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.sibling_id = d.sibling_id"
-          " AND e.object_key = d.object_key AND e.state = 'pending' AND e.next_try > 0 AND e.next_try > ?)")
+    first: int
+    last: int
 
 
 def forget(tx: Tx, about_uri: str, now: int) -> None:
     """A post is deleted: what was not sent about it never will be, and no body about it stays, but for the Delete itself."""
-    about = (uri_key(about_uri),)
-    tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE state = 'pending' AND outbox_id IN"
-           " (SELECT id FROM outbox WHERE about_key = ? AND type <> 'Delete')", (now, *about))
-    tx.run("UPDATE outbox SET body = x'' WHERE about_key = ? AND type <> 'Delete'", about)
+    about = uri_key(about_uri)
+    tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE state = 'pending'"
+           " AND object_key IN (SELECT object_key FROM outbox WHERE about_key = ?)"
+           " AND outbox_id IN (SELECT id FROM outbox WHERE about_key = ? AND type <> 'Delete')", (now, about, about))
+    tx.run("UPDATE outbox SET body = x'' WHERE about_key = ? AND type <> 'Delete'", (about,))
 
 
 def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
-    """Write the activity and its delivery rows in the caller's transaction."""
+    """Write the activity and its delivery rows in the caller's transaction.
+
+    A Delete is owed to every sibling that was ever sent something of its object, whatever has become of that. Where the
+    gate is closed for good it is parked, and goes out if the sibling is admitted again (`sibling_changed`).
+    """
     object_key = uri_key(activity.object_uri)
+    if activity.type == "Delete":
+        sent = tx.rows("SELECT DISTINCT sibling_id FROM deliveries WHERE object_key = ?", (object_key,))
+        sibling_ids = sorted({*sibling_ids, *(row["sibling_id"] for row in sent)})
     if not sibling_ids:
         return
     tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,63 +74,108 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
         " RETURNING sibling_id, next_sequence - 1 AS sequence", sibling_ids)
     tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane)", 5,
               [(row["sibling_id"], row["sequence"], outbox_id, object_key, activity.lane) for row in numbers])
+    if activity.type == "Delete":
+        tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE object_key = ? AND state = 'pending'"
+               " AND sibling_id IN (SELECT id FROM siblings WHERE state NOT IN ('active', 'paused'))",
+               (REVOKED, now, object_key))
     tx.wake("delivery")
 
 
-def waiting(tx: Tx, sibling_id: int, limit: int, now: int) -> list[Parcel]:
-    """The next parcels for a sibling: lane by lane, each object's in the order they were written, none of those at rest."""
+# A parcel is the first of its object if nothing older of it is waiting: this alone keeps an object's activities in order.
+_FIRST = ("NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.object_key = d.object_key AND e.sibling_id = d.sibling_id"
+          " AND e.state = 'pending' AND e.sequence < d.sequence)")
+_PENDING = f"d.state = 'pending' AND d.next_try NOT BETWEEN ? AND ? AND {_FIRST}"
+
+
+def waiting(tx: Tx, sibling_id: int, ahead: Ahead, busy: Sequence[bytes], limit: int, *, again: bool) -> list[Parcel]:
+    """What may go to a sibling now, lane by lane: the first parcel of each object that is not `busy`. `again` asks for those
+    that have been put off before, least often first, else for those that have not."""
     rows = tx.rows(
         "SELECT d.sequence, o.uri, d.object_key, o.body, o.digest, d.tries FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
-        f" WHERE d.sibling_id = ? AND {_READY} ORDER BY d.lane, d.sequence LIMIT ?", (sibling_id, now, limit))
-    return [Parcel(sibling_id, *row) for row in rows]
+        f" WHERE d.sibling_id = ? AND d.tries {'>' if again else '='} 0 AND {_PENDING}"
+        f" AND d.object_key NOT IN ({marks(len(busy) + 1)}) ORDER BY d.tries, d.lane, d.sequence LIMIT ?",
+        (sibling_id, *ahead, b"", *busy, limit))
+    return [Parcel(*row) for row in rows]
 
 
-def lines(tx: Tx, now: int) -> list[Line]:
-    """The siblings something is waiting for. Where everything rests, `next_try` says until when."""
-    rows = tx.rows(
-        f"SELECT s.id, s.origin, EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = s.id AND {_READY}) AS ready,"
-        " coalesce((SELECT min(r.next_try) FROM deliveries r WHERE r.sibling_id = s.id AND r.state = 'pending'"
-        " AND r.next_try > 0), 0) AS rested, l.next_try, l.fail_count"
-        " FROM siblings s JOIN delivery_lines l ON l.sibling_id = s.id WHERE s.state = 'active'"
-        " AND EXISTS (SELECT 1 FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending')", (now,))
-    return [Line(row["id"], row["origin"], bool(row["ready"]),
-                 row["next_try"] if row["ready"] else max(row["next_try"], row["rested"]), row["fail_count"]) for row in rows]
-
-
-def settle(tx: Tx, sibling_id: int, acked: list[int], parked: list[tuple[int, str]], now: int) -> None:
-    """Record what one round achieved. Rows that were superseded meanwhile stay so."""
-    if acked:
-        tx.run(f"UPDATE deliveries SET state = 'acked', settled_at = ? WHERE sibling_id = ? AND state = 'pending'"
-               f" AND sequence IN ({marks(len(acked))})", (now, sibling_id, *acked))
-        tx.run("UPDATE delivery_lines SET last_out = ?, fail_count = 0, failing_since = NULL, next_try = 0, last_error = '',"
-               " alarm = '' WHERE sibling_id = ?", (now, sibling_id))
-    for sequence, reason in parked:
-        tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE sibling_id = ? AND sequence = ?"
-               " AND state = 'pending'", (reason, now, sibling_id, sequence))
-
-
-def rest(tx: Tx, sibling_id: int, failed: list[tuple[int, int]], error: str) -> None:
-    """Leave these sequences, and with them their objects, alone until the time beside each; the line goes on."""
-    for sequence, next_try in failed:
-        tx.run("UPDATE deliveries SET tries = tries + 1, next_try = ? WHERE sibling_id = ? AND sequence = ?"
-               " AND state = 'pending'", (next_try, sibling_id, sequence))
-    tx.run("UPDATE delivery_lines SET last_error = ? WHERE sibling_id = ?", (error[:300], sibling_id))
-
-
-def rouse(tx: Tx, sibling_id: int) -> None:
-    """Nothing rests any longer: the sibling is back, or an operator wants everything tried."""
-    tx.run("UPDATE deliveries SET next_try = 0 WHERE sibling_id = ? AND state = 'pending' AND next_try > 0", (sibling_id,))
-
-
-def stumble(tx: Tx, sibling_id: int, now: int, next_try: int, error: str, alarm: str) -> None:
-    """Record that sending failed and when it is tried again; nothing leaves the queue."""
-    tx.run("UPDATE delivery_lines SET fail_count = fail_count + 1, failing_since = coalesce(failing_since, ?), next_try = ?,"
-           " last_error = ?, alarm = ? WHERE sibling_id = ?", (now, next_try, error[:300], alarm, sibling_id))
-
-
-def arrival(tx: Tx, object_uri: str) -> list[Row]:
-    """Where the latest activity about an object stands: one row per sibling."""
+def lines(tx: Tx, ahead: Ahead) -> list[Row]:
+    """The siblings something is waiting for, and when it is `due`: 0 for now."""
     return tx.rows(
-        "SELECT s.origin, s.country, s.state AS sibling_state, d.state, o.created_at, o.type FROM deliveries d"
-        " JOIN outbox o ON o.id = d.outbox_id JOIN siblings s ON s.id = d.sibling_id"
-        " WHERE d.object_key = ? ORDER BY d.sequence", (uri_key(object_uri),))
+        "SELECT * FROM (SELECT s.id, s.origin, CASE WHEN l.next_try BETWEEN ? AND ? THEN l.next_try"
+        f" WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = s.id AND {_PENDING}) THEN 0"
+        " ELSE (SELECT min(d.next_try) FROM deliveries d WHERE d.sibling_id = s.id AND d.state = 'pending'"
+        "  AND d.next_try BETWEEN ? AND ?) END AS due"
+        " FROM siblings s JOIN delivery_lines l ON l.sibling_id = s.id WHERE s.state = 'active') AS found"
+        " WHERE due IS NOT NULL", (*ahead, *ahead, *ahead))
+
+
+def line(tx: Tx, sibling_id: int) -> Row | None:
+    """How sending to a sibling is going; None where nothing is sent at the moment."""
+    return tx.row("SELECT l.next_try, l.fail_count, l.alarm FROM delivery_lines l JOIN siblings s ON s.id = l.sibling_id"
+                  " WHERE s.id = ? AND s.state = 'active'", (sibling_id,))
+
+
+def acknowledge(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
+    """These have arrived. Rows that were superseded or parked meanwhile stay so."""
+    tx.run(f"UPDATE deliveries SET state = 'acked', reason = '', settled_at = ? WHERE sibling_id = ? AND state = 'pending'"
+           f" AND sequence IN ({marks(len(sequences))})", (now, sibling_id, *sequences))
+    tx.run("UPDATE delivery_lines SET last_out = ? WHERE sibling_id = ?", (now, sibling_id))
+
+
+def park(tx: Tx, sibling_id: int, sequence: int, reason: str, now: int) -> None:
+    """This one can never arrive; it stays where its reason can be read."""
+    tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE sibling_id = ? AND sequence = ?"
+           " AND state = 'pending'", (reason, now, sibling_id, sequence))
+
+
+def put_off(tx: Tx, sibling_id: int, sequence: int, reason: str, now: int, next_try: int) -> None:
+    """This one waits, and what comes after it of the same object; everything else goes on."""
+    tx.run("UPDATE deliveries SET tries = tries + 1, next_try = ?, reason = ? WHERE sibling_id = ? AND sequence = ?"
+           " AND state = 'pending'", (next_try, reason, sibling_id, sequence))
+    tx.run("UPDATE delivery_lines SET failing_since = ? WHERE sibling_id = ? AND failing_since IS NULL", (now, sibling_id))
+
+
+def hold(tx: Tx, sibling_id: int, fail_count: int, reason: str, now: int, next_try: int, *, alarm: bool) -> None:
+    """The whole line waits."""
+    tx.run("UPDATE delivery_lines SET fail_count = ?, failing_since = coalesce(failing_since, ?), next_try = ?, last_error = ?,"
+           " alarm = ? WHERE sibling_id = ?", (fail_count, now, next_try, reason, alarm, sibling_id))
+
+
+def recovered(tx: Tx, sibling_id: int, ahead: Ahead) -> None:
+    """The sibling answers as it should. A line that was told to wait meanwhile still does."""
+    tx.run("UPDATE delivery_lines SET fail_count = 0, failing_since = NULL, next_try = 0, last_error = '', alarm = 0"
+           " WHERE sibling_id = ? AND failing_since IS NOT NULL AND next_try NOT BETWEEN ? AND ?", (sibling_id, *ahead))
+
+
+def retry(tx: Tx, sibling_id: int) -> None:
+    """An operator wants everything that waits to be tried at once."""
+    tx.run("UPDATE delivery_lines SET alarm = 0, fail_count = 0, failing_since = NULL, next_try = 0, last_error = ''"
+           " WHERE sibling_id = ?", (sibling_id,))
+    tx.run("UPDATE deliveries SET tries = 0, next_try = 0, reason = '' WHERE sibling_id = ? AND state = 'pending' AND tries > 0",
+           (sibling_id,))
+    tx.wake("delivery")
+
+
+def sibling_changed(tx: Tx, sibling_id: int, state: str, now: int) -> None:
+    """A revocation ends what waits. On activation everything is tried at once, and deletions that the revocation had ended
+    are owed again: what else was parked stays so."""
+    if state == "revoked":
+        tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE sibling_id = ? AND state = 'pending'",
+               (REVOKED, now, sibling_id))
+    if state == "active":
+        tx.run("UPDATE deliveries SET state = 'pending', reason = '', settled_at = NULL, tries = 0, next_try = 0"
+               " WHERE sibling_id = ? AND state = 'parked' AND reason = ?"
+               " AND outbox_id IN (SELECT id FROM outbox WHERE type = 'Delete')", (sibling_id, REVOKED))
+    retry(tx, sibling_id)
+
+
+def arrivals(tx: Tx, object_uris: Sequence[str]) -> dict[str, list[Row]]:
+    """Where the Creates and Deletes of these objects stand: per object one row per sibling and activity."""
+    keys = {uri_key(uri): uri for uri in object_uris}
+    found: dict[str, list[Row]] = {uri: [] for uri in object_uris}
+    for row in tx.rows(
+            "SELECT d.object_key, s.origin, d.state, d.reason, o.type, o.created_at FROM deliveries d"
+            " JOIN outbox o ON o.id = d.outbox_id JOIN siblings s ON s.id = d.sibling_id"
+            f" WHERE d.object_key IN ({marks(len(keys))}) AND o.type IN ('Create', 'Delete')", list(keys)) if keys else ():
+        found[keys[row["object_key"]]].append(row)
+    return found

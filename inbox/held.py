@@ -15,9 +15,10 @@ from core.ids import Ids, uri_key
 from core.settings import Federation
 from core.telemetry import get_logger
 from federation.addresses import origin_of
-from federation.allowlist import Allowlist, Direction, Purpose, Sibling
+from federation.allowlist import Allowlist, Direction, Purpose, Sibling, SiblingState
 from federation.client import Client
 from federation.documents import dumps, parse
+from federation.siblings import SiblingChange
 from inbox import ledger
 from inbox.arrival import Arrival, Held, Wanted, arrival, is_note
 from inbox.authority import check_authority
@@ -151,3 +152,9 @@ class HeldActivities:
 
         await self._database.write(store)
         log.info("still held", count=len(waiting), error=error)
+
+
+def sibling_changed(tx: Tx, change: SiblingChange) -> None:
+    """What a revoked sibling sent and is still held goes."""
+    if change.new == SiblingState.REVOKED:
+        tx.run("DELETE FROM held WHERE sibling_id = ?", (change.sibling_id,))

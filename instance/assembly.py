@@ -28,7 +28,7 @@ from federation.door import Door
 from federation.identity import Identity
 from federation.refusals import RefusalLog
 from federation.siblings import Siblings
-from inbox import ledger
+from inbox import held, ledger
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
@@ -118,7 +118,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         yield Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
             allowlist=allowlist, client=client, door=door,
-            siblings=Siblings(database, identity, client, clock, ids),
+            siblings=Siblings(database, identity, client, clock, ids, on_change=(held.sibling_changed,)),
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),

@@ -18,6 +18,7 @@ from core.clock import rfc3339
 from core.countries import CODES, pack, specialties, specialty_title
 from core.errors import KonsilError, NotFound, Refused
 from core.i18n import Translations, Translator, format_date, format_time, language_name, negotiate
+from core.words import Sentence
 from instance.assembly import Assembly
 
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
@@ -145,8 +146,8 @@ def _spoken(say: Callable[[Any, str], str]) -> Callable[[Context, Any], str]:
 
 
 def _said(text: KonsilError | str) -> str:
-    """An error's sentence, or a word marked with `N_`, in the page's language."""
-    return text.said(_words().gettext) if isinstance(text, KonsilError) else _words().gettext(text)
+    """An error's sentence, a `Sentence`, or a word marked with `N_`, in the page's language."""
+    return text.said(_words().gettext) if isinstance(text, KonsilError | Sentence) else _words().gettext(text)
 
 
 def _ago(ms: int, words: Translator) -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from actors.models import Actor
+from core.words import Sentence
 
 
 class Kind(StrEnum):
@@ -92,10 +93,17 @@ class PollView(msgspec.Struct, frozen=True):
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """Where a local post has arrived: country codes, and who is still waited for since when (ms)."""
+    """Where a local post has arrived or, once it is erased, who has confirmed that. Each other country of the audience
+    stands in one of these, by its code; times in milliseconds."""
 
     received: tuple[str, ...]
-    waiting: tuple[tuple[str, int], ...]
+    waiting: tuple[tuple[str, int], ...]  # since when
+    refused: tuple[tuple[str, Sentence], ...]  # why it never will
+    outside: tuple[tuple[str, int], ...]  # revoked: since when it is outside our control
+
+    @property
+    def total(self) -> int:
+        return len(self.received) + len(self.waiting) + len(self.refused) + len(self.outside)
 
 
 class PostView(msgspec.Struct, frozen=True):

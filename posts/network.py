@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,42 +12,63 @@ from federation.identity import Identity
 from posts.models import Destination
 
 
+class Place(NamedTuple):
+    """A sibling; `failing_since` while nothing gets through to it, `changed_at` when it came into its state (ms)."""
+
+    origin: str
+    country: str
+    state: str
+    id: int
+    failing_since: int | None
+    changed_at: int
+
+    @property
+    def sent_to(self) -> bool:
+        """Whether it is sent to, now (active) or later (paused)."""
+        return self.state in ("active", "paused")
+
+
 class Network(msgspec.Struct, frozen=True):
-    """A snapshot: this instance's origin and country, and (origin, country, state, id, waiting since) of its siblings."""
+    """A snapshot: this instance's origin and country, and its siblings."""
 
     home: str
     country: str
-    siblings: tuple[tuple[str, str, str, int, int | None], ...]
+    siblings: tuple[Place, ...]
+
+    def place(self, origin: str) -> Place | None:
+        """The sibling at an origin, whatever its state."""
+        return next((place for place in self.siblings if place.origin == origin), None)
 
     def code(self, origin: str) -> str:
         """The country code of an origin; its host where nobody here knows it."""
         if origin == self.home:
             return self.country
-        return next((code for known, code, *_ in self.siblings if known == origin), origin.split("://", 1)[1])
+        place = self.place(origin)
+        return place.country if place is not None else origin.split("://", 1)[1]
 
     def outside(self, origin: str) -> bool:
         """True when what lies there is outside our control: revoked."""
-        return any(known == origin and state == "revoked" for known, _, state, *_ in self.siblings)
+        place = self.place(origin)
+        return place is not None and place.state == "revoked"
 
     def destinations(self) -> tuple[Destination, ...]:
         """Active and paused countries, by code."""
         return tuple(sorted(
-            (Destination(origin, code, "paused" if state == "paused" else "waiting" if since else "up", since)
-             for origin, code, state, _, since in self.siblings if state in ("active", "paused")),
+            (Destination(place.origin, place.country,
+                         "paused" if place.state == "paused" else "waiting" if place.failing_since else "up", place.failing_since)
+             for place in self.siblings if place.sent_to),
             key=lambda destination: destination.country))
 
     def recipients(self, origins: tuple[str, ...]) -> list[int]:
         """The siblings among an audience that are sent to, now (active) or later (paused)."""
-        return [number for origin, _, state, number, _ in self.siblings
-                if origin in origins and state in ("active", "paused")]
+        return [place.id for place in self.siblings if place.origin in origins and place.sent_to]
 
 
 def network(tx: Tx, identity: Identity) -> Network:
     """The network at this moment."""
-    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since FROM siblings s"
+    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at FROM siblings s"
                    " JOIN delivery_lines d ON d.sibling_id = s.id ORDER BY s.country")
-    return Network(identity.origin, identity.country,
-                   tuple((row["origin"], row["country"], row["state"], row["id"], row["failing_since"]) for row in rows))
+    return Network(identity.origin, identity.country, tuple(Place(*row) for row in rows))
 
 
 def list_digest(destinations: tuple[Destination, ...]) -> str:

@@ -60,8 +60,8 @@ class Polls:
     def _send(self, tx: Tx, author: Author, post: store.Post, names: list[str], now: int) -> None:
         """Put one standard vote per choice in the outbox, for the poll's own instance and nobody else."""
         asker = by_ids(tx, [post.author_id])[post.author_id]
-        recipients = [entry[3] for entry in network(tx, self._identity).siblings if entry[3] == post.sibling_id
-                      and entry[2] in ("active", "paused")]
+        recipients = [place.id for place in network(tx, self._identity).siblings
+                      if place.id == post.sibling_id and place.sent_to]
         if not recipients:
             raise Conflict("This poll's country cannot be reached any more; your vote was not counted.", reason="outside")
         for name in names:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from actors.models import Actor
 from actors.store import by_ids
-from core.database import Tx
+from core.database import Row, Tx
 from core.ids import public
-from federation.store import arrival
+from core.words import Sentence
+from federation.store import arrivals
+from federation.troubles import NOT_SENT, in_words
 from posts import store
 from posts.models import DeliveryView, Kind, OptionView, PollView, PostView, State
 from posts.network import Network
@@ -22,14 +24,15 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     polled = [post.id for post in posts if post.kind == Kind.POLL]
     polls = store.polls(tx, polled)
     chosen = store.choices(tx, polled, viewer.id)
+    sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1])
     return tuple(
-        _view(tx, post, authors[post.author_id], viewer, places, polls.get(post.id), chosen.get(post.id, set()), now,
+        _view(post, authors[post.author_id], viewer, places, polls.get(post.id), chosen.get(post.id, set()), sent, now,
               results, (depths or {}).get(post.id, 0))
         for post in posts)
 
 
-def _view(tx: Tx, post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll | None, chosen: set[int], now: int,
-          results: bool, depth: int) -> PostView:
+def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll | None, chosen: set[int],
+          sent: dict[str, list[Row]], now: int, results: bool, depth: int) -> PostView:
     mine = post.author_id == viewer.id
     state = post.state
     if state == State.OPEN and post.replies:
@@ -42,7 +45,7 @@ def _view(tx: Tx, post: Post, author: Actor, viewer: Actor, places: Network, pol
         outside=tuple(places.code(origin) for origin in post.audience.origins if places.outside(origin)),
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
         poll=_poll(poll, chosen, mine, now, results) if poll is not None else None,
-        delivery=_delivery(tx, post) if mine and len(post.audience.origins) > 1 else None,
+        delivery=_delivery(post, sent[post.uri], places) if post.uri in sent else None,
         parent_id=public(post.parent_id) if post.parent_id is not None else None)
 
 
@@ -57,16 +60,28 @@ def _poll(poll: Poll, chosen: set[int], mine: bool, now: int, results: bool) -> 
         shown=bool(chosen) or mine or closed or results, may_vote=not (chosen or mine or closed))
 
 
-def _delivery(tx: Tx, post: Post) -> DeliveryView:
-    """Which countries have the post: the state of its Create, or of what superseded it; once erased, of its Delete."""
-    received: dict[str, int | None] = {}
-    for row in arrival(tx, post.uri):
-        if post.erased_at is not None and row["type"] != "Delete":
+def _delivery(post: Post, rows: Sequence[Row], places: Network) -> DeliveryView:
+    """Where the post stands with every other country: its Create, or once it is erased its Delete.
+
+    A country that was revoked may have the post and answers for nothing any more, unless it had confirmed the deletion.
+    """
+    last = {row["origin"]: row for row in rows if row["type"] == ("Create" if post.erased_at is None else "Delete")}
+    ever = {row["origin"] for row in rows}
+    received: list[str] = []
+    waiting: list[tuple[str, int]] = []
+    refused: list[tuple[str, Sentence]] = []
+    outside: list[tuple[str, int]] = []
+    for origin in post.audience.origins:
+        place, row, code = places.place(origin), last.get(origin), places.code(origin)
+        if origin == places.home:
             continue
-        if row["state"] == "acked":
-            received[row["country"]] = None
-        elif row["state"] == "pending" and received.get(row["country"], 0) is not None:
-            received.setdefault(row["country"], row["created_at"])
-    return DeliveryView(
-        tuple(sorted(code for code, since in received.items() if since is None)),
-        tuple(sorted((code, since) for code, since in received.items() if since is not None)))
+        acked = row is not None and row["state"] == "acked"
+        if place is not None and not place.sent_to and origin in ever and not (acked and post.erased_at):
+            outside.append((code, place.changed_at))
+        elif acked:
+            received.append(code)
+        elif row is not None and row["state"] == "pending":
+            waiting.append((code, row["created_at"]))
+        else:
+            refused.append((code, in_words(row["reason"] if row is not None and row["reason"] else NOT_SENT)))
+    return DeliveryView(tuple(sorted(received)), tuple(sorted(waiting)), tuple(sorted(refused)), tuple(sorted(outside)))

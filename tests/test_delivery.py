@@ -189,7 +189,7 @@ async def test_a_refusal_that_names_the_activity_parks_that_one_only(its: Assemb
     async with working(its):
         await until(lambda: all_are(its, "acked", "after", "other"))
         await asyncio.sleep(0.2)
-    assert (await rows(its))["bad"] == ("parked", "No.")
+    assert (await rows(its))["bad"] == ("parked", "refused No.")
     row = await its.siblings.row(fr.domain)
     assert (row.alarm, row.parked, row.queued) == ("", 1, 0)
     assert fr.names.count("bad") == 1  # not tried again

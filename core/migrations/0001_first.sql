@@ -38,8 +38,8 @@ CREATE TABLE delivery_lines (
     failing_since INTEGER,
     next_try INTEGER NOT NULL DEFAULT 0,
     last_out INTEGER,
-    last_error TEXT NOT NULL DEFAULT '',
-    alarm TEXT NOT NULL DEFAULT ''
+    last_error TEXT NOT NULL DEFAULT '',  -- a reason of federation.troubles
+    alarm INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE refusals (
@@ -231,16 +231,14 @@ CREATE TABLE deliveries (
     object_key BLOB NOT NULL,
     lane INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending',
-    reason TEXT NOT NULL DEFAULT '',
-    tries INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',  -- a reason of federation.troubles: why it is parked, or why it was put off
+    tries INTEGER NOT NULL DEFAULT 0,  -- how often this one was put off while others went on
     next_try INTEGER NOT NULL DEFAULT 0,
     settled_at INTEGER,
     PRIMARY KEY (sibling_id, sequence)
 );
-CREATE INDEX deliveries_pending ON deliveries (sibling_id, lane, sequence) WHERE state = 'pending';
-CREATE INDEX deliveries_resting ON deliveries (sibling_id, object_key, next_try) WHERE state = 'pending' AND next_try > 0;
-CREATE INDEX deliveries_rested ON deliveries (sibling_id, next_try) WHERE state = 'pending' AND next_try > 0;
-CREATE INDEX deliveries_by_object ON deliveries (object_key);
+CREATE INDEX deliveries_pending ON deliveries (sibling_id, tries, lane, sequence) WHERE state = 'pending';
+CREATE INDEX deliveries_by_object ON deliveries (object_key, sibling_id, state, sequence);
 
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,

@@ -1,0 +1,40 @@
+"""Why something has not been delivered: stored as a code with one detail, shown as a sentence in the reader's language.
+
+A stored reason is the code, a space, and what differs from case to case: `answered 503`, `refused It is addressed to
+nobody here.` The code is always ours; only the detail may come from outside.
+"""
+
+from __future__ import annotations
+
+from core.words import N_, Phrase, Sentence
+
+_LENGTH = 300
+
+REVOKED = "revoked"
+NOT_SENT = "not-sent"
+SENTENCES = {
+    "unreachable": N_("It could not be reached: %(detail)s"),
+    "no-answer": N_("It was reached and gave no answer: %(detail)s"),
+    "answered": N_("It answered %(detail)s."),
+    "special-address": N_("Its address is never contacted from here."),
+    "no-receipt": N_("It answered %(detail)s, which is no answer to an activity. Everything waits until somebody has looked."),
+    "refused": N_("It refused this: %(detail)s"),
+    "too-large": N_("It takes nothing as large as this."),
+    REVOKED: N_("It was revoked before it had confirmed this."),
+    "internal": N_("Something went wrong here while sending; the log says what."),
+    NOT_SENT: N_("This was not sent there: there was no connection at the time."),
+}
+
+
+def reason(code: str, detail: object = "") -> str:
+    """A reason as it is stored."""
+    return f"{code} {detail}".strip()[:_LENGTH]
+
+
+def in_words(stored: str) -> Sentence:
+    """What a stored reason says; the empty one says nothing. What a sibling wrote is looked up too: it may speak our words."""
+    if not stored:
+        return Sentence("")
+    code, _, detail = stored.partition(" ")
+    sentence = SENTENCES.get(code)
+    return Sentence(sentence, {"detail": Phrase(detail)}) if sentence is not None else Sentence("%(code)s", {"code": stored})

@@ -1,0 +1,67 @@
+"""What a sibling's answer to an activity means. Pure: `federation.delivery` tells the story, this decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import NamedTuple
+
+from core.errors import KonsilError
+from federation.client import Answer
+from federation.store import Parcel
+from federation.troubles import reason
+
+
+class Fate(Enum):
+    """What becomes of a parcel, or of the whole line because of it."""
+
+    ACKED = auto()
+    PARKED = auto()
+    PUT_OFF = auto()
+    HELD = auto()
+    ALARMED = auto()
+
+
+class Verdict(NamedTuple):
+    """One parcel's fate, the stored reason of it, and how many seconds the sibling asks us to wait."""
+
+    parcel: Parcel
+    fate: Fate
+    reason: str = ""
+    wait: int = 0
+
+    @property
+    def good(self) -> bool:
+        """Whether the sibling is well: it has dealt with the activity, one way or the other."""
+        return self.fate in (Fate.ACKED, Fate.PARKED)
+
+
+def judge(parcel: Parcel, answer: Answer) -> Verdict:
+    """An answer. Only 202 acknowledges: a page that a proxy sends with 200 says nothing about the activity."""
+    status, problem, wait = answer.status, answer.problem or {}, answer.retry_after or 0
+    if status == 202:
+        return Verdict(parcel, Fate.ACKED)
+    if status in (429, 503):
+        return Verdict(parcel, Fate.HELD, reason("answered", status), wait)
+    if status >= 500:
+        return Verdict(parcel, Fate.PUT_OFF, reason("answered", status), wait)
+    if status == 413:
+        return Verdict(parcel, Fate.PARKED, reason("too-large"))
+    if status >= 400 and problem.get("activity") == parcel.uri:
+        return Verdict(parcel, Fate.PARKED, reason("refused", problem.get("title", status)))
+    return Verdict(parcel, Fate.ALARMED, reason("no-receipt", status))
+
+
+def judge_error(parcel: Parcel, error: Exception) -> Verdict:
+    """No answer: where there was a connection it may be this activity that is not borne, else it is the line. What nobody
+    foresaw is ours and concerns this parcel only."""
+    if not isinstance(error, KonsilError):
+        return Verdict(parcel, Fate.PUT_OFF, reason("internal"))
+    fate = Fate.PUT_OFF if error.reason == "no-answer" else Fate.HELD
+    return Verdict(parcel, fate, reason(error.reason, error.cause))
+
+
+def trouble(verdicts: Sequence[Verdict], *, all_fail: bool) -> Verdict | None:
+    """The verdict that concerns the whole line, an alarm first; the last of those put off when nothing else succeeds."""
+    wanted = (Fate.ALARMED, Fate.HELD, *((Fate.PUT_OFF,) if all_fail else ()))
+    return next((verdict for fate in wanted for verdict in reversed(verdicts) if verdict.fate == fate), None)
