@@ -65,10 +65,11 @@ def clean(html: str) -> str:
     `InvalidInput` (too-complex) when the markup is larger than any post, so that nobody can hold the event loop:
     the parser's time grows with the square of what is nested.
     """
-    if len(html) > _PLAIN_LENGTH or html.count("<") > _STYLED_LIMIT:  # most are shorter and have fewer tags than any bound
-        if (len(html) > _HTML_LIMIT or html.count("<") - html.count("</") > _TAG_LIMIT or html.count("&") > _ENTITY_LIMIT
-                or sum(1 for _ in _STYLED.finditer(html)) > _STYLED_LIMIT):
-            raise _too_complex("arriving HTML passes the bounds of core.text.clean")
+    # most are shorter and have fewer tags than any of the bounds
+    if (len(html) > _PLAIN_LENGTH or html.count("<") > _STYLED_LIMIT) and (
+            len(html) > _HTML_LIMIT or html.count("<") - html.count("</") > _TAG_LIMIT or html.count("&") > _ENTITY_LIMIT
+            or sum(1 for _ in _STYLED.finditer(html)) > _STYLED_LIMIT):
+        raise _too_complex("arriving HTML passes the bounds of core.text.clean")
     cleaned = _cleaner().clean(_visible(html))
     return _visible(cleaned) if "&" in html else cleaned  # a reference may have become one of what nobody sees
 

@@ -14,6 +14,7 @@ from core.errors import InvalidInput, KonsilError
 from core.ids import Ids, uri_key
 from core.settings import Federation
 from core.telemetry import get_logger
+from core.words import N_
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling, SiblingState
 from federation.client import Client
@@ -22,13 +23,15 @@ from federation.siblings import SiblingChange
 from inbox import ledger
 from inbox.arrival import Arrival, Held, Wanted, arrival, is_note
 from inbox.authority import check_authority
-from inbox.ledger import Parked, Waiting
+from inbox.ledger import HeldOf, Waiting
 from inbox.writer import Result, Writer
 
 log = get_logger("held")
 _DAY_MS = 86_400_000
 _AT_A_TIME = 16
 _CHAIN = 50
+_SHOWN = 50
+_REVOKED = N_("Its instance was revoked.")
 
 
 class HeldActivities:
@@ -54,9 +57,9 @@ class HeldActivities:
             task.add_done_callback(lambda _, missing=missing: self._busy.pop(missing, None))  # type: ignore[misc]
         return len(begun)
 
-    async def parked(self, limit: int = 100) -> tuple[Parked, ...]:
-        """What could not be resolved, for operators."""
-        return tuple(await self._database.read(lambda tx: ledger.parked(tx, limit)))
+    async def of(self, sibling_id: int) -> HeldOf:
+        """What a sibling has sent that has no effect yet, for operators."""
+        return await self._database.read(lambda tx: ledger.held_of(tx, sibling_id, _SHOWN))
 
     async def close(self) -> None:
         """Stop what is under way; nothing is lost by that."""
@@ -155,6 +158,9 @@ class HeldActivities:
 
 
 def sibling_changed(tx: Tx, change: SiblingChange) -> None:
-    """What a revoked sibling sent and is still held goes."""
+    """What a revoked sibling sent is not tried any more. When a sibling is let in again, what it sent and what waits for
+    something of its own is tried at once: nobody waits for an hour because a sibling had been away."""
     if change.new == SiblingState.REVOKED:
-        tx.run("DELETE FROM held WHERE sibling_id = ?", (change.sibling_id,))
+        ledger.park_sibling(tx, change.sibling_id, _REVOKED)
+    elif change.new == SiblingState.ACTIVE:
+        ledger.release_sibling(tx, change.sibling_id, change.origin, change.now)

@@ -26,12 +26,18 @@ class Waiting(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """A held activity that is not tried any more, for operators; `missing` is what it waited for, `reason` a sentence."""
+    """A held activity that is not tried any more; `missing` is what it waited for, `reason` a sentence, the time in ms."""
 
-    origin: str
     missing: str
     reason: str
     received_at: int
+
+
+class HeldOf(NamedTuple):
+    """What is held of one sibling: how much waits, and what is parked, newest first."""
+
+    waiting: int
+    parked: tuple[Parked, ...]
 
 
 def seen(tx: Tx, arrivals: Sequence[Arrival]) -> dict[str, bytes]:
@@ -66,11 +72,12 @@ def due(tx: Tx, now: int, limit: int) -> list[Waiting]:
             " WHERE h.state = 'waiting' AND h.next_try <= ? ORDER BY h.received_at LIMIT ?", (now, limit))]
 
 
-def parked(tx: Tx, limit: int) -> list[Parked]:
-    """What is not tried any more, newest first."""
-    return [Parked(row["origin"], row["missing"], row["reason"], row["received_at"]) for row in tx.rows(
-        "SELECT h.*, s.origin FROM held h JOIN siblings s ON s.id = h.sibling_id WHERE h.state = 'parked'"
-        " ORDER BY h.received_at DESC LIMIT ?", (limit,))]
+def held_of(tx: Tx, sibling_id: int, limit: int) -> HeldOf:
+    """What of a sibling's waits, and the newest that is not tried any more."""
+    waits = tx.row("SELECT count(*) AS n FROM held WHERE sibling_id = ? AND state = 'waiting'", (sibling_id,))
+    parked = tx.rows("SELECT missing, reason, received_at FROM held WHERE sibling_id = ? AND state = 'parked'"
+                     " ORDER BY received_at DESC LIMIT ?", (sibling_id, limit))
+    return HeldOf(waits["n"] if waits is not None else 0, tuple(Parked(*row) for row in parked))
 
 
 def is_held(tx: Tx, arrival: Arrival) -> bool:

@@ -341,15 +341,6 @@ async def test_who_hangs_on_a_siblings_state_changes_with_it_or_nothing_does(its
                      ("active", "revoked"), ("revoked", "proposed")]
 
 
-async def test_a_revocation_takes_what_was_held_along(its: Assembly, fr: Scripted) -> None:
-    sibling = await fr.befriend(its)
-    await its.database.write(lambda tx: tx.run(
-        "INSERT INTO held (activity_key, sibling_id, about_key, missing, missing_key, wanted, body, received_at, next_try)"
-        " VALUES (x'00', ?, x'00', '', x'00', 'post', x'00', 0, 0)", (sibling.id,)))
-    await its.siblings.revoke(fr.domain, "olga", "")
-    assert its.database.glance("SELECT 1 FROM held") is None
-
-
 def test_every_trouble_can_be_translated_and_keeps_what_a_sibling_wrote_apart() -> None:
     assert set(SENTENCES.values()) <= extracted()
     german = {"It refused this: %(detail)s": "Abgelehnt: %(detail)s", "No.": "Nein."}

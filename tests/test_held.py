@@ -140,8 +140,9 @@ async def test_after_some_weeks_it_is_parked_with_a_reason(meeting: tuple[Runnin
     await until(lambda: de.count("held", "tries >= 1"))
     de.its.clock.offset = 31 * 86_400
     await until(lambda: de.count("held", "state = 'parked'"))
-    [parked] = await de.its.held.parked()
-    assert parked.missing == lost and parked.reason == "The document is not there."
+    row = await de.its.siblings.row(fake.origin.split("://")[1])
+    waiting, [parked] = await de.its.held.of(row.id)
+    assert waiting == 0 and parked.missing == lost and parked.reason == "The document is not there."
 
 
 async def test_a_revocation_between_the_fetch_and_the_commit_stores_nothing(meeting: tuple[Running, ServingSibling]) -> None:
@@ -199,3 +200,23 @@ async def test_what_hangs_below_something_deleted_before_it_came_does_not_wait_f
 
 async def _nothing_held(de: Running) -> bool:
     return await de.count("held") == 0
+
+
+async def test_a_sibling_that_is_back_is_not_waited_for_and_a_revoked_one_is_parked(
+        meeting: tuple[Running, ServingSibling]) -> None:
+    de, fake = meeting
+    domain, lost = fake.origin.split("://")[1], f"{fake.origin}/actors/lost"
+    await fake.send(de, fake.activity("Create", fake.note(de, attributedTo=lost), actor=lost))
+    await until(lambda: de.count("held", "tries >= 1"))
+    later = de.its.clock.ms() + 3_600_000
+    await de.its.database.write(lambda tx: tx.run("UPDATE held SET next_try = ?, tries = 12", (later,)))
+    await de.its.siblings.pause(domain, "test", "")
+    fake.documents["/actors/lost"] = fake.person(lost)
+    await de.its.siblings.resume(domain, "test")
+    await until(lambda: de.count("posts"))  # not in an hour
+    gone = f"{fake.origin}/actors/gone"
+    await fake.send(de, fake.activity("Create", fake.note(de, "n2", attributedTo=gone), "a2", actor=gone))
+    await de.its.siblings.revoke(domain, "test", "")
+    row = await de.its.siblings.row(domain)
+    waiting, [parked] = await de.its.held.of(row.id)
+    assert waiting == 0 and parked.reason == "Its instance was revoked."

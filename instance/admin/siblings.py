@@ -54,7 +54,7 @@ async def sibling_page(domain: str) -> ResponseReturnValue:
 
 async def _one(domain: str, error: KonsilError | None, typed: dict[str, str]) -> ResponseReturnValue:
     row = await services().siblings.row(domain)
-    page = await render_template("admin_sibling.html", row=row, error=error, typed=typed,
+    page = await render_template("admin_sibling.html", row=row, error=error, typed=typed, held=await services().held.of(row.id),
                                  fingerprint=grouped(row.fingerprint), words=fingerprint_words(row.fingerprint))
     return await make_response(page, error.status if error is not None else 200)
 
