@@ -38,6 +38,7 @@ _SCRUB = "database.scrub"
 _SCRUB_PAUSE = 0.25
 _CHECKPOINT_SECONDS = 1.0
 _SWITCH_SECONDS = 30.0
+_WRITER_CACHE_KIB = 16_384
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 
@@ -337,7 +338,8 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
     opened: list[_Connection] = []
     try:
         for pragmas in (
-                ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0"), ("query_only=OFF",),
+                ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0", f"cache_size=-{_WRITER_CACHE_KIB}"),
+                ("query_only=OFF",),
                 *[("query_only=ON",)] * readers):
             opened.append(await _connect(path, pragmas))
         loose = _raw(path, ("query_only=ON",))

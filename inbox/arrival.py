@@ -105,7 +105,7 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
         raise InvalidInput("An id is too long.", reason="envelope")
     made = Arrival(sibling, uri, kind, actor, content, about, body, digest, now)
     if kind in ("Create", "Update") and is_note(content):
-        made.note = note(content)
+        made.note, made.object = note(content), None  # one of the two: what was parsed is not carried to the writer twice
         made.html = clean(made.note.content or "")
         made.origins = origins_of(made.note, sibling.origin)
     return made

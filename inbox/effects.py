@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from actors.models import Actor
 from actors.store import save
@@ -13,35 +14,30 @@ from posts import store
 from posts.store import Poll, Post
 
 
-@dataclass(frozen=True, slots=True)
-class StorePost:
+class StorePost(msgspec.Struct, frozen=True):
     post: Post
     poll: Poll | None
 
 
-@dataclass(frozen=True, slots=True)
-class CountVote:
+class CountVote(msgspec.Struct, frozen=True):
     post_id: int
     voter_id: int
     slot: int
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class RevisePost:
+class RevisePost(msgspec.Struct, frozen=True):
     old: Post
     new: Post
     poll: Poll | None
 
 
-@dataclass(frozen=True, slots=True)
-class ErasePost:
+class ErasePost(msgspec.Struct, frozen=True):
     uri: str
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class SaveActor:
+class SaveActor(msgspec.Struct, frozen=True):
     actor: Actor
 
 

@@ -76,7 +76,7 @@ class Writer:
                 return waits, [ErasePost(arrival.object_id, arrival.sibling.origin)]
             if waits is not None:
                 return waits, []
-            return Stored(), verb.receive(arrival, known, self._ids)
+            return _STORED, verb.receive(arrival, known, self._ids)
         except KonsilError as error:
             return error, []
 
@@ -119,6 +119,9 @@ class Writer:
                 write(tx, [SaveActor(actor)], self._clock.ms())
             results.append(Stored() if _active(sibling, states) else _inactive())
         return results
+
+
+_STORED = Stored()
 
 
 def _inactive() -> Unavailable:
