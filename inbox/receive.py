@@ -61,9 +61,10 @@ class Inbox:
 
     async def receive(self, target: str, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Take in one activity; returns once it is durable, raises a `KonsilError` when it was refused."""
-        asked = _Asked(Request("POST", target, headers, body), asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        asked = _Asked(Request("POST", target, headers, body), loop.create_future())
         if not self._turn:
-            self._database.when_quiet(self._take_turn)
+            loop.call_soon(self._take_turn)
         self._turn.append(asked)
         try:
             result = await asked.result
