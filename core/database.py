@@ -41,8 +41,8 @@ _SCRUB_PAUSE = 0.25
 _CHECKPOINT_SECONDS = 1.0
 _SWITCH_SECONDS = 30.0
 _WRITER_CACHE_KIB = 16_384
-_CHECKPOINT_BYTES = 4 << 20
-_TRUNCATE_BYTES = 64 << 20
+_CHECKPOINT_BYTES = 32 << 20
+_TRUNCATE_BYTES = 128 << 20
 
 
 class Tx:
@@ -250,9 +250,10 @@ class Database:
             if not wanted and size <= _CHECKPOINT_BYTES:
                 continue
             scrub.clear()
-            mode = "TRUNCATE" if wanted or size > _TRUNCATE_BYTES else "PASSIVE"
             try:
-                [row] = await self.checkpointer.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
+                [row] = await self.checkpointer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+                if wanted or size > _TRUNCATE_BYTES:  # keeps the writer out, but only for what has come since a moment ago
+                    [row] = await self.checkpointer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
                 busy = bool(row[0])
             except sqlite3.OperationalError:
                 busy = True  # somebody held the lock all the time; the next round tries again
