@@ -49,7 +49,7 @@ class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature_profile: str = "cavage"
     timeout_seconds: Seconds = 10.0
-    body_limit_bytes: Count = 262_144
+    body_limit_bytes: Annotated[int, msgspec.Meta(ge=262_144)] = 262_144
     window_seconds: Count = 300
     inbox_pending_limit: Count = 4096
     delivery_window: Count = 8

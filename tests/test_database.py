@@ -272,7 +272,7 @@ async def test_a_place_that_is_no_database_is_named_and_left_alone(tmp_path: Pat
 
 
 async def test_the_log_is_moved_into_the_database_in_the_background(database: Database) -> None:
-    for number in range(6):
+    for number in range(40):  # more than is left to lie
         await database.write(lambda tx, number=number: add(tx, str(number), b"x" * 1_000_000))  # type: ignore[misc]
     before = database.path.stat().st_size
     await until(lambda: database.path.stat().st_size > before, 5)

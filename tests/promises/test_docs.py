@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from actors.accounts import ACCOUNT_STATES
+from federation.allowlist import SIBLING_STATES
 from instance.cli import main
 
 _ROOT = Path(__file__).parents[2]
@@ -95,3 +97,9 @@ def test_every_module_says_what_lives_there_and_none_grows_too_long() -> None:
 def test_every_decision_has_its_number_once() -> None:
     numbers = sorted(int(path.name[:4]) for path in (_ROOT / "docs" / "decisions").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_pictures_of_states_are_what_is_declared() -> None:
+    text = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for graph in (SIBLING_STATES, ACCOUNT_STATES):
+        assert f"```mermaid\n{graph.mermaid()}```" in text, graph.name
