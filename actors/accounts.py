@@ -141,6 +141,13 @@ class Accounts:
 
         await self._change(handle, AccountState.VERIFIED, AccountState.SUSPENDED, by, "", go_on)
 
+    async def doctor(self, handle: str) -> DoctorRow:
+        """One doctor of this instance; `NotFound` when there is nobody of that name."""
+        for row in await self.doctors():
+            if row.handle == handle:
+                return row
+        raise NotFound("There is no doctor %(handle)s here.", values={"handle": handle})
+
     async def doctors(self) -> tuple[DoctorRow, ...]:
         """All doctors of this instance by handle."""
         rows = await self._database.read(lambda tx: tx.rows(

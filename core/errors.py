@@ -6,6 +6,7 @@ KonsilError                    carries two voices: a sentence for the person, a 
 ├── NotSignedIn       401      nobody is speaking, or the signature does not prove who
 ├── Refused           403      we know who it is, and the answer is no
 ├── NotFound          404      not there, or not yours: the same answer on purpose
+├── TooSlow           408      the request stopped in the middle
 ├── TooLarge          413      over a stated size
 ├── UnsupportedMedia  415      a content type or encoding nobody asked for
 ├── TooMany           429      throttled; `retry_after` seconds
@@ -85,6 +86,10 @@ class Refused(KonsilError):
 
 class NotFound(KonsilError):
     status, reason = 404, "not-found"
+
+
+class TooSlow(KonsilError):
+    status, reason = 408, "too-slow"
 
 
 class TooLarge(KonsilError):

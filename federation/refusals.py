@@ -39,6 +39,7 @@ SENTENCES = {
     "content-type": N_("It was not of a type that is read here."),
     "content-encoding": N_("The body was encoded; such a body is not read."),
     "too-large": N_("It was larger than the limit."),
+    "too-slow": N_("It stopped in the middle and did not go on in time."),
     "overloaded": N_("More was waiting than the inbox holds; it was asked to come back."),
     "unavailable": N_("The database could not take it at that moment; it was asked to come back."),
     # the document

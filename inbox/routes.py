@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from core.errors import KonsilError, TooLarge
+from core.errors import KonsilError, TooLarge, TooSlow
 from federation.door import gather
 from inbox.receive import Inbox
 
@@ -60,7 +60,8 @@ class InboxFront:
             await send(_EMPTY)
 
     async def _body(self, receive: Receive) -> bytes:
-        """The whole body, bounded in size and time."""
+        """The whole body, bounded in size, and in time from its first piece on (before it there is nothing but a connection,
+        and that is the proxy's to be impatient with)."""
         message = await receive()
         if not message.get("more_body") and message["type"] == "http.request":
             first: bytes = message["body"]
@@ -71,7 +72,7 @@ class InboxFront:
             async with asyncio.timeout(_BODY_SECONDS):
                 return await self._rest(message, receive)
         except TimeoutError:
-            raise ConnectionError from None
+            raise TooSlow("The body did not come in time.", reason="too-slow") from None
 
     async def _rest(self, message: MutableMapping[str, Any], receive: Receive) -> bytes:
         parts, size = [], 0

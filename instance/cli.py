@@ -5,30 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import sys
-from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from actors.accounts import NewDoctor
-from actors.models import Role
-from core.clock import rfc3339
 from core.errors import InvalidInput, KonsilError
-from core.settings import Settings, load
 from core.telemetry import configure
 from federation import descriptor
 from federation.documents import parse
 from federation.signatures.keys import fingerprint_words, grouped
-from instance.assembly import Assembly, assemble
+from instance.assembly import Assembly
+from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
+from instance.people import doctor, operator
 from instance.setup import create_instance
-
-T = TypeVar("T")
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
-_DRY = click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
 
 
 class _Errors(click.Group):
@@ -62,71 +53,19 @@ def main(ctx: click.Context, config: Path | None, debug: bool) -> None:
     ctx.obj = config or Path(os.environ.get("KONSIL_CONFIG", "config.toml"))
 
 
-def _settings(ctx: click.Context) -> Settings:
-    return load(ctx.find_root().obj)
-
-
-def _with(ctx: click.Context, work: Callable[[Assembly], Awaitable[T]]) -> T:
-    """Assemble the instance named by --config, do the work, take it apart."""
-
-    async def run() -> T:
-        async with assemble(_settings(ctx)) as assembly:
-            return await work(assembly)
-
-    return asyncio.run(run())
-
-
-def _show(rows: Iterable[dict[str, Any]], as_json: bool, *, one: bool = False) -> None:
-    """A table for people, JSON for programs."""
-    found = list(rows)
-    if as_json:
-        click.echo(json.dumps(found[0] if one else found, ensure_ascii=False, indent=2))
-    elif one:
-        for key, value in found[0].items():
-            click.echo(f"{key:<14} {'' if value is None else value}")
-    elif found:
-        widths = {key: max(len(key), *(len(str(row[key])) for row in found)) for key in found[0]}
-        click.echo("  ".join(key.ljust(widths[key]) for key in widths))
-        for row in found:
-            click.echo("  ".join(str(row[key]).ljust(widths[key]) for key in widths))
-
-
-def _password(from_stdin: bool) -> str:
-    """The password from standard input, or a fresh one."""
-    return sys.stdin.readline().rstrip("\n") if from_stdin else secrets.token_urlsafe(12)
-
-
-def _added(person: dict[str, Any], sentence: str, password: str | None, as_json: bool) -> None:
-    """Say who was added; a password made here is shown this once, in the JSON or else on standard error."""
-    if as_json:
-        _show([person | ({} if password is None else {"password": password})], True, one=True)
-        return
-    click.echo(sentence)
-    if password is not None:
-        click.echo(f"password: {password}", err=True)
-
-
-def _me() -> str:
-    return f"cli:{os.environ.get('USER', 'root')}"
-
-
-def _time(ms: int | None) -> str | None:
-    return rfc3339(ms) if ms else None
-
-
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--country", required=True)
 @click.option("--domain", required=True)
 @click.option("--port", default=8100, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--name", default="")
-@_AS_JSON
+@AS_JSON
 def init(directory: Path, country: str, domain: str, port: int, name: str, as_json: bool) -> None:
     """Make an instance: config.toml, keys, database."""
     made = asyncio.run(create_instance(directory, country=country, domain=domain, port=port, name=name)).instance
     config = directory / "config.toml"
     if as_json:
-        _show([{"name": made.name, "country": made.country, "domain": made.domain, "url": made.url,
+        show([{"name": made.name, "country": made.country, "domain": made.domain, "url": made.url,
                 "config": str(config.resolve())}], True, one=True)
     else:
         click.echo(f"{made.name} is at {made.url}; its settings are in {config}.")
@@ -140,7 +79,7 @@ def serve(ctx: click.Context, port: int | None, no_worker: bool) -> None:
     """Run the web server, with one worker inside unless told otherwise."""
     from instance.serving import serve as run  # the server's imports cost half a second nobody else needs
 
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
     if port is not None:
         import msgspec
 
@@ -154,12 +93,12 @@ def worker(ctx: click.Context) -> None:
     """Run deliveries and jobs in their own process."""
     from instance.serving import run_worker
 
-    run_worker(_settings(ctx))
+    run_worker(settings_of(ctx))
 
 
 @main.command()
 @click.option("--check", is_flag=True, help="Only say what is pending; exit 1 if anything is.")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def migrate(ctx: click.Context, check: bool, as_json: bool) -> None:
     """Bring the database up to date."""
@@ -168,7 +107,7 @@ def migrate(ctx: click.Context, check: bool, as_json: bool) -> None:
     from core.migrate import migrate as apply
     from core.migrate import pending
 
-    settings = _settings(ctx)
+    settings = settings_of(ctx)
 
     async def run() -> tuple[str, ...]:
         database = await open_database(settings.database.url, settings.path("."))
@@ -181,7 +120,7 @@ def migrate(ctx: click.Context, check: bool, as_json: bool) -> None:
 
     names = asyncio.run(run())
     if as_json:
-        _show([{"pending" if check else "applied": names}], True, one=True)
+        show([{"pending" if check else "applied": names}], True, one=True)
     else:
         click.echo("\n".join(names) if names else "Nothing is pending." if check else "Nothing was pending.")
     if check and names:
@@ -190,7 +129,7 @@ def migrate(ctx: click.Context, check: bool, as_json: bool) -> None:
 
 @main.command()
 @click.option("--export", "export_to", type=click.Path(path_type=Path), help="Write the signed descriptor to a file.")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def identity(ctx: click.Context, export_to: Path | None, as_json: bool) -> None:
     """This instance's domain, country, actor and fingerprint."""
@@ -200,10 +139,10 @@ def identity(ctx: click.Context, export_to: Path | None, as_json: bool) -> None:
         if export_to is not None:
             export_to.write_text(json.dumps(descriptor.export(me), indent=2) + "\n", "utf-8")
         shown = me.fingerprint if as_json else grouped(me.fingerprint)
-        _show([{"domain": me.domain, "country": me.country, "actor": me.actor_uri, "fingerprint": shown,
+        show([{"domain": me.domain, "country": me.country, "actor": me.actor_uri, "fingerprint": shown,
                 "words": fingerprint_words(me.fingerprint)}], as_json, one=True)
 
-    _with(ctx, work)
+    assembled(ctx, work)
 
 
 @main.group()
@@ -214,9 +153,9 @@ def sibling() -> None:
 def _sibling_row(row: Any) -> dict[str, Any]:
     return {
         "domain": row.domain, "country": row.country, "state": row.state, "name": row.name, "fingerprint": row.fingerprint,
-        "actor": row.actor_uri, "reason": row.reason, "created": _time(row.created), "activated": _time(row.activated),
-        "last_in": _time(row.last_in), "last_out": _time(row.last_out), "queued": row.queued, "parked": row.parked,
-        "fail_count": row.fail_count, "next_try": _time(row.next_try), "last_error": row.last_error, "alarm": row.alarm,
+        "actor": row.actor_uri, "reason": row.reason, "created": time_of(row.created), "activated": time_of(row.activated),
+        "last_in": time_of(row.last_in), "last_out": time_of(row.last_out), "queued": row.queued, "parked": row.parked,
+        "fail_count": row.fail_count, "next_try": time_of(row.next_try), "last_error": row.last_error, "alarm": row.alarm,
         "clock_skew_ms": row.skew_ms, "refused": row.refused}
 
 
@@ -225,138 +164,82 @@ def _sibling_row(row: Any) -> dict[str, Any]:
 @click.option("--country", required=True)
 @click.option("--fingerprint", required=True, help="As compared over another channel: hex or words.")
 @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The other side's descriptor.")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def sibling_add(ctx: click.Context, domain: str, country: str, fingerprint: str, file: Path | None, as_json: bool) -> None:
     """Propose a sibling, from its descriptor or else from its domain."""
     found = descriptor.read(parse(file.read_bytes())) if file is not None else None
-    row = _with(ctx, lambda a: a.siblings.add(domain, country, fingerprint, descriptor=found, by=_me()))
-    _show([_sibling_row(row)], as_json, one=True)
+    row = assembled(ctx, lambda a: a.siblings.add(domain, country, fingerprint, descriptor=found, by=me()))
+    show([_sibling_row(row)], as_json, one=True)
 
 
 @sibling.command("approve")
 @click.argument("domain")
 @click.option("--offline", is_flag=True, help="Without the self-test.")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def sibling_approve(ctx: click.Context, domain: str, offline: bool, as_json: bool) -> None:
     """Confirm and activate."""
-    _show([_sibling_row(_with(ctx, lambda a: a.siblings.approve(domain, _me())))], as_json, one=True)
+    show([_sibling_row(assembled(ctx, lambda a: a.siblings.approve(domain, me())))], as_json, one=True)
 
 
 @sibling.command("list")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def sibling_list(ctx: click.Context, as_json: bool) -> None:
     """All siblings."""
-    rows = [_sibling_row(row) for row in _with(ctx, lambda a: a.siblings.rows())]
+    rows = [_sibling_row(row) for row in assembled(ctx, lambda a: a.siblings.rows())]
     short = ("domain", "country", "state", "queued", "parked", "last_in", "last_out", "refused")
-    _show(rows if as_json else [{key: row[key] for key in short} for row in rows], as_json)
+    show(rows if as_json else [{key: row[key] for key in short} for row in rows], as_json)
 
 
 @sibling.command("show")
 @click.argument("domain")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def sibling_show(ctx: click.Context, domain: str, as_json: bool) -> None:
     """One sibling."""
-    _show([_sibling_row(_with(ctx, lambda a: a.siblings.row(domain)))], as_json, one=True)
+    show([_sibling_row(assembled(ctx, lambda a: a.siblings.row(domain)))], as_json, one=True)
 
 
 @sibling.command("pause")
 @click.argument("domain")
 @click.option("--reason", default="")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def sibling_pause(ctx: click.Context, domain: str, reason: str, as_json: bool) -> None:
     """Stop both directions and keep everything."""
-    _show([_sibling_row(_with(ctx, lambda a: a.siblings.pause(domain, _me(), reason)))], as_json, one=True)
+    show([_sibling_row(assembled(ctx, lambda a: a.siblings.pause(domain, me(), reason)))], as_json, one=True)
 
 
 @sibling.command("resume")
 @click.argument("domain")
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def sibling_resume(ctx: click.Context, domain: str, as_json: bool) -> None:
     """Go on with a paused sibling, or try a stopped one at once."""
-    _show([_sibling_row(_with(ctx, lambda a: a.siblings.resume(domain, _me())))], as_json, one=True)
+    show([_sibling_row(assembled(ctx, lambda a: a.siblings.resume(domain, me())))], as_json, one=True)
 
 
 @sibling.command("revoke")
 @click.argument("domain")
 @click.option("--reason", default="")
-@_YES
-@_DRY
-@_AS_JSON
+@YES
+@DRY
+@AS_JSON
 @click.pass_context
 def sibling_revoke(ctx: click.Context, domain: str, reason: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Stop at once and for good; its queue ends."""
-    row = _with(ctx, lambda a: a.siblings.row(domain))
+    row = assembled(ctx, lambda a: a.siblings.row(domain))
     if dry_run:
         if as_json:
-            _show([_sibling_row(row)], True, one=True)
+            show([_sibling_row(row)], True, one=True)
         else:
             click.echo(f"{row.domain} is {row.state}; {row.queued} queued activities would never be confirmed.")
         return
     if not yes:
         click.confirm(f"Revoke {row.domain} ({row.queued} queued activities will never be confirmed)?", abort=True, err=True)
-    _show([_sibling_row(_with(ctx, lambda a: a.siblings.revoke(domain, _me(), reason)))], as_json, one=True)
-
-
-@main.group()
-def doctor() -> None:
-    """Doctors of this instance."""
-
-
-@doctor.command("add")
-@click.argument("handle")
-@click.option("--name", required=True)
-@click.option("--role", type=click.Choice(["doctor", "resident", "student"]), default="doctor", show_default=True)
-@click.option("--specialty", multiple=True, help="A specialty's code; may be given several times.")
-@click.option("--password-stdin", is_flag=True)
-@click.option("--method", default="", help="How it was verified: register, diploma, student card ...")
-@click.option("--evidence", default="", help="What was seen.")
-@_AS_JSON
-@click.pass_context
-def doctor_add(ctx: click.Context, handle: str, name: str, role: str, specialty: tuple[str, ...], password_stdin: bool,
-               method: str, evidence: str, as_json: bool) -> None:
-    """Add a doctor; without method and evidence an applicant."""
-    new = NewDoctor(handle, name, _password(password_stdin), Role(role), specialty, method, evidence)
-    actor = _with(ctx, lambda a: a.accounts.add_doctor(new, _me()))
-    _added({"handle": actor.handle, "mention": actor.mention, "actor": actor.uri, "name": actor.name,
-            "role": str(actor.badge.role), "state": "verified" if method else "applicant"},
-           f"{actor.mention} was added{'' if method else ' as an applicant'}.",
-           None if password_stdin else new.password, as_json)
-
-
-@doctor.command("list")
-@_AS_JSON
-@click.pass_context
-def doctor_list(ctx: click.Context, as_json: bool) -> None:
-    """All doctors."""
-    rows = _with(ctx, lambda a: a.accounts.doctors())
-    _show([{"handle": row.handle, "name": row.name, "role": row.role, "specialties": ",".join(json.loads(row.specialties)),
-            "state": row.state, "method": row.method, "until": _time(row.until), "created": _time(row.created)}
-           for row in rows], as_json)
-
-
-@main.group()
-def operator() -> None:
-    """Operators of this instance."""
-
-
-@operator.command("add")
-@click.argument("handle")
-@click.option("--name", required=True)
-@click.option("--password-stdin", is_flag=True)
-@_AS_JSON
-@click.pass_context
-def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: bool, as_json: bool) -> None:
-    """Add an operator."""
-    password = _password(password_stdin)
-    _with(ctx, lambda a: a.accounts.add_operator(handle, name, password, _me()))
-    _added({"handle": handle, "name": name}, f"The operator {handle} was added.",
-           None if password_stdin else password, as_json)
+    show([_sibling_row(assembled(ctx, lambda a: a.siblings.revoke(domain, me(), reason)))], as_json, one=True)
 
 
 @main.group()
@@ -366,12 +249,12 @@ def refusals() -> None:
 
 @refusals.command("list")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
-@_AS_JSON
+@AS_JSON
 @click.pass_context
 def refusals_list(ctx: click.Context, limit: int, as_json: bool) -> None:
     """The refusal log, newest first."""
-    rows = _with(ctx, lambda a: a.refusals.list(limit))
-    _show([{"first": _time(row.first_at), "last": _time(row.last_at), "direction": row.direction, "origin": row.origin,
+    rows = assembled(ctx, lambda a: a.refusals.list(limit))
+    show([{"first": time_of(row.first_at), "last": time_of(row.last_at), "direction": row.direction, "origin": row.origin,
             "purpose": row.purpose, "reason": row.reason, "path": row.path, "count": row.times, "sentence": row.sentence}
            for row in rows], as_json)
 
@@ -390,3 +273,7 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
     if not chosen or len(set(chosen)) != len(chosen):
         raise InvalidInput("Name each country once.")
     sys.exit(run(chosen, base_port, directory, fresh=fresh, check=check))
+
+
+main.add_command(doctor)
+main.add_command(operator)

@@ -105,7 +105,8 @@ def documented(command: str) -> set[str]:
     found = re.search(rf"^\| `konsil {command}` \|[^|]*\| (.*) \|$", text, re.MULTILINE)
     assert found is not None, command
     keys = found[1].removeprefix("*list*").lstrip(":, ")
-    return documented("sibling show") if keys == "as `sibling show`" else set(keys.split(", "))
+    shown = re.fullmatch(r"as `(\w+ show)`", keys)
+    return documented(shown[1]) if shown else set(keys.split(", "))
 
 
 def commands(group: click.Group = main, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -278,6 +279,22 @@ def test_a_doctor_who_cannot_be_added_is_not(de: Konsil) -> None:
     de.refuses("doctor", "add", "b", "--name", "B", "--password-stdin", given="short\n", saying="at least 10")
     de.run("doctor", "add", "b", "--name", "B", "--role", "wizard", exits=2)
     de.run("doctor", "add", "b", exits=2)
+
+
+def test_an_applicant_is_verified_suspended_and_goes_on(de: Konsil) -> None:
+    de.run("doctor", "add", "anna", "--name", "Dr Anna")
+    de.run("doctor", "approve", "anna", exits=2)
+    de.refuses("doctor", "suspend", "anna", "--reason", "why", saying="anna is .applicant")
+    for words, state in ((("approve", "anna", "--method", "diploma", "--evidence", "seen"), "verified"),
+                         (("suspend", "anna", "--reason", "left the register"), "suspended"), (("resume", "anna"), "verified")):
+        row = de.json("doctor", *words)
+        assert row["state"] == state and set(row) == documented(f"doctor {words[0]}") and row == de.json("doctor", "show", "anna")
+    de.run("doctor", "add", "ben", "--name", "Ben")
+    assert de.json("doctor", "reject", "ben", "--reason", "a forged card")["state"] == "rejected"
+    for words in (("show", "nobody"), ("approve", "nobody", "--method", "m", "--evidence", "e"), ("resume", "nobody")):
+        de.refuses("doctor", *words, saying="nobody")
+    actions = [action for action, target in de.rows("SELECT action, target FROM audit ORDER BY id") if target == "anna"]
+    assert actions == ["doctor.applicant", "doctor.verified", "doctor.suspended", "doctor.verified"]
 
 
 def test_operators_are_added(de: Konsil) -> None:

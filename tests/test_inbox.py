@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -355,3 +356,18 @@ async def test_a_parcel_that_is_refused_by_name_is_parked_and_the_next_goes_on(t
         await until(lambda: fr.count("posts", "question = 'two'"), 20)
         await until(lambda: de.count("deliveries", "state = 'parked' AND reason LIKE '%addressed%'"))
         assert await de.count("deliveries", "state = 'pending'") == 0
+
+
+async def test_a_body_that_stops_in_the_middle_is_given_up_and_said_so(
+        door: tuple[Running, FakeSibling], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inbox.routes._BODY_SECONDS", 0.2)
+    de, fake = door
+    body = dumps(fake.activity("Create", fake.note(de)))
+    head = "".join(f"{name}: {value}\r\n" for name, value in fake.headers("POST", f"{de.url}/inbox", body).items())
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(de.domain.split(":")[1]))
+    try:
+        writer.write(f"POST /inbox HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body[:100])
+        answer = await asyncio.wait_for(reader.read(12), 5)
+    finally:
+        writer.close()
+    assert answer == b"HTTP/1.1 408" and await de.count("posts") == 0
