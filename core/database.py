@@ -191,7 +191,9 @@ class Database:
         await self.writer.close()
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._checkpoint())]
+        wal = Path(f"{self.path}-wal")
+        left = wal.exists() and wal.stat().st_size > 0  # by a process that did not end by itself: it may have wanted to scrub
+        self._tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._checkpoint(wal, scrub=left))]
 
     def _step_aside(self) -> None:
         """Stop the loop while the writer computes, for a few milliseconds at most.
@@ -234,22 +236,22 @@ class Database:
                 except Exception:
                     log.exception("a listener failed")
 
-    async def _checkpoint(self) -> None:
+    async def _checkpoint(self, wal: Path, *, scrub: bool) -> None:
         """Move the WAL into the database in the background, so that no commit has to.
 
         After a deletion the WAL is emptied too: the pages of the database are overwritten (`secure_delete`), but older
         versions of them would stay readable in the WAL for as long as nobody else writes.
         """
-        wal = Path(f"{self.path}-wal")
-        scrub = asyncio.Event()
-        self.listen(_SCRUB, scrub.set)
-        scrub.set()  # what an earlier process could not finish
+        asked = asyncio.Event()
+        self.listen(_SCRUB, asked.set)
+        if scrub:
+            asked.set()
         while True:
-            wanted = await happens(scrub, _CHECKPOINT_SECONDS)
+            wanted = await happens(asked, _CHECKPOINT_SECONDS)
             size = wal.stat().st_size if wal.exists() else 0
             if not wanted and size <= _CHECKPOINT_BYTES:
                 continue
-            scrub.clear()
+            asked.clear()
             try:
                 [row] = await self.checkpointer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
                 if wanted or size > _TRUNCATE_BYTES:  # keeps the writer out, but only for what has come since a moment ago
@@ -258,7 +260,7 @@ class Database:
             except sqlite3.OperationalError:
                 busy = True  # somebody held the lock all the time; the next round tries again
             if wanted and busy:
-                scrub.set()
+                asked.set()
             await asyncio.sleep(_SCRUB_PAUSE)
 
 
