@@ -10,7 +10,7 @@ goes next; so a parcel that hangs keeps one place and no more. What an answer me
       that names the activity              this parcel is parked with the reason: it can never arrive
     5xx but 503, reached and no answer     this object is put off, with a back-off of its own, and the others go on;
                                            a whole window of different objects in a row is the line's trouble
-    not reached, 429, 503                  the line waits: doubling, with jitter, up to a limit, for as long as it takes
+    not reached, 408, 429, 503             the line waits: doubling, with jitter, up to a limit, for as long as it takes
     anything else (a proxy's 404 or 200,   the line stops with an alarm, keeps everything and probes now and then
       a redirect, 401, 403)
 

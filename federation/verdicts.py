@@ -41,7 +41,7 @@ def judge(parcel: Parcel, answer: Answer) -> Verdict:
     status, problem, wait = answer.status, answer.problem or {}, answer.retry_after or 0
     if status == 202:
         return Verdict(parcel, Fate.ACKED)
-    if status in (429, 503):
+    if status in (408, 429, 503):
         return Verdict(parcel, Fate.HELD, reason("answered", status), wait)
     if status >= 500:
         return Verdict(parcel, Fate.PUT_OFF, reason("answered", status), wait)

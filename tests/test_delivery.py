@@ -111,6 +111,7 @@ _TROUBLE: dict[str, Any] = {
     "503": lambda fr: refusal(503, None),
     "503 that names the activity": lambda fr: refusal(503, f"{_ACTIVITIES}/a1"),
     "429": lambda fr: web.Response(status=429),
+    "408": lambda fr: web.Response(status=408),
     "a connection that breaks": _abort,
     "no answer at all": lambda fr: slowly(3, web.Response(status=OK)),
 }
