@@ -38,6 +38,8 @@ ACCOUNT_STATES = StateGraph(
     initial="applicant",
 )
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
+_DOCTORS = ("SELECT a.handle, a.name, p.role, p.specialties, a.state, a.method, p.verified_until, a.created_at"
+            " FROM accounts a JOIN actors p ON p.id = a.actor_id")
 _YEAR_MS = 365 * 86_400_000
 _YEARS = {Role.RESIDENT: 2, Role.STUDENT: 1}
 
@@ -143,16 +145,14 @@ class Accounts:
 
     async def doctor(self, handle: str) -> DoctorRow:
         """One doctor of this instance; `NotFound` when there is nobody of that name."""
-        for row in await self.doctors():
-            if row.handle == handle:
-                return row
-        raise NotFound("There is no doctor %(handle)s here.", values={"handle": handle})
+        row = await self._database.read(lambda tx: tx.row(f"{_DOCTORS} WHERE a.handle = ?", (handle,)))
+        if row is None:
+            raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})
+        return DoctorRow(*row)
 
     async def doctors(self) -> tuple[DoctorRow, ...]:
         """All doctors of this instance by handle."""
-        rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT a.handle, a.name, p.role, p.specialties, a.state, a.method, p.verified_until, a.created_at"
-            " FROM accounts a JOIN actors p ON p.id = a.actor_id ORDER BY a.handle"))
+        rows = await self._database.read(lambda tx: tx.rows(f"{_DOCTORS} ORDER BY a.handle"))
         return tuple(DoctorRow(*row) for row in rows)
 
     async def by_handle(self, handle: str) -> Account | None:

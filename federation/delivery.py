@@ -21,24 +21,22 @@ first good answer.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Sequence
 from functools import partial
 
-import structlog
-
-from core.clock import Clock
+from core.clock import Clock, happens
 from core.database import Database, Tx
 from core.errors import KonsilError
 from core.settings import Federation
+from core.telemetry import get_logger
 from federation import store
 from federation.allowlist import Allowlist, Direction, Purpose
 from federation.client import Client
 from federation.store import Ahead, Parcel
 from federation.verdicts import Fate, Verdict, judge, judge_error, trouble
 
-log = structlog.get_logger("delivery")
+log = get_logger("delivery")
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
 _BUNCH_SECONDS = 0.001
@@ -79,9 +77,7 @@ class Courier:
                     seen = current
                     self._news.clear()
                     due = loop.time() + await self._start_lines()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_SECONDS):  # `wait_for` can lose a cancellation when news comes with it
-                        await self._news.wait()
+                await happens(self._news, _POLL_SECONDS)
         finally:
             running = [line.task for line in self._lines.values() if line.task is not None]
             for task in running:

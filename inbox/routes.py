@@ -7,9 +7,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import structlog
-
 from core.errors import KonsilError, TooLarge, TooSlow
+from core.telemetry import get_logger
 from federation.door import gather
 from inbox.receive import Inbox
 
@@ -18,7 +17,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-log = structlog.get_logger("inbox")
+log = get_logger("inbox")
 _BODY_SECONDS = 20.0
 _ACCEPTED = {"type": "http.response.start", "status": 202, "headers": [(b"content-length", b"0")]}
 _EMPTY = {"type": "http.response.body", "body": b""}

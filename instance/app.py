@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 
-import structlog
 from quart import Quart, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from core.access import Route, check_declared
 from core.errors import KonsilError, NotFound, TooLarge
 from core.settings import Settings
+from core.telemetry import get_logger
 from inbox.routes import InboxFront, Receive, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
@@ -20,7 +19,7 @@ from instance.assembly import Assembly, assemble
 from instance.pages import ROUTES as PAGES
 from instance.worker import Background
 
-log = structlog.get_logger("server")
+log = get_logger("server")
 _FORM_BYTES = 512 * 1024
 
 
@@ -85,10 +84,13 @@ async def _written() -> list[tuple[str, str]]:
 
 
 class Server:
-    """The whole ASGI application. It assembles the instance when the server starts, and takes it apart at the end."""
+    """The whole ASGI application. It assembles the instance when the server starts, and takes it apart at the end.
 
-    def __init__(self, settings: Settings, *, worker: bool) -> None:
-        self._settings, self._with_worker = settings, worker
+    `on_start` is called once everything is assembled: what the process does then is not the application's to know.
+    """
+
+    def __init__(self, settings: Settings, *, worker: bool, on_start: Callable[[], None]) -> None:
+        self._settings, self._with_worker, self._on_start = settings, worker, on_start
         self._front: InboxFront | None = None
         self.assembly: Assembly | None = None
 
@@ -107,7 +109,7 @@ class Server:
                 pages = create_pages(assembly, background)
                 self._front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
                 task = asyncio.create_task(background.run(assembly)) if background is not None else None
-                _settle_memory()
+                self._on_start()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 if task is not None:
@@ -119,14 +121,6 @@ class Server:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def _settle_memory() -> None:
-    """What start-up made stays for good: out of the collector's sight, and what requests leave behind is looked through
-    less often. Before, the collector took a tenth of the time of a busy inbox."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-
-
 def _asgi(app: Quart) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         await app(scope, receive, send)  # type: ignore[arg-type]
@@ -134,6 +128,6 @@ def _asgi(app: Quart) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     return call
 
 
-def create_app(settings: Settings, *, worker: bool = True) -> Server:
+def create_app(settings: Settings, *, worker: bool = True, on_start: Callable[[], None] = lambda: None) -> Server:
     """The ASGI application of one instance."""
-    return Server(settings, worker=worker)
+    return Server(settings, worker=worker, on_start=on_start)

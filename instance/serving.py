@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 
 import uvicorn
@@ -19,12 +20,21 @@ def serve(settings: Settings, *, worker: bool) -> None:
     """Serve until a signal comes; finishes open requests first."""
     configure(settings.log.level, settings.log.format)
     config = uvicorn.Config(
-        create_app(settings, worker=worker), host=settings.server.host, port=settings.server.port, loop="uvloop",
-        http="httptools", ws="none", lifespan="on", access_log=False, server_header=False, date_header=True,
-        log_config=None, log_level="warning", proxy_headers=bool(settings.server.trusted_proxies),
+        create_app(settings, worker=worker, on_start=_settle_memory),
+        host=settings.server.host, port=settings.server.port, loop="uvloop", http="httptools", ws="none", lifespan="on",
+        access_log=False, log_config=None, log_level="warning", server_header=False, date_header=True,
+        proxy_headers=bool(settings.server.trusted_proxies),
         forwarded_allow_ips=list(settings.server.trusted_proxies) or None, timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=65_536, backlog=2048)
     uvicorn.Server(config).run()
+
+
+def _settle_memory() -> None:
+    """What start-up made stays for good: out of the collector's sight, and what requests leave behind is looked through
+    less often. Before, the collector took a tenth of the time of a busy inbox."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def run_worker(settings: Settings) -> None:

@@ -7,12 +7,11 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import structlog
-
 from core.clock import happens
+from core.telemetry import get_logger
 from instance.assembly import Assembly
 
-log = structlog.get_logger("worker")
+log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _DAY_SECONDS = 86_400
 _AGAIN_SECONDS = 2.0

@@ -1,18 +1,31 @@
-"""Instances without their servers, for tests of what lies beneath: made once, copied for each test."""
+"""Instances without their servers, for tests of what lies beneath: made once, copied for each test. And the logs, put back."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 
 from core.settings import Settings, load
 from instance.assembly import Assembly, assemble
 from instance.setup import create_instance
+
+
+@pytest.fixture
+def logs_restored() -> Iterator[None]:
+    """For tests that send the logs elsewhere: puts them back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import re
 import sqlite3
@@ -17,7 +16,6 @@ from typing import Any
 
 import click
 import pytest
-import structlog
 from aiohttp import web
 from click.testing import CliRunner, Result
 
@@ -35,14 +33,7 @@ _FR = "127.0.0.1:8198"
 _WRONG = "ab" * 32
 
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logs_restored")
 
 
 class Konsil:
