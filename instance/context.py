@@ -20,6 +20,7 @@ from core.errors import KonsilError, NotFound, Refused
 from core.i18n import Translations, Translator, format_date, format_time, language_name, negotiate
 from core.words import Sentence
 from instance.assembly import Assembly
+from instance.sidebar import Sidebars
 
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
 """Where the catalogues are."""
@@ -101,6 +102,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
     """Give the templates gettext, filters and what every page shows."""
     app.config["KONSIL_WORDS"] = Translations(LOCALE)
     zone = assembly.pack.zone
+    sidebars = Sidebars(assembly)
     jinja = app.jinja_env
     jinja.add_extension("jinja2.ext.i18n")
     jinja.install_gettext_callables(  # type: ignore[attr-defined]
@@ -110,6 +112,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "said": pass_context(lambda _, text: _said(text)),
         "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
         "specialty": _spoken(specialty_title),
+        "topic": _spoken(lambda topic, language: topic if topic.startswith("#") else specialty_title(topic, language)),
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
@@ -124,8 +127,8 @@ def prepare(app: Quart, assembly: Assembly) -> None:
             "now": assembly.clock.ms(), "languages": ("de", "fr", "it", "es", "en"), "page_language": language(),
             "emergency_notice": assembly.pack.notice_in(language()),
         }
-        if looking is not None and looking.account.kind == "doctor":
-            shown["network"] = await assembly.compose.destinations()
+        if looking is not None and looking.actor is not None:
+            shown["sidebar"] = await sidebars.of(looking.actor)
         return shown
 
     app.context_processor(shared)

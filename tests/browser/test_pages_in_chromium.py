@@ -74,8 +74,8 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     for number, author in enumerate((ben, ada, ben, ada, ben, ada)):
         parent = await compose.reply(author, parent, f"Antwort {number}. {TEXT}", "de")
         made[f"answer {number}"] = parent
-    await compose.delete(ada.actor, made["answer 1"])
-    await compose.edit(ada, made["answer 3"], "", "Anders.", None, 1)
+    await de.its.editing.delete(ada.actor, made["answer 1"])
+    await de.its.editing.edit(ada, made["answer 3"], "", "Anders.", None, 1)
     await until(lambda: fr.count("posts", "parent_id IS NOT NULL AND erased_at IS NULL"))
     there = await fr.its.timelines.home(claire.actor, "all", None)
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.kind == Kind.CASE), "Depuis Lyon.", "fr")
