@@ -34,6 +34,7 @@ from inbox.receive import Inbox
 from inbox.writer import Writer
 from posts.compose import Compose
 from posts.editing import Editing
+from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.polls import Polls
 from posts.threads import Threads
@@ -62,6 +63,7 @@ class Assembly:
     editing: Editing
     polls: Polls
     timelines: Timelines
+    notifications: Notifications
     threads: Threads
     objects: Objects
     inbox: Inbox
@@ -129,6 +131,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             polls=Polls(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
             threads=Threads(database, identity, clock),
+            notifications=Notifications(database, clock),
             objects=Objects(database, identity),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
