@@ -8,6 +8,7 @@ decided elsewhere: here a mail is either taken by the server or `Undelivered`.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -35,11 +36,13 @@ from core.words import N_, Phrase
 
 _QUIT_SECONDS = 2.0
 _GOING_AWAY = 421
+_ENHANCED = re.compile(r"\b[45]\.[0-9]{1,3}\.[0-9]{1,3}\b")  # RFC 3463
 
 
 class Undelivered(Exception):
     """A mail that the server has not taken. `reason` is a sentence for operators; `for_good`: it never will; `nothing_goes`:
-    no other mail would go either at the moment. What the server said itself is the exception's text, for the log."""
+    no other mail would go either at the moment. The exception's text is for the log: what the server said, but of
+    a single mail only its codes, because servers like to repeat the address."""
 
     def __init__(self, reason: Phrase, said: str, *, for_good: bool = False, nothing_goes: bool = False) -> None:
         super().__init__(said)
@@ -82,17 +85,16 @@ class Mailer:
         try:
             async with asyncio.timeout(mail.timeout_seconds):
                 await smtp.connect()
-            yield Connection(smtp, mail.sender, self._name, self._domain, mail.timeout_seconds)
         except (SMTPException, OSError, TimeoutError) as error:
             smtp.close()
             raise _undelivered(error) from error
-        except BaseException:
+        try:
+            yield Connection(smtp, mail.sender, self._name, self._domain, mail.timeout_seconds)
+            with suppress(SMTPException, OSError, TimeoutError):
+                async with asyncio.timeout(_QUIT_SECONDS):
+                    await smtp.quit()
+        finally:
             smtp.close()
-            raise
-        with suppress(SMTPException, OSError, TimeoutError):
-            async with asyncio.timeout(_QUIT_SECONDS):
-                await smtp.quit()
-        smtp.close()
 
 
 class Connection:
@@ -129,9 +131,11 @@ class Connection:
 
 def _undelivered(error: BaseException) -> Undelivered:
     """What an error of the library means for the mail, and for those that wait behind it."""
-    said = f"{type(error).__name__}: {error}"
     if isinstance(error, SMTPRecipientsRefused) and error.recipients:
         error = error.recipients[0]
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SMTPRecipientRefused | SMTPDataError):
+        said = " ".join((type(error).__name__, str(error.code), *_ENHANCED.findall(error.message)))
     if isinstance(error, SMTPAuthenticationError):
         return Undelivered(N_("The mail server did not accept our user name and password."), said, nothing_goes=True)
     if isinstance(error, SMTPSenderRefused):

@@ -84,6 +84,23 @@ def unread(tx: Tx, actor_id: int) -> Unread:
     return Unread(row["n"], row["consults"]) if row is not None else Unread(0, 0)
 
 
+class News(NamedTuple):
+    """How much is new by kind, and the newest event of it."""
+
+    counts: dict[str, int]
+    newest: int
+
+
+def unread_since(tx: Tx, actor_id: int, event_id: int) -> News:
+    """What has come to a doctor after an event and is not read yet; what is quiet is not counted."""
+    rows = tx.rows(
+        "SELECT n.kind, count(*) AS n, max(e.id) AS newest FROM notifications n JOIN notification_events e"
+        " ON e.notification_id = n.id WHERE n.actor_id = ? AND n.read_at IS NULL AND n.newest > ? AND e.id > ?"
+        f" AND n.kind NOT IN ({marks(len(QUIET))}) GROUP BY n.kind ORDER BY n.kind",
+        (actor_id, event_id, event_id, *sorted(QUIET)))
+    return News({row["kind"]: row["n"] for row in rows}, max((row["newest"] for row in rows), default=0))
+
+
 def seen_in_thread(tx: Tx, actor_id: int, root_id: int, last_id: int | None) -> Seen:
     """What is unread about a conversation whose posts up to `last_id` (None: to its end) are on the page. That an answer has
     changed is not among it: what has changed stands on the answer's history."""
