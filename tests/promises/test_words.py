@@ -40,6 +40,7 @@ PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
 ERRORS = {name for name, found in vars(core.errors).items() if isinstance(found, type) and issubclass(found, KonsilError)}
 KEYWORDS: dict[str, Any] = {name: None for name in (*ERRORS, "N_", "_", "gettext")} | {
     "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3)}
+TEMPLATES = sorted(path for kind in ("html", "txt") for path in (ROOT / "templates").rglob(f"*.{kind}"))
 BRANDS = {"Konsil", "UTC"}
 _READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -75,7 +76,8 @@ def literal(node: ast.Call) -> str | None:
 def extracted() -> frozenset[str | tuple[str, ...]]:
     """What the extraction finds in all packages and templates."""
     found: set[str | tuple[str, ...]] = set()
-    for package, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2")):
+    for package, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2"),
+                                     ("templates", "**.txt", "jinja2")):
         for _, _, message, _, _ in extract_from_dir(ROOT / package, [(pattern, method)], keywords=KEYWORDS):
             found.add(message)
     return frozenset(found)
@@ -85,7 +87,7 @@ def extracted() -> frozenset[str | tuple[str, ...]]:
 def templates() -> dict[str, tuple[str, nodes.Template]]:
     environment = Environment(extensions=["jinja2.ext.i18n"])
     return {path.name: (path.read_text("utf-8"), environment.parse(path.read_text("utf-8")))
-            for path in sorted((ROOT / "templates").rglob("*.html"))}
+            for path in TEMPLATES}
 
 
 def test_every_error_is_a_literal_sentence() -> None:
@@ -126,7 +128,7 @@ def test_babel_finds_every_sentence() -> None:
                 assert tuple(arg.value for arg in call.args[:2] if isinstance(arg, nodes.Const)) in extracted()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "templates").rglob("*.html")))
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES))
 def test_a_template_has_no_words_outside_gettext(name: str) -> None:
     source, tree = templates()[name]
     data, expressions = _taken_apart(source)
