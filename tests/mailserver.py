@@ -21,7 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from core.i18n import Translations
 from core.settings import Mail, Settings
+from instance.assembly import Assembly, assemble
+from instance.context import LOCALE
+from instance.letters import Letters
 
 TAKEN = "250 2.0.0 taken"
 
@@ -136,3 +140,10 @@ def _signed(name: str, host: str | None, root: x509.Certificate | None,
         other: x509.GeneralName = x509.DNSName(host) if host[0].isalpha() else x509.IPAddress(ip_address(host))
         building = building.add_extension(x509.SubjectAlternativeName([other]), critical=False)
     return building.sign(root_key or key, hashes.SHA256()), key
+
+
+@asynccontextmanager
+async def post_office(settings: Settings, server: MailServer, **changes: Any) -> AsyncIterator[tuple[Assembly, Letters]]:
+    """An instance that sends its mail to this server, and what its worker does about mail."""
+    async with assemble(server.used(**changes)(settings)) as its:
+        yield its, Letters(its.mailer, its.digests, its.mailboxes, its.identity, its.pack, Translations(LOCALE))
