@@ -92,7 +92,8 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
     paths = ["/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001",
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
-             f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
+             f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history", "/notifications", "/notifications?show=unread",
+             "/settings/mail", "/mail/confirm/x", "/mail/stop/x",
              "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note"]
     for path in paths:
         await browser.go(de.url + path)
