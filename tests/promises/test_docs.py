@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from actors.accounts import ACCOUNT_STATES
+from actors.mails import MAIL_STATES
 from federation.allowlist import SIBLING_STATES
 from instance.cli import main
 
@@ -101,5 +102,5 @@ def test_every_decision_has_its_number_once() -> None:
 
 def test_the_pictures_of_states_are_what_is_declared() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for graph in (SIBLING_STATES, ACCOUNT_STATES):
+    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES):
         assert f"```mermaid\n{graph.mermaid()}```" in text, graph.name
