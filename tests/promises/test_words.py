@@ -12,20 +12,19 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
+from babel.messages.pofile import write_po
 from jinja2 import Environment, nodes
 from quart import render_template, render_template_string
 
-import core.errors
+from catalogues import ERRORS, PACKAGES, ROOT, extracted
 from core.countries import CODES, pack, specialties, specialty_title
-from core.errors import InvalidInput, KonsilError
-from core.i18n import DOMAIN, Translations, language_name
+from core.errors import InvalidInput
+from core.i18n import Translations, catalogue_path, language_name
 from core.settings import Settings
 from core.words import N_
 from federation.allowlist import Purpose, SiblingState
@@ -35,11 +34,6 @@ from instance.app import create_pages
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
 
-ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
-ERRORS = {name for name, found in vars(core.errors).items() if isinstance(found, type) and issubclass(found, KonsilError)}
-KEYWORDS: dict[str, Any] = {name: None for name in (*ERRORS, "N_", "_", "gettext")} | {
-    "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3)}
 BRANDS = {"Konsil", "UTC"}
 _READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -69,16 +63,6 @@ def calls() -> tuple[Call, ...]:
 def literal(node: ast.Call) -> str | None:
     first = node.args[0] if node.args else None
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-
-
-@cache
-def extracted() -> frozenset[str | tuple[str, ...]]:
-    """What the extraction finds in all packages and templates."""
-    found: set[str | tuple[str, ...]] = set()
-    for package, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2")):
-        for _, _, message, _, _ in extract_from_dir(ROOT / package, [(pattern, method)], keywords=KEYWORDS):
-            found.add(message)
-    return frozenset(found)
 
 
 @cache
@@ -116,8 +100,8 @@ def test_an_error_speaks_english_to_programs_and_the_readers_language_to_people(
 
 def test_babel_finds_every_sentence() -> None:
     sentences = {literal(call.node) for call in calls()}
-    assert sentences <= extracted()
-    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted()
+    assert sentences <= extracted().keys()
+    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted().keys()
     for _, tree in templates().values():
         for call in tree.find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext"):
@@ -226,10 +210,10 @@ def pseudo_german(directory: Path) -> Translations:
     catalogue = Catalog(locale="de")
     for message in extracted():
         catalogue.add(message, f"«{message}»" if isinstance(message, str) else tuple(f"«{form}»" for form in message))
-    folder = directory / "de" / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    with (folder / f"{DOMAIN}.mo").open("wb") as file:
-        write_mo(file, catalogue)
+    path = catalogue_path(directory, "de")
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        write_po(file, catalogue)
     return Translations(directory)
 
 
