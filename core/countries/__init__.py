@@ -63,6 +63,12 @@ def pack(code: str) -> CountryPack:
 
 
 @cache
+def languages() -> tuple[str, ...]:
+    """The languages of all countries, in the order of their packs."""
+    return tuple(dict.fromkeys(language for code in CODES for language in pack(code).languages))
+
+
+@cache
 def _titles() -> dict[str, dict[str, str]]:
     return _read("specialties.toml")
 
