@@ -34,6 +34,7 @@ from inbox.receive import Inbox
 from inbox.writer import Writer
 from posts.compose import Compose
 from posts.objects import Objects
+from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.threads import Threads
 from posts.timelines import Timelines
@@ -62,6 +63,7 @@ class Assembly:
     timelines: Timelines
     threads: Threads
     objects: Objects
+    outside: OutsideNotices
     inbox: Inbox
     courier: Courier
     held: HeldActivities
@@ -127,6 +129,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             timelines=Timelines(database, identity, clock),
             threads=Threads(database, identity, clock),
             objects=Objects(database, identity),
+            outside=OutsideNotices(database, clock, ids, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
             held=HeldActivities(database, allowlist, client, writer, clock, ids, federation))

@@ -23,7 +23,8 @@ class Identifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One country. `languages`: the first is the default; `student_may`: of read, reply, post, vote."""
+    """One country. `languages`: the first is the default, and that of the names of its register and of its supervisory
+    authority for data protection; `student_may`: of read, reply, post, vote."""
 
     code: str
     name: str
@@ -32,6 +33,8 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str
     register_name: str
     register_url: str
+    authority_name: str
+    authority_url: str
     identifiers: tuple[Identifier, ...]
     documents: tuple[str, ...]
     emergency_number: str

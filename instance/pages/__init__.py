@@ -1,5 +1,5 @@
-"""Doctors' pages. `ROUTES` gathers what each module declares."""
+"""People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, session, settings, thread
+from instance.pages import compose, home, public, session, settings, thread
 
-ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES, *settings.ROUTES)
+ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES, *settings.ROUTES, *public.ROUTES)

@@ -248,7 +248,8 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
                      grouped(one.its.identity.fingerprint)}
         data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
-                 await ada.get("/nothing")]
+                 await ada.get("/nothing"), *[await ada.get(path) for path in ("/imprint", "/privacy", "/terms", "/notice")],
+                 await ada.get("/notice?reference=ABCD-EFGH"), await ada.post("/notice", {"concern": "", "text": "Texte"})]
         assert "Kein Notfalldienst" in pages[0][1]
         assert await ada.login("ada") == 303 and await operator.login("op") == 303
         written = {"kind": "case", "question": "Laquelle?", "text": "Texte", "language": "fr", "specialties": "cardiology",
@@ -263,17 +264,25 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
-                  await ada.get("/p/0000000000000"), await ada.get("/mine")]
+                  await ada.get("/p/0000000000000"), await ada.get("/mine"), await ada.get("/settings?saved=language"),
+                 await ada.post("/settings/language", {"language": "nonsense"}), await ada.get("/privacy")]
+        notices = [await fr.its.outside.take("other", "Texte", "Autre", "fr", "203.0.113.5") for _ in range(2)]
+        await fr.its.outside.handle(notices[0], "Texte", "op")
+        data |= {*notices, "ABCD", "EFGH", "op"}
         await _refused(fr)
         wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
         pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
                   await operator.get(f"/admin/siblings/{it.domain}"), await operator.get("/admin/refusals"),
                   await operator.post("/admin/siblings", wrong),
-                  await operator.get("/admin/siblings/nobody.example")]
+                  await operator.get("/admin/siblings/nobody.example"), await operator.get("/admin/notices"),
+                 await operator.get("/admin/notices?tab=handled"), await operator.get("/admin/notices?reference=ABCD-EFGH"),
+                 await operator.get("/admin/notices?before=1"), await operator.get("/admin/notices?before=1&tab=handled"),
+                 *[await operator.get(f"/admin/notices/{reference}") for reference in notices],
+                 await operator.post(f"/admin/notices/{notices[1]}", {"note": ""})]
         data.add("nobody.example")
         for _, page in pages:
             assert _not_translated(page, data) == []
-        assert "Frankreich" in pages[3][1] and "Kardiologie" in pages[4][1] and "Italiano" in pages[4][1]
+        assert "Frankreich" in pages[9][1] and "Kardiologie" in pages[10][1] and "Italiano" in pages[10][1]
 
 
 async def _refused(at: Running) -> None:
@@ -289,7 +298,7 @@ async def test_the_browser_chooses_the_language_then_the_country_then_english(
     async with countries(tmp_path, "de", "fr", friends=False) as (de, fr), Browser(de) as at_home, Browser(fr) as abroad:
         for browser, wish, language in (
                 (at_home, "", "de"), (at_home, "en, de;q=0.4", "en"), (at_home, "fr", "de"), (at_home, "*", "de"),
-                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "en")):
+                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "de")):
             for path in ("/login", "/nothing"):
                 page = (await browser.get(path, **{"accept-language": wish}))[1]
                 assert f'<html lang="{language}"' in page and ("«" in page) == (language == "de"), (wish, path)
