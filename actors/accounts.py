@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors.models import Account, AccountState, Actor, Badge, Role
+from actors.relations import follow_topics
 from actors.store import by_ids, save
 from core.audit import note
 from core.clock import Clock
@@ -96,6 +97,7 @@ class Accounts:
 
         def store(tx: Tx) -> None:
             save(tx, actor, now)
+            follow_topics(tx, actor.id, dict.fromkeys(new.specialties), now)
             self._account(tx, new.handle, actor.name, "doctor", state, actor.id, hashed, new.method, new.evidence)
             note(tx, self._ids, self._clock, by=by, action=f"doctor.{state}", target=new.handle, detail=new.method)
 

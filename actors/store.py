@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from actors.models import Actor, Badge, Role
 from core.database import Row, Tx, marks
 from core.ids import uri_key
 
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until")
+
+_SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
+          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended'))")
 
 
 def actor_from(row: Row) -> Actor:
@@ -33,6 +36,12 @@ def by_uri(tx: Tx, uri: str) -> Actor | None:
     return actor_from(row) if row is not None else None
 
 
+def by_uris(tx: Tx, uris: Sequence[str]) -> dict[str, Actor]:
+    """The actors at these URIs, as far as they are known here."""
+    rows = tx.rows(f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(uris))})", [uri_key(uri) for uri in uris])
+    return {row["uri"]: actor_from(row) for row in rows}
+
+
 def shown_by_id(tx: Tx, actor_id: int) -> Actor | None:
     """The doctor of this instance whom others may see: her account is verified, or was until it was suspended."""
     return _shown(tx, "id = ?", actor_id)
@@ -43,9 +52,14 @@ def shown_by_handle(tx: Tx, handle: str) -> Actor | None:
     return _shown(tx, "handle = ?", handle)
 
 
+def shown_among(tx: Tx, keys: Sequence[bytes]) -> set[str]:
+    """Which of these URI keys are those of doctors of this instance whom others may see; their URIs."""
+    rows = tx.rows(f"SELECT uri FROM actors WHERE uri_key IN ({marks(len(keys))}) AND {_SHOWN}", keys) if keys else []
+    return {row["uri"] for row in rows}
+
+
 def _shown(tx: Tx, where: str, value: object) -> Actor | None:
-    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE {where} AND sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
-                 " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended'))", (value,))
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE {where} AND {_SHOWN}", (value,))
     return actor_from(row) if row is not None else None
 
 

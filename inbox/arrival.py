@@ -9,16 +9,18 @@ from typing import Any
 from core.errors import InvalidInput
 from core.text import clean
 from federation.allowlist import Sibling
-from posts.wire import Note, note, origins_of
+from posts.models import Audience, Reach
+from posts.wire import Note, audience_of, note
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
+NOBODY = Audience(Reach.NAMED, ())
 
 
 @dataclass(slots=True)
 class Arrival:
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
-    the post, `html` its text after the gate and `origins` the instances it is for; `digest` is SHA-256 of the raw body; `now`
+    the post, `html` its text after the gate and `audience` whom it is for; `digest` is SHA-256 of the raw body; `now`
     in milliseconds. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
@@ -32,7 +34,7 @@ class Arrival:
     now: int
     note: Note | None = None
     html: str = ""
-    origins: tuple[str, ...] = ()
+    audience: Audience = NOBODY
 
     @property
     def about(self) -> str:
@@ -107,5 +109,5 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     if kind in ("Create", "Update") and is_note(content):
         made.note, made.object = note(content), None  # one of the two: what was parsed is not carried to the writer twice
         made.html = clean(made.note.content or "")
-        made.origins = origins_of(made.note, sibling.origin)
+        made.audience = audience_of(made.note, sibling.origin)
     return made

@@ -6,6 +6,9 @@ from core.errors import InvalidInput, Refused
 from federation.addresses import origin_of
 from inbox.arrival import Arrival
 
+_OWN = frozenset({"Create", "Update", "Delete", "Undo"})
+"""Activities whose object is the sender's; the others (Follow, Like, Announce ...) are about somebody else's."""
+
 
 def check_authority(arrival: Arrival) -> None:
     """`Refused` unless activity, actor, object and author lie on the signer's origin, and the author is the actor."""
@@ -13,7 +16,7 @@ def check_authority(arrival: Arrival) -> None:
     for uri in (arrival.uri, arrival.actor):
         if not _lies_on(uri, origin):
             raise Refused("An instance speaks for its own actors and activities only.", reason="foreign-actor")
-    if arrival.type in ("Create", "Update", "Delete"):
+    if arrival.type in _OWN:
         if not arrival.object_id:
             raise InvalidInput("The object has no id.", reason="bad-object")
         if not _lies_on(arrival.object_id, origin):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from actors.models import Actor
-from actors.store import COLUMNS, actor_from
+from actors.store import COLUMNS, actor_from, shown_among
 from core.database import Tx, marks
 from core.ids import uri_key
 from inbox.arrival import Arrival
 from posts import store
-from posts.models import Kind
+from posts.models import Kind, Reach
 from posts.store import Poll, Post
 
 
@@ -26,6 +26,7 @@ class Known:
     deleted: set[str]
     polls: dict[int, Poll]
     voted: set[tuple[int, int, int]] = field(default_factory=set)
+    here: set[str] = field(default_factory=set)  # doctors of this instance among those whom the batch names
 
     def admits(self, origin: str) -> bool:
         """Whether something may be fetched from there, now or when its pause ends."""
@@ -34,6 +35,7 @@ class Known:
 
 def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str]) -> Known:
     """Read what these arrivals need: one statement per table."""
+    named = {uri_key(uri) for arrival in arrivals if arrival.audience.reach == Reach.NAMED for uri in arrival.audience.readers}
     actors = list({uri_key(arrival.actor) for arrival in arrivals})
     about = {uri_key(arrival.object_id) for arrival in arrivals if arrival.object_id}
     about |= {uri_key(arrival.note.in_reply_to) for arrival in arrivals
@@ -48,4 +50,5 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
         (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals
         if arrival.note is not None and arrival.note.is_vote and arrival.note.in_reply_to in posts and arrival.actor in people}
     known.voted = store.voted(tx, voters)
+    known.here = shown_among(tx, list(named))
     return known

@@ -12,12 +12,12 @@ from core.errors import Conflict, KonsilError, Unavailable
 from core.ids import Ids, uri_key
 from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
-from inbox.activities import create, delete, update
+from inbox.activities import create, delete, undo, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
 from inbox.effects import Effect, ErasePost, SaveActor, write
 from inbox.known import Known, load
 
-VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete}
+VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete, "Undo": undo}
 Result = Outcome | KonsilError
 
 

@@ -33,6 +33,7 @@ from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from posts.compose import Compose
+from posts.editing import Editing
 from posts.objects import Objects
 from posts.outside import OutsideNotices
 from posts.polls import Polls
@@ -59,6 +60,7 @@ class Assembly:
     sessions: Sessions
     credentials: Credentials
     compose: Compose
+    editing: Editing
     polls: Polls
     timelines: Timelines
     threads: Threads
@@ -124,7 +126,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
-            compose=Compose(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
+            compose=Compose(database, identity, renderer, clock, ids, settings.posts),
+            editing=Editing(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
             threads=Threads(database, identity, clock),

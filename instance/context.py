@@ -31,6 +31,7 @@ from core.i18n import (
 from core.words import Sentence
 from instance.assembly import Assembly
 from instance.cookies import language_cookie
+from instance.sidebar import Sidebars
 
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
 """Where the catalogues are."""
@@ -136,6 +137,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
     app.config["KONSIL_WORDS"] = Translations(LOCALE)
     zone = assembly.pack.zone
     written_in = tuple(dict.fromkeys((*assembly.pack.languages, *languages())))
+    sidebars = Sidebars(assembly)
     jinja = app.jinja_env
     jinja.add_extension("jinja2.ext.i18n")
     jinja.install_gettext_callables(  # type: ignore[attr-defined]
@@ -145,6 +147,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "said": pass_context(lambda _, text: _said(text)),
         "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
         "specialty": _spoken(specialty_title),
+        "topic": _spoken(lambda topic, language: topic if topic.startswith("#") else specialty_title(topic, language)),
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
@@ -161,8 +164,8 @@ def prepare(app: Quart, assembly: Assembly) -> None:
             "in_language": _in_language,
             "emergency_notice": assembly.pack.notice_in(language()),
         }
-        if looking is not None and looking.account.kind == "doctor":
-            shown["network"] = await assembly.compose.destinations()
+        if looking is not None and looking.actor is not None:
+            shown["sidebar"] = await sidebars.of(looking.actor)
         return shown
 
     app.context_processor(shared)

@@ -1,4 +1,4 @@
-"""Writing: publish, reply, edit, delete. The effect here and its way out are one transaction.
+"""Writing: publish, consult, reply. The effect here and its way out are one transaction.
 
 A form is sent once. `form` is the random token it was drawn with; what is kept of it is a digest over the token and what
 was written. So a second click finds the post the first one made, whoever makes up a token has only made up his own, and
@@ -8,40 +8,38 @@ another text out of the same form (the browser's Back button) is another post.
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from actors.models import Actor, Author
-from core.audit import note
+from actors.store import shown_by_id
 from core.clock import Clock
 from core.database import Database, Tx
-from core.errors import Conflict, InvalidInput, NotFound, Refused
-from core.ids import Ids, number, public
+from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import Ids, public
 from core.settings import Posts
 from core.text import Renderer
+from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
-from posts.drafts import check_draft, check_question, check_text, option_names
+from posts.drafts import check_draft, check_text, option_names
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
-from posts.network import list_digest, network
+from posts.network import Network, list_digest, network
+from posts.reading import readable
 from posts.store import Poll, Post
 
-
-class Forget(Protocol):
-    """What else has to go with a deleted post: where it lies is known further up, so this is handed in."""
-
-    def __call__(self, tx: Tx, uri: str, /) -> None: ...
+_CONSULTED = range(1, 21)
 
 
 class Compose:
     """What a verified author can do with words."""
 
     def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
-                 settings: Posts, forget: Forget) -> None:
+                 settings: Posts) -> None:
         self._database, self._identity, self._renderer = database, identity, renderer
-        self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
+        self._clock, self._ids, self._settings = clock, ids, settings
 
     async def preview(self, draft: Draft) -> str:
         """The draft as readers would see it; raises what `publish` would raise about its content."""
@@ -56,17 +54,57 @@ class Compose:
         return list_digest(destinations)
 
     async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str,
-                      form: str = "") -> str:
+                      form: str = "", asked_from: str = "") -> str:
         """Publish a new post and return its id; if this form has made one already, that one's.
 
         `origins` are the other countries' origins (none: it stays home); `seen` is the digest of the list of countries
-        the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent.
+        the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent. `asked_from`
+        is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody.
         """
-        html = await self.preview(draft)
-        if (reach == Reach.HOME) != (not origins):
+        if reach == Reach.NAMED or (reach == Reach.HOME) != (not origins):
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
+
+        def check(tx: Tx, places: Network) -> int | None:
+            offered = places.destinations()
+            if origins and (list_digest(offered) != seen or not set(origins) <= {place.origin for place in offered}):
+                raise Conflict("The list of countries has changed since you looked. Nothing was sent; please choose again.",
+                               reason="audience-changed", field="audience")
+            if reach == Reach.NETWORK and set(origins) != {place.origin for place in offered}:
+                raise Conflict("The network is more than the countries you were shown. Please choose again.",
+                               reason="audience-changed", field="audience")
+            if not asked_from:
+                return None
+            before = readable(tx, asked_from, author.actor)
+            if before.author_id != author.actor.id or before.audience.reach != Reach.HOME:
+                raise NotFound("There is no such post here.")
+            return before.id
+
+        return await self._publish(author, draft, Audience(reach, (self._identity.origin, *sorted(set(origins)))), form, check)
+
+    async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "") -> str:
+        """Put a post before named doctors and nobody else; returns its id. `InvalidInput` where one cannot be reached."""
+        named = {doctor.uri: doctor for doctor in doctors if doctor.id != author.actor.id}
+        if len(named) not in _CONSULTED:
+            raise InvalidInput("A consult goes to 1 to %(most)s colleagues.", values={"most": _CONSULTED[-1]}, field="doctors")
+        origins = sorted({origin_of(uri) for uri in named} - {self._identity.origin})
+
+        def check(tx: Tx, places: Network) -> None:
+            for doctor in named.values():
+                place = places.place(origin_of(doctor.uri)) if not doctor.local else None
+                there = place is not None and place.sent_to if not doctor.local else shown_by_id(tx, doctor.id) is not None
+                if not there:
+                    raise InvalidInput("%(name)s cannot be reached at the moment. Nothing was sent.",
+                                       values={"name": doctor.mention}, field="doctors")
+
+        audience = Audience(Reach.NAMED, (self._identity.origin, *origins), tuple(sorted({author.actor.uri, *named})))
+        return await self._publish(author, draft, audience, form, check)
+
+    async def _publish(self, author: Author, draft: Draft, audience: Audience, form: str,
+                       check: Callable[[Tx, Network], int | None]) -> str:
+        """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
+        and says what it is linked to."""
+        html = await self.preview(draft)
         now, post_id = self._clock.ms(), self._ids.new()
-        audience = Audience(reach, (self._identity.origin, *sorted(set(origins))))
         post = Post(
             post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, draft.kind, post_id, None,
             draft.question.strip(), draft.text, html, draft.language, draft.facts,
@@ -82,19 +120,12 @@ class Compose:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             places = network(tx, self._identity)
-            offered = places.destinations()
-            if origins and (list_digest(offered) != seen or not set(origins) <= {place.origin for place in offered}):
-                raise Conflict("The list of countries has changed since you looked. Nothing was sent; please choose again.",
-                               reason="audience-changed", field="audience")
-            if reach == Reach.NETWORK and set(origins) != {place.origin for place in offered}:
-                raise Conflict("The network is more than the countries you were shown. Please choose again.",
-                               reason="audience-changed", field="audience")
-            store.insert(tx, [post])
+            store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
             if poll is not None:
                 store.insert_polls(tx, [(post.id, poll)])
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), activity, places.recipients(origins), now)
+            enqueue(tx, self._ids.new(), activity, places.recipients(audience.origins), now)
             return post.id
 
         return public(await self._database.write(write))
@@ -110,7 +141,7 @@ class Compose:
         def write(tx: Tx) -> int:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
-            parent = _present(tx, parent_id)
+            parent = readable(tx, parent_id, author.actor)
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, html, language, CaseFacts(), None, parent.audience,
@@ -123,70 +154,6 @@ class Compose:
             return post.id
 
         return public(await self._database.write(write))
-
-    async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
-                   expected_revision: int) -> None:
-        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since."""
-        html = await self._renderer.render(text)
-        now = self._clock.ms()
-
-        def write(tx: Tx) -> None:
-            old = self._own(tx, author, post_id)
-            if old.source != text and tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?",
-                                             (old.id, expected_revision)):
-                raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
-            title = question.strip() if old.kind != Kind.REPLY else ""
-            if old.kind != Kind.REPLY:
-                check_question(title)
-            check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
-            new = msgspec.structs.replace(
-                old, question=title, source=text, html=html, updated_at=now, revision=old.revision + 1,
-                state=(state or old.state) if old.kind == Kind.CASE else None)
-            if (new.question, new.source, new.state) == (old.question, old.source, old.state):
-                return
-            store.revise(tx, old, new)
-            announce(tx, self._identity, self._ids, new, author.actor.uri, now)
-
-        await self._database.write(write)
-
-    async def delete(self, owner: Actor, post_id: str) -> None:
-        """Erase one's own post here and everywhere it went. It takes no `Author`: whoever wrote something may take it back,
-        also when her verification has run out. Of others' posts she learns nothing."""
-        now = self._clock.ms()
-
-        def write(tx: Tx) -> None:
-            post = _present(tx, post_id)
-            if post.author_id != owner.id:
-                raise NotFound("There is no such post here.")
-            store.erase(tx, post.uri, self._identity.origin, now)
-            self._forget(tx, post.uri)
-            enqueue(tx, self._ids.new(), wire.delete(post, owner.uri),
-                    network(tx, self._identity).recipients(post.audience.origins), now)
-            note(tx, self._ids, self._clock, by=owner.handle, action="post.deleted", target=post.uri)
-
-        await self._database.write(write)
-
-    def _own(self, tx: Tx, author: Author, post_id: str) -> Post:
-        post = _present(tx, post_id)
-        if post.author_id != author.actor.id:
-            raise Refused("Only its author can change a post.", reason="not-yours")
-        return post
-
-
-def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int) -> None:
-    """Put an Update of a local post as it stands now into the outbox, for its whole audience."""
-    parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    activity = wire.update(post, store.polls(tx, [post.id]).get(post.id), author_uri, parent.uri if parent else None)
-    enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)
-
-
-def _present(tx: Tx, post_id: str) -> Post:
-    """The post of this public id, if it is here and not erased."""
-    inner = number(post_id)
-    post = store.by_id(tx, inner) if inner is not None else None
-    if post is None or post.erased_at is not None:
-        raise NotFound("There is no such post here.")
-    return post
 
 
 def _once(form: str, *written: str) -> bytes | None:

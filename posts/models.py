@@ -29,6 +29,8 @@ class Reach(StrEnum):
     HOME = "home"
     COUNTRIES = "countries"
     NETWORK = "network"
+    NAMED = "named"
+    """A consult between named doctors: in no list, for nobody else's eyes."""
 
 
 AGE_BANDS = ("0-1", "2-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+")
@@ -37,10 +39,39 @@ AIMS = ("diagnostic", "therapeutic", "opinion", "administrative")
 
 
 class Audience(msgspec.Struct, frozen=True):
-    """Who may read: `origins` are all instances whose doctors may, the author's own among them."""
+    """Who may read: `origins` are all instances whose doctors may, the author's own among them. Where doctors are named,
+    `readers` are their URIs, the author's own among them, and `origins` the instances these live at."""
 
     reach: Reach
     origins: tuple[str, ...]
+    readers: tuple[str, ...] = ()
+
+    def admits(self, reader: Actor) -> bool:
+        """Whether a doctor of an instance in this audience may read it."""
+        return self.reach != Reach.NAMED or reader.uri in self.readers
+
+    def within(self, other: Audience) -> bool:
+        """Whether nobody may read this who may not read the other."""
+        if not set(self.origins) <= set(other.origins):
+            return False
+        return other.reach != Reach.NAMED or (self.reach == Reach.NAMED and set(self.readers) <= set(other.readers))
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """A doctor who is named in a text: her URI and `@name@domain` as the link says it."""
+
+    uri: str
+    name: str
+
+
+class Tags(msgspec.Struct, frozen=True):
+    """What a text points at; hashtags in lower case, without their '#'."""
+
+    mentions: tuple[Mention, ...] = ()
+    hashtags: tuple[str, ...] = ()
+
+
+NO_TAGS = Tags()
 
 
 class CaseFacts(msgspec.Struct, frozen=True):
@@ -131,6 +162,22 @@ class PostView(msgspec.Struct, frozen=True):
     poll: PollView | None = None
     delivery: DeliveryView | None = None
     parent_id: str | None = None
+    likes: int = 0
+    boosts: int = 0
+    liked: bool = False  # by the viewer, like the next two
+    boosted: bool = False
+    bookmarked: bool = False
+    boosted_by: Actor | None = None  # who brought it into this list
+    shunned: bool = False  # the viewer does not want to read its author
+    readers: tuple[Actor, ...] = ()  # of a consult: who is in it and known here, author among them
+    asked_from: str | None = None  # the post at home that this one asks about abroad
+    asked_abroad: tuple[str, ...] = ()  # the posts that ask about this one abroad
+    tags: Tags = NO_TAGS
+
+    @property
+    def named(self) -> bool:
+        """Whether it is a consult between named doctors."""
+        return self.audience.reach == Reach.NAMED
 
 
 class Page(msgspec.Struct, frozen=True):

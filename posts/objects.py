@@ -67,7 +67,8 @@ class Objects:
         """The newest posts of a local doctor that the sibling may read."""
         def look(tx: Tx) -> tuple[Actor, list[str]]:
             actor = _local(tx, actor_id)
-            found = store.select(tx, "author_id = ? AND erased_at IS NULL ORDER BY id DESC LIMIT ?", (actor.id, _PAGE * 5))
+            found = store.select(tx, "author_id = ? AND erased_at IS NULL AND reach <> 'named' ORDER BY id DESC LIMIT ?",
+                                 (actor.id, _PAGE * 5))
             return actor, [post.uri for post in found if sibling.origin in post.audience.origins][:_PAGE]
 
         actor, uris = await self._database.read(look)

@@ -9,12 +9,13 @@ from actors.store import by_ids
 from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound
-from core.ids import Ids, number, public
+from core.ids import Ids, public
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
-from posts.compose import announce
+from posts.editing import announce
 from posts.network import network
+from posts.reading import readable
 
 _GATHER_MS = 500
 
@@ -27,13 +28,12 @@ class Polls:
 
     async def vote(self, author: Author, post_id: str, positions: tuple[int, ...]) -> None:
         """Vote once, with one choice or several where the poll allows it; a second vote is a `Conflict`."""
-        inner = number(post_id)
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
-            post = store.by_id(tx, inner) if inner is not None else None
-            poll = store.polls(tx, [post.id]).get(post.id) if post is not None else None
-            if post is None or poll is None or post.erased_at is not None:
+            post = readable(tx, post_id, author.actor)
+            poll = store.polls(tx, [post.id]).get(post.id)
+            if poll is None:
                 raise NotFound("There is no such poll here.")
             if post.author_id == author.actor.id:
                 raise InvalidInput("Nobody votes in their own poll.", reason="own-poll")

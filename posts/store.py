@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation.store import forget
-from posts.models import Audience, CaseFacts, Kind, Reach, State
+from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
-            " audience, country, published_at, updated_at, revision, replies, erased_at")
+            " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
+            " asked_from")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
-             " state, reach, audience, country, published_at, updated_at, revision")
+             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from")
+LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
+"""What lists of posts hold, as the partial indexes say it."""
 _JSON = msgspec.json.Encoder()
+_FACTS = msgspec.json.Decoder(CaseFacts)
+_TAGS = msgspec.json.Decoder(Tags)
+_URIS = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -42,6 +50,17 @@ class Post(msgspec.Struct, frozen=True):
     revision: int = 1
     replies: int = 0
     erased_at: int | None = None
+    tags: Tags = NO_TAGS
+    likes: int = 0
+    boosts: int = 0
+    asked_from: int | None = None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The lists by topic it stands in: specialties, and hashtags with their '#'. Answers and consults stand in none."""
+        if self.parent_id is not None or self.audience.reach == Reach.NAMED:
+            return ()
+        return (*dict.fromkeys((*self.facts.specialties, *(f"#{tag}" for tag in self.tags.hashtags))),)
 
 
 class Poll(msgspec.Struct, frozen=True):
@@ -56,16 +75,33 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 20, [
+    tx.insert(f"posts ({_INSERTED})", 23, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
-         _JSON.encode(post.audience.origins).decode(), post.country, post.published_at, post.updated_at, post.revision)
+         _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
+         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from)
         for post in posts])
+    topics = [(topic, post.id) for post in posts for topic in post.topics]
+    if topics:
+        tx.insert("topic_posts (topic, post_id)", 2, topics)
+    for post in posts:
+        if post.audience.reach == Reach.NAMED:
+            _consult(tx, post)
     answered = Counter(post_id for post in posts if post.parent_id is not None for post_id in {post.parent_id, post.root_id})
     if answered:
         tx.run(f"WITH more (id, n) AS (VALUES {','.join(['(?, ?)'] * len(answered))})"
                " UPDATE posts SET replies = replies + more.n FROM more WHERE posts.id = more.id",
                [value for pair in answered.items() for value in pair])
+
+
+def _consult(tx: Tx, post: Post) -> None:
+    """Put a consult before the doctors of this instance who are in it, but for those who have blocked its author."""
+    keys = [uri_key(uri) for uri in post.audience.readers]
+    tx.run("INSERT INTO consults (actor_id, root_id, newest) SELECT id, ?, ? FROM actors"
+           f" WHERE uri_key IN ({marks(len(keys))}) AND sibling_id IS NULL AND NOT EXISTS"
+           " (SELECT 1 FROM shuns WHERE shuns.actor_id = actors.id AND shuns.other_id = ? AND shuns.kind = 'block')"
+           " ON CONFLICT (actor_id, root_id) DO UPDATE SET newest = excluded.newest",
+           (post.root_id, post.id, *keys, post.author_id))
 
 
 def sent_before(tx: Tx, author_id: int, once: bytes) -> int | None:
@@ -98,6 +134,12 @@ def by_id(tx: Tx, post_id: int) -> Post | None:
     return post_from(row) if row is not None else None
 
 
+def by_many(tx: Tx, ids: Sequence[int]) -> dict[int, Post]:
+    """The posts of these ids by id."""
+    rows = tx.rows(f"SELECT {_COLUMNS} FROM posts WHERE id IN ({marks(len(ids))})", ids) if ids else []
+    return {row["id"]: post_from(row) for row in rows}
+
+
 def select(tx: Tx, where: str, parameters: Sequence[object]) -> list[Post]:
     """Posts by a condition written in this package; values only through `parameters`."""
     return [post_from(row) for row in tx.rows(f"SELECT {_COLUMNS} FROM posts WHERE {where}", parameters)]
@@ -106,10 +148,11 @@ def select(tx: Tx, where: str, parameters: Sequence[object]) -> list[Post]:
 def post_from(row: Row) -> Post:
     return Post(
         row["id"], row["uri"], row["author_id"], row["sibling_id"], Kind(row["kind"]), row["root_id"], row["parent_id"],
-        row["question"], row["source"], row["html"], row["language"], msgspec.json.decode(row["facts"], type=CaseFacts),
+        row["question"], row["source"], row["html"], row["language"], _FACTS.decode(row["facts"]),
         State(row["state"]) if row["state"] else None,
-        Audience(Reach(row["reach"]), msgspec.json.decode(row["audience"], type=tuple[str, ...])), row["country"],
-        row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"])
+        _audience(row["reach"], row["audience"], row["readers"]), row["country"],
+        row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
+        _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"])
 
 
 def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
@@ -135,6 +178,25 @@ def choices(tx: Tx, post_ids: Sequence[int], voter_id: int) -> dict[int, set[int
                            (voter_id, *post_ids)):
             found.setdefault(row["post_id"], set()).add(row["position"])
     return found
+
+
+class Touched(NamedTuple):
+    """What one doctor has liked, passed on and kept among some posts, by their ids."""
+
+    liked: frozenset[int]
+    boosted: frozenset[int]
+    bookmarked: frozenset[int]
+
+
+def touched(tx: Tx, post_ids: Sequence[int], actor_id: int) -> Touched:
+    """What a doctor has done with these posts."""
+    inside = marks(len(post_ids))
+    found: dict[str, set[int]] = {"likes": set(), "boosts": set(), "bookmarks": set()}
+    for row in tx.rows(" UNION ALL ".join(
+            f"SELECT '{table}' AS what, post_id FROM {table} WHERE actor_id = ? AND post_id IN ({inside})" for table in found),
+            (actor_id, *post_ids) * len(found)):
+        found[row["what"]].add(row["post_id"])
+    return Touched(*map(frozenset, found.values()))
 
 
 def voted(tx: Tx, voters: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]]:
@@ -183,10 +245,14 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
         tx.run("INSERT INTO revisions (post_id, revision, question, html, at) VALUES (?, ?, ?, ?, ?)"
                " ON CONFLICT (post_id, revision) DO NOTHING",
                (old.id, old.revision, old.question, old.html, old.updated_at or old.published_at))
-    tx.run("UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, updated_at = ?, revision = ?"
-           " WHERE id = ? AND revision < ? AND erased_at IS NULL",
-           (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, new.updated_at, new.revision,
-            old.id, new.revision))
+    changed = tx.run(
+        "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
+        " revision = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
+         new.updated_at, new.revision, old.id, new.revision))
+    if changed and old.topics != new.topics:
+        tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
+        tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
 
 
 def revisions(tx: Tx, post_id: int) -> list[Row]:
@@ -206,10 +272,10 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
         return
-    for table in ("votes", "poll_options", "polls", "revisions"):
+    for table in ("votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
-    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', state = NULL, erased_at = ? WHERE id = ?",
-           (now, post.id))
+    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', state = NULL, likes = 0, boosts = 0,"
+           " erased_at = ? WHERE id = ?", (now, post.id))
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
 
@@ -222,3 +288,18 @@ def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:
 
 def _facts_out(facts: CaseFacts) -> str:
     return _JSON.encode(facts).decode()
+
+
+def _tags_out(tags: Tags) -> str:
+    return _JSON.encode(tags).decode() if tags != NO_TAGS else ""
+
+
+@lru_cache(maxsize=1024)
+def _origins_out(uris: tuple[str, ...]) -> str:
+    return _JSON.encode(uris).decode()
+
+
+@lru_cache(maxsize=1024)
+def _audience(reach: str, origins: str, readers: str) -> Audience:
+    """Audiences are few, and many posts have the same."""
+    return Audience(Reach(reach), _URIS.decode(origins), _URIS.decode(readers))

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import msgspec
+
 from actors.models import Actor
+from actors.relations import shunned_by
 from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import NotFound, Refused
-from core.ids import number
+from core.ids import number, public
 from federation.identity import Identity
 from posts import store
 from posts.models import PostView, Revision
 from posts.network import network
+from posts.reading import readable
 from posts.store import Post
 from posts.views import views
 
-_LIMIT = 1000
+ANSWERS = 200
+"""How many answers one page of a conversation holds."""
+
+
+class Conversation(NamedTuple):
+    """A page of a conversation: its root and answers; where the next page begins (`?after=`), and whether some came before."""
+
+    posts: tuple[PostView, ...]
+    after: str | None
+    earlier: bool
 
 
 class Threads:
@@ -23,23 +38,36 @@ class Threads:
     def __init__(self, database: Database, identity: Identity, clock: Clock) -> None:
         self._database, self._identity, self._clock = database, identity, clock
 
-    async def thread(self, viewer: Actor, post_id: str, *, results: bool = False) -> tuple[PostView, ...]:
-        """The whole conversation `post_id` belongs to: its root first, then the answers depth first, oldest first."""
-        def look(tx: Tx) -> tuple[PostView, ...]:
-            post = _find(tx, post_id)
+    async def thread(self, viewer: Actor, post_id: str, *, results: bool = False, after: str | None = None) -> Conversation:
+        """The conversation `post_id` belongs to: its root first, then the answers depth first, oldest first.
+
+        Of very many answers, a page: those that came after the answer `after`, else the first ones, else, where `post_id` is
+        none of these, the ones from it on.
+        """
+        def look(tx: Tx) -> Conversation:
+            post = readable(tx, post_id, viewer, erased=True)
             root = store.by_id(tx, post.root_id) or post
-            answers = store.select(tx, "root_id = ? AND parent_id IS NOT NULL ORDER BY id LIMIT ?", (root.id, _LIMIT))
-            ordered, depths = _depth_first(root, answers)
-            return views(tx, ordered, viewer, network(tx, self._identity), self._clock.ms(), results=results, depths=depths)
+            start = (number(after) if after else None) or 0
+            answers = _answers(tx, root, start)
+            if start == 0 and post.parent_id is not None and answers and post.id > answers[-1].id:
+                start = post.id - 1
+                answers = _answers(tx, root, start)
+            shown = answers[:ANSWERS]
+            ordered, depths = _depth_first(root, [answer for answer in shown if answer.audience.admits(viewer)])
+            now = self._clock.ms()
+            posts = views(tx, ordered, viewer, network(tx, self._identity), now, results=results, depths=depths,
+                          shunned=shunned_by(tx, viewer.id, now))
+            if posts[0].mine:
+                asked = store.select(tx, "asked_from = ? AND erased_at IS NULL ORDER BY id", (root.id,))
+                posts = (msgspec.structs.replace(posts[0], asked_abroad=tuple(public(each.id) for each in asked)), *posts[1:])
+            return Conversation(posts, public(shown[-1].id) if len(answers) > ANSWERS else None, start > 0)
 
         return await self._database.read(look)
 
     async def history(self, viewer: Actor, post_id: str) -> tuple[Revision, ...]:
         """Earlier versions and the present one, oldest first."""
         def look(tx: Tx) -> tuple[Revision, ...]:
-            post = _find(tx, post_id)
-            if post.erased_at is not None:
-                raise NotFound("There is no such post here.")
+            post = readable(tx, post_id, viewer)
             earlier = [Revision(row["revision"], row["question"], row["html"], row["at"], post.language)
                        for row in store.revisions(tx, post.id)]
             return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at,
@@ -50,8 +78,8 @@ class Threads:
     async def own(self, owner: Actor, post_id: str) -> PostView:
         """One's own post; somebody else's is the same `NotFound` as none at all."""
         def look(tx: Tx) -> PostView:
-            post = _find(tx, post_id)
-            if post.erased_at is not None or post.author_id != owner.id:
+            post = readable(tx, post_id, owner)
+            if post.author_id != owner.id:
                 raise NotFound("There is no such post here.")
             return views(tx, [post], owner, network(tx, self._identity), self._clock.ms())[0]
 
@@ -60,9 +88,7 @@ class Threads:
     async def source(self, author: Actor, post_id: str) -> tuple[PostView, str]:
         """One's own post and its Markdown, for editing."""
         def look(tx: Tx) -> tuple[PostView, str]:
-            post = _find(tx, post_id)
-            if post.erased_at is not None:
-                raise NotFound("There is no such post here.")
+            post = readable(tx, post_id, author)
             if post.author_id != author.id:
                 raise Refused("Only its author can change a post.", reason="not-yours")
             return views(tx, [post], author, network(tx, self._identity), self._clock.ms())[0], post.source
@@ -70,12 +96,8 @@ class Threads:
         return await self._database.read(look)
 
 
-def _find(tx: Tx, post_id: str) -> Post:
-    inner = number(post_id)
-    post = store.by_id(tx, inner) if inner is not None else None
-    if post is None:
-        raise NotFound("There is no such post here.")
-    return post
+def _answers(tx: Tx, root: Post, after: int) -> list[Post]:
+    return store.select(tx, "root_id = ? AND parent_id IS NOT NULL AND id > ? ORDER BY id LIMIT ?", (root.id, after, ANSWERS + 1))
 
 
 def _depth_first(root: Post, answers: list[Post]) -> tuple[list[Post], dict[int, int]]:
@@ -94,6 +116,3 @@ def _depth_first(root: Post, answers: list[Post]) -> tuple[list[Post], dict[int,
         depths[post.id] = depth
         stack += [(answer, depth + 1) for answer in reversed(below.get(post.id, []))]
     return ordered, depths
-
-
-

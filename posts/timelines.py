@@ -1,56 +1,215 @@
-"""Home and one's own: the newest posts, a page at a time by key, never by offset."""
+"""Lists of posts, newest first, a page at a time by key and never by offset.
+
+Nothing is copied into anybody's list when a post is written: a list is put together when it is read. One that has many
+sources (the doctors and topics somebody follows) first looks up the newest entry of each source, which is one step in an
+index, and then reads only from those that can be on the page at all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
 from actors.models import Actor
+from actors.relations import shunned_by
+from actors.store import by_ids
 from core.clock import Clock
-from core.database import Database, Tx
+from core.database import Database, Row, Tx
 from core.ids import number, public
 from federation.identity import Identity
 from posts import store
-from posts.models import Page
+from posts.models import Page, PostView
 from posts.network import network
+from posts.store import LISTED, Post
 from posts.views import views
 
-_SIZE = 20
-_TOP = "parent_id IS NULL AND erased_at IS NULL"
-_TABS = {
-    "all": (_TOP, False),
-    "waiting": (f"{_TOP} AND state = 'open' AND replies = 0", False),
-    "country": (f"{_TOP} AND country = ?", True),
-    "abroad": (f"{_TOP} AND country <> ?", True),
-}
+PAGE = 20
+_END = (1 << 63) - 1
+_WAITING = f"{LISTED} AND state = 'open' AND replies = 0"
+_WAITING_SEEN = 300
+_AUTHOR, _BOOSTER, _TOPIC = (
+    f"SELECT id AS entry, id AS post_id, 0 AS by_id FROM posts WHERE author_id = ? AND {LISTED} AND id < ? AND id >= ?"
+    " ORDER BY id DESC LIMIT ?",
+    "SELECT id AS entry, post_id, actor_id AS by_id FROM boosts WHERE actor_id = ? AND id < ? AND id >= ?"
+    " ORDER BY id DESC LIMIT ?",
+    "SELECT post_id AS entry, post_id, 0 AS by_id FROM topic_posts WHERE topic = ? AND post_id < ? AND post_id >= ?"
+    " ORDER BY post_id DESC LIMIT ?",
+)
+_NEWEST_FOLLOWED = (
+    f"SELECT followed_id AS source, (SELECT p.id FROM posts p WHERE p.author_id = f.followed_id AND {LISTED} AND p.id < ?"
+    " ORDER BY p.id DESC LIMIT 1) AS newest, (SELECT b.id FROM boosts b WHERE b.actor_id = f.followed_id AND b.id < ?"
+    " ORDER BY b.id DESC LIMIT 1) AS boosted FROM follows f WHERE f.follower_id = ? AND f.state = 'accepted'")
+_NEWEST_TOPIC = (
+    "SELECT topic AS source, (SELECT t.post_id FROM topic_posts t WHERE t.topic = f.topic AND t.post_id < ?"
+    " ORDER BY t.post_id DESC LIMIT 1) AS newest FROM topic_follows f WHERE f.actor_id = ? AND substr(f.topic, 1, 1) {} '#'")
+
+
+class _Entry(NamedTuple):
+    """A place in a list: `entry` is what it is sorted by, `by_id` who passed the post on (0: nobody)."""
+
+    entry: int
+    post_id: int
+    by_id: int
+
+
+Take = Callable[[Tx, int, int], Sequence[_Entry]]
+"""The entries before a key, newest first, at most so many."""
 
 
 class Timelines:
-    """Lists of posts for a doctor of this instance; everything stored here may be read by all of them."""
+    """Lists for a doctor of this instance. What is in them may be read by all of its doctors; consults have a list apart."""
 
     def __init__(self, database: Database, identity: Identity, clock: Clock) -> None:
         self._database, self._identity, self._clock = database, identity, clock
 
     async def home(self, viewer: Actor, tab: str, before: str | None) -> Page:
-        """Twenty posts of a tab (`all`, `waiting`, `country`, `abroad`), older than the cursor `before`."""
-        where, by_country = _TABS.get(tab, _TABS["all"])
-        return await self._page(viewer, where, [self._identity.country] if by_country else [], before)
+        """Twenty posts of a tab, older than the cursor: `specialties` and `following` are what the viewer follows, `country`
+        and `abroad` where it was asked, `waiting` the cases without an answer, `all` everything."""
+        here = self._identity.country
+        match tab:
+            case "specialties":
+                take = _followed_topics(viewer, "<>")
+            case "following":
+                take = _following(viewer)
+            case "country":
+                take = _where(f"{LISTED} AND country = ?", here)
+            case "abroad":
+                take = _where(f"{LISTED} AND country <> ?", here)
+            case "waiting":
+                take = _where(_WAITING)
+            case _:
+                take = _where(LISTED)
+        return await self._page(viewer, take, before)
+
+    async def topic(self, viewer: Actor, topic: str, before: str | None, *, waiting: bool = False) -> Page:
+        """The posts of one specialty (its code) or hashtag (with its `#`), or those of its cases that nobody has answered."""
+        if waiting:
+            return await self._page(viewer, _where(
+                f"{_WAITING} AND EXISTS (SELECT 1 FROM topic_posts t WHERE t.topic = ? AND t.post_id = posts.id)", topic), before)
+        return await self._page(viewer, lambda tx, key, most: _read(tx, _TOPIC, topic, key, most), before)
+
+    async def of(self, viewer: Actor, author: Actor, before: str | None) -> Page:
+        """What a doctor has asked, for her profile."""
+        return await self._page(viewer, lambda tx, key, most: _read(tx, _AUTHOR, author.id, key, most), before, shunning=False)
 
     async def mine(self, viewer: Actor, before: str | None) -> Page:
-        """What the viewer has written and not deleted, questions and answers alike."""
-        return await self._page(viewer, "author_id = ? AND erased_at IS NULL", [viewer.id], before)
+        """What the viewer has written and not deleted, questions, answers and consults alike."""
+        return await self._page(viewer, _where("author_id = ? AND erased_at IS NULL", viewer.id), before)
 
-    async def _page(self, viewer: Actor, where: str, values: list[object], before: str | None) -> Page:
-        limit = number(before) if before else None
+    async def consults(self, viewer: Actor, before: str | None) -> Page:
+        """The consults the viewer is in, those that were written in last first."""
+        def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+            return [_Entry(*row) for row in tx.rows(
+                "SELECT c.newest, c.root_id, 0 FROM consults c JOIN posts p ON p.id = c.root_id WHERE c.actor_id = ?"
+                " AND c.newest < ? AND (p.erased_at IS NULL OR p.replies > 0) ORDER BY c.newest DESC LIMIT ?",
+                (viewer.id, key, most))]
 
+        return await self._page(viewer, take, before, shunning=False)
+
+    async def bookmarks(self, viewer: Actor, before: str | None) -> Page:
+        """What the viewer has kept, last kept first."""
+        def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+            return [_Entry(*row) for row in tx.rows(
+                "SELECT id, post_id, 0 FROM bookmarks WHERE actor_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                (viewer.id, key, most))]
+
+        return await self._page(viewer, take, before, shunning=False)
+
+    async def _page(self, viewer: Actor, take: Take, before: str | None, *, shunning: bool = True) -> Page:
+        """One page out of a list: what the viewer shuns is left out, and what stands in it twice stands where it is newest."""
         def look(tx: Tx) -> Page:
-            posts = store.select(tx, f"{where} AND id < ? ORDER BY id DESC LIMIT ?",
-                                 [*values, limit if limit is not None else 1 << 62, _SIZE + 1])
-            shown = posts[:_SIZE]
-            return Page(views(tx, shown, viewer, network(tx, self._identity), self._clock.ms()),
-                        public(shown[-1].id) if len(posts) > _SIZE else None)
+            shunned = shunned_by(tx, viewer.id, self._clock.ms()) if shunning else frozenset()
+            key = (number(before) if before else None) or _END
+            shown: dict[int, tuple[_Entry, Post]] = {}
+            more = True
+            while more and len(shown) <= PAGE:
+                entries = take(tx, key, PAGE + 1)
+                more = len(entries) == PAGE + 1
+                found = store.by_many(tx, [entry.post_id for entry in entries])
+                for entry in entries:
+                    key, post = entry.entry, found.get(entry.post_id)
+                    if post is None or post.id in shown or not post.audience.admits(viewer):
+                        continue
+                    if post.author_id in shunned or entry.by_id in shunned:
+                        continue
+                    shown[post.id] = entry, post
+                    if len(shown) > PAGE:
+                        break
+            chosen = list(shown.values())[:PAGE]
+            posts = views(tx, [post for _, post in chosen], viewer, network(tx, self._identity), self._clock.ms())
+            return Page(_passed_on(tx, [entry for entry, _ in chosen], posts),
+                        public(chosen[-1][0].entry) if len(shown) > PAGE else None)
 
         return await self._database.read(look)
 
-    async def waiting_count(self, viewer: Actor) -> int:
-        """How many cases nobody has answered yet, counted up to 100."""
-        row = await self._database.read(lambda tx: tx.row(
-            f"SELECT count(*) FROM (SELECT 1 FROM posts WHERE {_TABS['waiting'][0]} LIMIT 100) AS some"))
-        return int(row[0]) if row is not None else 0
+
+def topics_of(tx: Tx, viewer: Actor) -> tuple[str, ...]:
+    """The specialties and hashtags a doctor follows, specialties first."""
+    rows = tx.rows("SELECT topic FROM topic_follows WHERE actor_id = ? ORDER BY topic", (viewer.id,))
+    return tuple(sorted((row["topic"] for row in rows), key=lambda topic: (topic.startswith("#"), topic)))
+
+
+def waiting_by_topic(tx: Tx) -> dict[str, int]:
+    """How many cases nobody has answered yet: for each topic, and under `""` in all. Of very many only the newest count."""
+    newest = f"SELECT id FROM posts WHERE {_WAITING} ORDER BY id DESC LIMIT {_WAITING_SEEN}"
+    counts = {row["topic"]: row["n"] for row in tx.rows(
+        f"SELECT t.topic, count(*) AS n FROM ({newest}) AS w JOIN topic_posts t ON t.post_id = w.id GROUP BY t.topic")}
+    whole = tx.row(f"SELECT count(*) AS n FROM ({newest}) AS w")
+    return counts | {"": whole["n"] if whole is not None else 0}
+
+
+def _passed_on(tx: Tx, entries: Sequence[_Entry], posts: Sequence[PostView]) -> tuple[PostView, ...]:
+    """Say of each post that was passed on by whom."""
+    people = by_ids(tx, [entry.by_id for entry in entries if entry.by_id])
+    return tuple(msgspec.structs.replace(post, boosted_by=people[entry.by_id]) if entry.by_id in people else post
+                 for entry, post in zip(entries, posts, strict=True))
+
+
+def _where(condition: str, *values: object) -> Take:
+    """Posts by a condition written in this module."""
+    def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+        return [_Entry(row["id"], row["id"], 0) for row in tx.rows(
+            f"SELECT id FROM posts WHERE {condition} AND id < ? ORDER BY id DESC LIMIT ?", (*values, key, most))]
+
+    return take
+
+
+def _followed_topics(viewer: Actor, hashtags: str) -> Take:
+    """The posts of all specialties (`<>`) or hashtags (`=`) that the viewer follows."""
+    def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+        heads = _heads(tx.rows(_NEWEST_TOPIC.format(hashtags), (key, viewer.id)), "newest", _TOPIC)
+        return _merged(tx, heads, key, most)
+
+    return take
+
+
+def _following(viewer: Actor) -> Take:
+    """What the doctors the viewer follows ask and pass on, and the posts of the hashtags she follows."""
+    def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+        people = tx.rows(_NEWEST_FOLLOWED, (key, key, viewer.id))
+        tags = tx.rows(_NEWEST_TOPIC.format("="), (key, viewer.id))
+        heads = _heads(people, "newest", _AUTHOR) + _heads(people, "boosted", _BOOSTER) + _heads(tags, "newest", _TOPIC)
+        return _merged(tx, heads, key, most)
+
+    return take
+
+
+def _heads(rows: Sequence[Row], column: str, sql: str) -> list[tuple[int, str, object]]:
+    """The newest entry of each source that has one, with how to read on from it."""
+    return [(row[column], sql, row["source"]) for row in rows if row[column] is not None]
+
+
+def _merged(tx: Tx, heads: list[tuple[int, str, object]], key: int, most: int) -> list[_Entry]:
+    """The newest entries of several sources: a source whose newest is not among the newest heads has none of them, and
+    nothing older than the last of these heads is one."""
+    heads.sort(key=lambda head: head[0], reverse=True)
+    oldest = heads[most - 1][0] if len(heads) >= most else 0
+    found = {entry for _, sql, source in heads[:most] for entry in _read(tx, sql, source, key, most, oldest)}
+    return sorted(found, key=attrgetter("entry"), reverse=True)[:most]
+
+
+def _read(tx: Tx, sql: str, source: object, key: int, most: int, oldest: int = 0) -> list[_Entry]:
+    return [_Entry(*row) for row in tx.rows(sql, (source, key, oldest, most))]

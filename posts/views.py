@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actors.models import Actor
-from actors.store import by_ids
+from actors.store import by_ids, by_uris
 from core.database import Row, Tx
 from core.ids import public
 from core.words import Sentence
@@ -14,25 +14,32 @@ from federation.troubles import NOT_SENT, in_words
 from posts import store
 from posts.models import DeliveryView, Kind, OptionView, PollView, PostView, State
 from posts.network import Network
-from posts.store import Poll, Post
+from posts.store import Poll, Post, Touched
 
 
 def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: int, *, results: bool = False,
-          depths: dict[int, int] | None = None) -> tuple[PostView, ...]:
-    """The posts as `viewer` sees them; `results` shows poll results she has asked for."""
+          depths: dict[int, int] | None = None, shunned: frozenset[int] = frozenset()) -> tuple[PostView, ...]:
+    """The posts as `viewer` sees them; `results` shows poll results she has asked for; `shunned` are actors whom she does not
+    want to read."""
+    if not posts:
+        return ()
     authors = by_ids(tx, [post.author_id for post in posts])
+    touched = store.touched(tx, [post.id for post in posts], viewer.id)
+    named = sorted({uri for post in posts for uri in post.audience.readers})
+    readers = by_uris(tx, named) if named else {}
     polled = [post.id for post in posts if post.kind == Kind.POLL]
     polls = store.polls(tx, polled)
     chosen = store.choices(tx, polled, viewer.id)
     sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1])
     return tuple(
         _view(post, authors[post.author_id], viewer, places, polls.get(post.id), chosen.get(post.id, set()), sent, now,
-              results, (depths or {}).get(post.id, 0))
+              results, (depths or {}).get(post.id, 0), touched, readers, post.author_id in shunned)
         for post in posts)
 
 
 def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll | None, chosen: set[int],
-          sent: dict[str, list[Row]], now: int, results: bool, depth: int) -> PostView:
+          sent: dict[str, list[Row]], now: int, results: bool, depth: int, touched: Touched, readers: dict[str, Actor],
+          shunned: bool) -> PostView:
     mine = post.author_id == viewer.id
     state = post.state
     if state == State.OPEN and post.replies:
@@ -46,7 +53,11 @@ def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll 
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
         poll=_poll(poll, chosen, mine, now, results) if poll is not None else None,
         delivery=_delivery(post, sent[post.uri], places) if post.uri in sent else None,
-        parent_id=public(post.parent_id) if post.parent_id is not None else None)
+        parent_id=public(post.parent_id) if post.parent_id is not None else None,
+        likes=post.likes, boosts=post.boosts, liked=post.id in touched.liked, boosted=post.id in touched.boosted,
+        bookmarked=post.id in touched.bookmarked, shunned=shunned,
+        readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers),
+        asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags)
 
 
 def _poll(poll: Poll, chosen: set[int], mine: bool, now: int, results: bool) -> PollView:

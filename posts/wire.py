@@ -16,7 +16,7 @@ from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.signatures.cavage import digest
 from federation.store import FRESH, URGENT, Outgoing
-from posts.models import CaseFacts, State
+from posts.models import Audience, CaseFacts, Reach, State
 from posts.store import Poll, Post
 
 OPTIONS = range(2, 21)
@@ -24,6 +24,7 @@ OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
 _FEW, _FEW_LENGTH = 16, 2048
+_READERS, _URI_LENGTH = 64, 1024
 _STATES = {str(state): state for state in State}
 
 
@@ -128,29 +129,46 @@ def poll_of(parsed: Note) -> Poll:
         tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
 
 
-def origins_of(parsed: Note, author_origin: str) -> tuple[str, ...]:
-    """The instances a note is for, its author's first: those whose members collections it names. `as:Public` never widens
-    anything, and recipients written in other ways are ignored."""
+def audience_of(parsed: Note, author_origin: str) -> Audience:
+    """Who a note is for: the instances whose members collections it names, its author's first. One that names none but names
+    actors is a consult between these and its author. `as:Public` never widens anything, and recipients written in other
+    ways are ignored."""
     recipients = (*one_or_many(parsed.to), *one_or_many(parsed.cc))
     few = len(recipients) <= _FEW and sum(map(len, recipients)) <= _FEW_LENGTH
-    return (_few_recipients if few else _recipients)(recipients, author_origin)
+    found = (_few_recipients if few else _recipients)(recipients, author_origin)
+    if found.reach == Reach.NAMED:
+        return msgspec.structs.replace(found, readers=tuple(sorted({parsed.attributed_to, *found.readers})))
+    return found
 
 
-def _recipients(recipients: tuple[str, ...], author_origin: str) -> tuple[str, ...]:
-    origins = {author_origin}
+def _recipients(recipients: tuple[str, ...], author_origin: str) -> Audience:
+    members, actors = {author_origin}, dict[str, str]()
     for recipient in recipients:
-        if recipient in PUBLIC or not recipient.endswith("/members"):
+        if recipient in PUBLIC:
             continue
         try:
             origin = origin_of(recipient)
         except InvalidInput:
             continue
         if recipient == members_of(origin):
-            origins.add(origin)
-    return (author_origin, *sorted(origins - {author_origin}))
+            members.add(origin)
+        elif len(actors) < _READERS and len(recipient) <= _URI_LENGTH:
+            actors[recipient] = origin
+    if len(members) == 1 and actors:
+        origins = {author_origin, *actors.values()}
+        return Audience(Reach.NAMED, (author_origin, *sorted(origins - {author_origin})), tuple(actors))
+    return Audience(Reach.COUNTRIES, (author_origin, *sorted(members - {author_origin})))
 
 
 _few_recipients = lru_cache(maxsize=256)(_recipients)  # what a network of some countries names again and again
+
+
+def recipients_of(post: Post, author_uri: str) -> list[str]:
+    """Whom a local post is addressed to: the other countries' members, or the doctors it names."""
+    if post.audience.reach == Reach.NAMED:
+        return [uri for uri in post.audience.readers if uri != author_uri]
+    home = origin_of(post.uri)
+    return [members_of(origin) for origin in post.audience.origins if origin != home]
 
 
 def language_of(parsed: Note) -> str:
@@ -174,14 +192,13 @@ def state_of(parsed: Note) -> State | None:
 
 def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> dict[str, Any]:
     """A local post as its siblings may read it."""
-    home = origin_of(post.uri)
     made: dict[str, Any] = {
         "id": post.uri,
         "type": "Question" if poll is not None else "Note",
         "attributedTo": author_uri,
         "content": post.html,
         "contentMap": {post.language: post.html},
-        "to": [members_of(origin) for origin in post.audience.origins if origin != home],
+        "to": recipients_of(post, author_uri),
         "published": rfc3339(post.published_at),
         "revision": post.revision,
     }
@@ -220,8 +237,7 @@ def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | Non
 
 def delete(post: Post, author_uri: str) -> Outgoing:
     """`Delete` with a tombstone; it travels in the urgent lane and carries nothing but names."""
-    home = origin_of(post.uri)
-    made = {"id": post.uri, "type": "Tombstone", "to": [members_of(o) for o in post.audience.origins if o != home]}
+    made = {"id": post.uri, "type": "Tombstone", "to": recipients_of(post, author_uri)}
     return _activity("Delete", f"{post.uri}#delete", author_uri, made, post.uri, URGENT)
 
 

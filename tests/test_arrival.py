@@ -20,7 +20,7 @@ MACRO = '{% import "macros.html" as m with context %}{{ m.arrival(post) }}'
 
 
 async def seen(at: Running, post_id: str) -> PostView:
-    return (await at.its.threads.thread((await at.author("ada")).actor, post_id))[0]
+    return (await at.its.threads.thread((await at.author("ada")).actor, post_id)).posts[0]
 
 
 async def delivery(at: Running, post_id: str) -> DeliveryView:
@@ -70,7 +70,7 @@ async def test_an_erased_post_shows_who_has_confirmed_the_deletion(tmp_path: Pat
         await until(lambda: acked(de, 3))
         await it.its.siblings.pause(de.domain, "test", "")
         await de.its.siblings.revoke(es.domain, "test", "left")
-        await de.its.compose.delete((await de.author("ada")).actor, post_id)
+        await de.its.editing.delete((await de.author("ada")).actor, post_id)
         await until(lambda: fr.count("tombstones"))
 
         async def confirmed() -> bool:

@@ -58,7 +58,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
     de, fr = pair
     async with Browser(de) as ada, Browser(fr) as ben:
         assert await ada.login("ada") == 303 and await ben.login("ben") == 303
-        assert "Nothing here yet" in (await ada.get("/"))[1]
+        assert "Nothing in your specialties yet" in (await ada.get("/"))[1]
         written = {"kind": "case", "question": "Which test first?", "text": "**Text**", "language": "de",
                    "specialties": "cardiology", "age_band": "30-39", "sex": "f", "aim": "diagnostic"}
         status, page = await ada.post("/compose", written | {"step": "audience"})
@@ -95,7 +95,7 @@ async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Run
         page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network"}))[1]
         assert (await ada.post("/compose", written | fields(page) | {"step": "publish"}))[0] == 303
         await until(lambda: fr.count("posts"))
-        home = (await ben.get("/"))[1]
+        home = (await ben.get("/?tab=all"))[1]
         assert "percent" not in home and "Show results" in home
         found = re.search(r'action="/p/(\w+)/vote"', home)
         assert found is not None
@@ -103,7 +103,7 @@ async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Run
         assert (await ben.post(f"/p/{found[1]}/vote", {}))[0] == 400
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "1"}))[0] == 303
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "0"}))[0] == 409
-        assert "your vote" in (await ben.get("/"))[1]
+        assert "your vote" in (await ben.get("/?tab=all"))[1]
 
 
 async def test_what_was_typed_survives_errors_turning_back_and_another_kind(pair: tuple[Running, Running]) -> None:

@@ -27,15 +27,15 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         return _verify_vote(arrival, note, known, grace_ms)
     if note.content is None:
         raise InvalidInput("A post has content.", reason="bad-object")
-    if known.home not in arrival.origins:
+    if not _addressed(arrival.audience, known):
         raise Refused("This was not addressed to us.", reason="not-addressed")
     if note.in_reply_to is not None:
         parent = known.posts.get(note.in_reply_to)
         if parent is None:
             return _without_parent(note.in_reply_to, known)
-        if parent.sibling_id is None and arrival.sibling.origin not in parent.audience.origins:
+        if parent.sibling_id is None and not _may_answer(arrival, parent):
             raise _no_such_parent()  # not theirs and not there are the same answer
-        if not set(arrival.origins) <= set(parent.audience.origins):
+        if not arrival.audience.within(parent.audience):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
     if arrival.actor not in known.actors:
         return Held(arrival.actor, Wanted.ACTOR)
@@ -61,7 +61,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         number, note.id, author.id, arrival.sibling.id, _kind(note), parent.root_id if parent else number,
         parent.id if parent else None, "" if parent else (note.name or ""), "", arrival.html,
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
-        Audience(Reach.COUNTRIES, arrival.origins), arrival.sibling.country, published,
+        arrival.audience, arrival.sibling.country, published,
         min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
@@ -74,7 +74,7 @@ def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> H
     post = known.posts.get(note.in_reply_to or "")
     poll = known.polls.get(post.id) if post is not None else None
     if post is None or poll is None or post.sibling_id is not None or post.erased_at is not None \
-            or arrival.sibling.origin not in post.audience.origins:
+            or not _may_answer(arrival, post):
         raise InvalidInput("There is no such poll here.", reason="no-such-poll")
     if arrival.now > poll.ends_at + grace_ms:
         raise Conflict("The poll has closed.", reason="poll-closed")
@@ -85,6 +85,19 @@ def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> H
     if (post.id, voter.id, position + 1 if poll.multiple else 0) in known.voted:
         raise Conflict("One voter, one vote; the first one stands.", reason="voted")
     return None
+
+
+def _addressed(audience: Audience, known: Known) -> bool:
+    """Whether it is for this instance's members, or for a doctor who is here."""
+    if audience.reach != Reach.NAMED:
+        return known.home in audience.origins
+    return not known.here.isdisjoint(audience.readers)
+
+
+def _may_answer(arrival: Arrival, post: Post) -> bool:
+    """Whether the sibling, and where doctors are named its doctor, is in the audience of a post of ours."""
+    return arrival.sibling.origin in post.audience.origins and (
+        post.audience.reach != Reach.NAMED or arrival.actor in post.audience.readers)
 
 
 def _position(note: Note, poll: Poll) -> int:

@@ -35,7 +35,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         raise InvalidInput("A post has content.", reason="bad-object")
     if (note.type == "Question") != (post.kind == Kind.POLL):
         raise InvalidInput("A poll stays a poll.", reason="kind-changed")
-    if not set(arrival.origins) <= set(post.audience.origins):
+    if not arrival.audience.within(post.audience):
         raise InvalidInput("An update never widens the audience.", reason="wider-audience")
     if note.type == "Question":
         old, new = known.polls[post.id], wire.poll_of(note)

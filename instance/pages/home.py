@@ -1,4 +1,4 @@
-"""Home: what is waiting for an answer, and what is new; and what one has written oneself."""
+"""Home: what one follows, what was asked here and abroad, and what waits; and what one has written oneself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from quart.typing import ResponseReturnValue
 from core.access import Access, Route
 from instance.context import doctor, me, owner, services, verified
 
-_TABS = ("all", "waiting", "abroad", "country")
+_TABS = ("specialties", "following", "country", "abroad", "all", "waiting")
 
 
 async def home() -> ResponseReturnValue:
@@ -16,11 +16,10 @@ async def home() -> ResponseReturnValue:
     if me().account.kind == "operator":
         return redirect("/admin/siblings", 303)
     await services().credentials.require_verified(me().account)
-    tab = request.args.get("tab", "all")
-    tab = tab if tab in _TABS else "all"
+    tab = request.args.get("tab", "")
+    tab = tab if tab in _TABS else "specialties"
     page = await services().timelines.home(doctor(), tab, request.args.get("before"))
-    waiting = await services().timelines.waiting_count(doctor())
-    return await render_template("home.html", page=page, tab=tab, waiting=waiting)
+    return await render_template("home.html", page=page, tab=tab)
 
 
 async def mine() -> ResponseReturnValue:

@@ -22,12 +22,14 @@ async def _page(post_id: str, *, error: InvalidInput | None = None, answering: s
                 language: str = "") -> ResponseReturnValue:
     """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed."""
     failed_vote = error if not answering else None
-    posts = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1")
+    found = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1",
+                                            after=request.args.get("after"))
+    posts = found.posts
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
     page = await render_template(
-        "thread.html", posts=posts, root=posts[0], here=post_id, target=target, by_id={post.id: post for post in posts},
-        error=error if failed_vote is None else None, failed_vote=failed_vote, text=text,
+        "thread.html", found=found, posts=posts, root=posts[0], here=post_id, target=target,
+        by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote, text=text,
         language=language or services().pack.languages[0], form=token())
     return await make_response(page, error.status if error is not None else 200)
 
@@ -73,7 +75,7 @@ async def edit(post_id: str) -> ResponseReturnValue:
     state = form.get("state", "")
     revision = whole(form.get("revision"), 1 << 50)
     try:
-        await services().compose.edit(
+        await services().editing.edit(
             author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
             revision or 0)
     except InvalidInput as error:
@@ -91,7 +93,7 @@ async def delete_form(post_id: str) -> ResponseReturnValue:
 
 async def delete(post_id: str) -> ResponseReturnValue:
     """Erase here and everywhere it went; its empty place then says which countries have confirmed."""
-    await services().compose.delete(owner(), post_id)
+    await services().editing.delete(owner(), post_id)
     return redirect(f"/p/{post_id}#p-{post_id}" if await verified() else "/mine", 303)
 
 

@@ -74,8 +74,8 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     for number, author in enumerate((ben, ada, ben, ada, ben, ada)):
         parent = await compose.reply(author, parent, f"Antwort {number}. {TEXT}", "de")
         made[f"answer {number}"] = parent
-    await compose.delete(ada.actor, made["answer 1"])
-    await compose.edit(ada, made["answer 3"], "", "Anders.", None, 1)
+    await de.its.editing.delete(ada.actor, made["answer 1"])
+    await de.its.editing.edit(ada, made["answer 3"], "", "Anders.", None, 1)
     await until(lambda: fr.count("posts", "parent_id IS NOT NULL AND erased_at IS NULL"))
     there = await fr.its.timelines.home(claire.actor, "all", None)
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.kind == Kind.CASE), "Depuis Lyon.", "fr")
@@ -91,7 +91,7 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
         await browser.go(de.url + path)
         wrong += await look(browser, path)
     await login(browser, de, "ada")
-    paths = ["/", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001",
+    paths = ["/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001",
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
@@ -172,6 +172,7 @@ async def test_by_keyboard_alone_a_doctor_asks_corrects_and_publishes(pair: tupl
     assert await browser.evaluate("document.querySelector('h1').textContent") == "Welches zuerst?"
     await until(lambda: fr.count("posts"))
     await login(browser, de, "ben")
+    await browser.go(f"{de.url}/?tab=all")
     await browser.tab_to("input[name=choice]")
     await browser.press(" ")
     await browser.tab_to(".poll .button")

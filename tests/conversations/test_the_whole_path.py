@@ -35,15 +35,15 @@ async def test_a_case_is_answered_edited_and_erased_everywhere(tmp_path: Path) -
         await fr.its.compose.reply(await fr.author("ben", "reply"), card.id, "Une réponse.", "fr")
         await until(lambda: de.count("posts", "kind = 'reply'"))
         ada = (await de.author("ada")).actor
-        root, answer = await de.its.threads.thread(ada, post_id)
+        root, answer = (await de.its.threads.thread(ada, post_id)).posts
         assert root.state == "answered" and answer.html.strip() == "<p>Une réponse.</p>" and answer.depth == 1
         assert root.delivery is not None and root.delivery.received == ("fr",)
 
-        await de.its.compose.edit(await de.author("ada"), post_id, "Changed?", "New text.", None, 1)
+        await de.its.editing.edit(await de.author("ada"), post_id, "Changed?", "New text.", None, 1)
         await until(lambda: fr.count("posts", "question = 'Changed?'"))
         assert [entry.question for entry in await fr.its.threads.history(ben, card.id)] == ["What would you do?", "Changed?"]
 
-        await de.its.compose.delete((await de.author("ada")).actor, post_id)
+        await de.its.editing.delete((await de.author("ada")).actor, post_id)
         await until(lambda: fr.count("tombstones"))
         for one in (de, fr):
             assert await one.count("posts", "html LIKE '%clinical%' OR source LIKE '%New text%' OR question <> ''") == 0
@@ -79,7 +79,7 @@ async def test_votes_from_two_countries_come_back_as_counts_and_the_end(tmp_path
         with pytest.raises(Conflict):
             await it.its.polls.vote(await it.author("ada", "vote"), (await it.its.timelines.home(
                 viewer.actor, "all", None)).posts[0].id, (1,))
-        root = (await de.its.threads.thread((await de.author("ada")).actor, post_id))[0]
+        root = (await de.its.threads.thread((await de.author("ada")).actor, post_id)).posts[0]
         assert root.poll is not None and root.poll.voters == 2
 
 

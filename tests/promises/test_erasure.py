@@ -22,10 +22,10 @@ async def test_a_deleted_case_leaves_no_byte_on_any_disk(tmp_path: Path) -> None
         draft = Draft(Kind.CASE, f"Question {_WORD}?", f"Text {_WORD}", "de", CaseFacts(("cardiology",)))
         post_id = await published(de, draft, fr)
         await until(lambda: fr.count("posts"))
-        await de.its.compose.edit(await de.author("ada"), post_id, f"Other {_WORD}?", f"New {_WORD}", None, 1)
+        await de.its.editing.edit(await de.author("ada"), post_id, f"Other {_WORD}?", f"New {_WORD}", None, 1)
         await until(lambda: fr.count("revisions"))
         assert _in_files(de) and _in_files(fr)
-        await de.its.compose.delete((await de.author("ada")).actor, post_id)
+        await de.its.editing.delete((await de.author("ada")).actor, post_id)
         for place in (de, fr):
             await until(lambda place=place: place.count("tombstones"))  # type: ignore[misc]
             await until(lambda place=place: not _in_files(place))  # type: ignore[misc]
@@ -43,7 +43,7 @@ async def test_a_deleted_poll_takes_the_votes_for_it_along_wherever_they_lie(tmp
         await fr.its.siblings.pause(de.domain, "test", "")  # one vote more, that has not left when the poll is deleted
         await fr.its.polls.vote(await fr.author("ada", "vote"), card.id, (0,))
         await de.its.siblings.pause(fr.domain, "test", "")
-        await de.its.compose.delete((await de.author("ada")).actor, post_id)
+        await de.its.editing.delete((await de.author("ada")).actor, post_id)
         await fr.its.siblings.resume(de.domain, "test")
         await de.its.siblings.resume(fr.domain, "test")
         await until(lambda: fr.count("tombstones"))

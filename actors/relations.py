@@ -1,0 +1,19 @@
+"""What doctors are to each other: who follows whom, and whom somebody does not want to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.database import Tx
+
+
+def shunned_by(tx: Tx, actor_id: int, now: int) -> frozenset[int]:
+    """The actors whom a doctor has blocked, or muted until later than `now` (ms)."""
+    return frozenset(row["other_id"] for row in tx.rows(
+        "SELECT other_id FROM shuns WHERE actor_id = ? AND (until IS NULL OR until > ?)", (actor_id, now)))
+
+
+def follow_topics(tx: Tx, actor_id: int, topics: Iterable[str], now: int) -> None:
+    """A doctor follows specialties (by code) and hashtags (with their `#`) from now on; what she follows already stays."""
+    tx.insert("topic_follows (actor_id, topic, at)", 3, [(actor_id, topic, now) for topic in topics],
+              "ON CONFLICT (actor_id, topic) DO NOTHING")

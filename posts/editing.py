@@ -1,0 +1,94 @@
+"""Changing what one has written: edit and delete. The effect here and its way out are one transaction."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from actors.models import Actor, Author
+from core.audit import note
+from core.clock import Clock
+from core.database import Database, Tx
+from core.errors import Conflict, NotFound, Refused
+from core.ids import Ids
+from core.settings import Posts
+from core.text import Renderer
+from federation.identity import Identity
+from federation.store import enqueue
+from posts import store, wire
+from posts.drafts import check_question, check_text
+from posts.models import Kind, State
+from posts.network import network
+from posts.reading import readable
+from posts.store import Post
+
+
+class Forget(Protocol):
+    """What else has to go with a deleted post: where it lies is known further up, so this is handed in."""
+
+    def __call__(self, tx: Tx, uri: str, /) -> None: ...
+
+
+class Editing:
+    """What authors can do with what they have published."""
+
+    def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
+                 settings: Posts, forget: Forget) -> None:
+        self._database, self._identity, self._renderer = database, identity, renderer
+        self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
+
+    async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
+                   expected_revision: int) -> None:
+        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since."""
+        html = await self._renderer.render(text)
+        now = self._clock.ms()
+
+        def write(tx: Tx) -> None:
+            old = self._own(tx, author, post_id)
+            if old.source != text and tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?",
+                                             (old.id, expected_revision)):
+                raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
+            title = question.strip() if old.kind != Kind.REPLY else ""
+            if old.kind != Kind.REPLY:
+                check_question(title)
+            check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
+            new = msgspec.structs.replace(
+                old, question=title, source=text, html=html, updated_at=now, revision=old.revision + 1,
+                state=(state or old.state) if old.kind == Kind.CASE else None)
+            if (new.question, new.source, new.state) == (old.question, old.source, old.state):
+                return
+            store.revise(tx, old, new)
+            announce(tx, self._identity, self._ids, new, author.actor.uri, now)
+
+        await self._database.write(write)
+
+    async def delete(self, owner: Actor, post_id: str) -> None:
+        """Erase one's own post here and everywhere it went. It takes no `Author`: whoever wrote something may take it back,
+        also when her verification has run out. Of others' posts she learns nothing."""
+        now = self._clock.ms()
+
+        def write(tx: Tx) -> None:
+            post = readable(tx, post_id, owner)
+            if post.author_id != owner.id:
+                raise NotFound("There is no such post here.")
+            store.erase(tx, post.uri, self._identity.origin, now)
+            self._forget(tx, post.uri)
+            enqueue(tx, self._ids.new(), wire.delete(post, owner.uri),
+                    network(tx, self._identity).recipients(post.audience.origins), now)
+            note(tx, self._ids, self._clock, by=owner.handle, action="post.deleted", target=post.uri)
+
+        await self._database.write(write)
+
+    def _own(self, tx: Tx, author: Author, post_id: str) -> Post:
+        post = readable(tx, post_id, author.actor)
+        if post.author_id != author.actor.id:
+            raise Refused("Only its author can change a post.", reason="not-yours")
+        return post
+
+
+def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int) -> None:
+    """Put an Update of a local post as it stands now into the outbox, for its whole audience."""
+    parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
+    activity = wire.update(post, store.polls(tx, [post.id]).get(post.id), author_uri, parent.uri if parent else None)
+    enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)
