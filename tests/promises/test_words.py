@@ -100,8 +100,8 @@ def test_an_error_speaks_english_to_programs_and_the_readers_language_to_people(
 
 def test_babel_finds_every_sentence() -> None:
     sentences = {literal(call.node) for call in calls()}
-    assert sentences <= extracted().keys()
-    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted().keys()
+    assert sentences <= extracted()
+    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted()
     for _, tree in templates().values():
         for call in tree.find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext"):
