@@ -127,9 +127,10 @@ def test_a_hashtag_is_the_same_however_often_it_is_made_one(word: str) -> None:
 
 @given(st.lists(st.one_of(
     st.text(max_size=8),
-    st.sampled_from(["@ada", "@ada@de.example", "@", "#", "#Sepsis", "#1", "<", ">", "&", "&lt;", "&#64;ada", "&#35;tag", '"', "'",
-                     "`", "*", "_", "[", "](", ")", "https://a.example/", "<a href='", "\n", "\n\n    ", " ", "a@b.example", "\x02",
-                     ":8101", "127.0.0.1"])), max_size=25).map("".join))
+    st.sampled_from([
+        "@ada", "@ada@de.example", "@", "#", "#Sepsis", "#1", "<", ">", "&", "&lt;", "&#64;ada", "&#35;tag", '"', "'", "`", "*",
+        "_", "[", "](", ")", "https://a.example/", "<a href='", "\n", "\n\n    ", " ", "a@b.example", "\x02", ":8101", "127.1"],
+    )), max_size=25).map("".join))
 @settings(max_examples=400, deadline=None)
 def test_whatever_is_typed_is_linked_harmlessly_and_says_the_same(markdown: str) -> None:
     html = render_now(markdown)
@@ -137,20 +138,20 @@ def test_whatever_is_typed_is_linked_harmlessly_and_says_the_same(markdown: str)
     _assert_harmless(made)
     words = [" ".join(unescape(re.sub(r"<[^>]*>", "", text)).split()) for text in (html, made)]
     assert words[0].lower() == words[1].lower()
-    assert all(href.startswith("https://") or href.startswith("http://") or href.startswith("mailto:")
-               for href in re.findall(r'href="([^"]*)"', made))
+    assert all(href.startswith(("https://", "http://", "mailto:")) for href in re.findall(r'href="([^"]*)"', made))
 
 
 @pytest.mark.parametrize("html", _HOSTILE, ids=lambda html: html[:40])
 def test_hostile_html_gets_no_help_from_tags(html: str) -> None:
-    for text in (clean(f"@ada@de.example {html} #Sepsis"), clean(html.replace(">", ">@ada#a")), render_now(f"{html} @ada #Sepsis")):
+    for text in (clean(f"@ada@de.example {html} #Sepsis"), clean(html.replace(">", ">@ada#a")), render_now(f"{html} @ada #b")):
         mentions = {mention: (f"{_HOME}/actors/1", mention) for mention in find(text).mentions}
         _assert_harmless(link(text, mentions, f"{_HOME}/tags/"))
 
 
 @pytest.mark.parametrize("unit", [
-    "@", "#", "@a", "@a ", "#a ", "@a@", "@a.", "@" + "a." * 30, "@" + "a" * 60 + "@" + "b." * 126, "@a@" + "b-" * 200, "&amp;", "&lt;",
-    "#" + "a" * 60, "#" + "a" * 61, "@a@127.", "@a@localhost:", "@a@" + "x." * 5, "<em>@a</em>", "<p>#a</p>", "\u0301", "#\u0301"])
+    "@", "#", "@a", "@a ", "#a ", "@a@", "@a.", "@" + "a." * 30, "@" + "a" * 60 + "@" + "b." * 126, "@a@" + "b-" * 200, "&amp;",
+    "&lt;", "#" + "a" * 60, "#" + "a" * 61, "@a@127.", "@a@localhost:", "@a@" + "x." * 5, "<em>@a</em>", "<p>#a</p>", "\u0301",
+    "#\u0301"])
 def test_the_longest_hostile_text_does_not_hold_anybody_up(unit: str) -> None:
     html = (unit * (100_000 // len(unit) + 1))[:100_000]
     start = time.process_time()
