@@ -21,14 +21,14 @@ async def specialty(code: str) -> ResponseReturnValue:
     """What asks a specialty, or of that the cases nobody has answered."""
     topic, waiting = specialty_topic(code), request.args.get("tab") == "waiting"
     page = await services().timelines.topic(doctor(), topic, request.args.get("before"), waiting=waiting)
-    return await render_template("topic.html", page=page, topic=topic, place=_place(topic), tab="waiting" if waiting else "")
+    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab="waiting" if waiting else "")
 
 
 async def tagged(tag: str) -> ResponseReturnValue:
     """What carries a hashtag."""
     topic = hashtag_topic(tag)
     page = await services().timelines.topic(doctor(), topic, request.args.get("before"))
-    return await render_template("topic.html", page=page, topic=topic, place=_place(topic), tab="")
+    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab="")
 
 
 async def follow_specialty(code: str) -> ResponseReturnValue:

@@ -93,7 +93,9 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
-             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note"]
+             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
+             "/specialties", "/specialties/cardiology", "/specialties/urology", "/specialties/cardiology?tab=waiting",
+             "/compose?kind=case&specialty=cardiology", "/tags/sepsis"]
     for path in paths:
         await browser.go(de.url + path)
         wrong += await look(browser, path)
