@@ -40,7 +40,7 @@ async def test_every_specialty_stands_in_the_list_with_what_waits_and_what_is_fo
     async with Browser(de) as ada:
         await ada.login("ada")
         page = (await ada.get("/specialties"))[1]
-        listed = re.findall(r'<li id="t-([\w-]+)">\s*<a href="/specialties/([\w-]+)">', page)
+        listed = re.findall(r'<li id="t-([\w-]+)">\s*<p>\s*<a href="/specialties/([\w-]+)">', page)
         assert len(listed) == len(specialties()) and all(one == other for one, other in listed)
         rows = {row.partition('"')[0]: row.partition("</li>")[0] for row in page.split('<li id="t-')[1:]}
         assert "2 cases wait" in rows["nephrology"] and "1 case waits" in rows["urology"] and "wait" not in rows["cardiology"]

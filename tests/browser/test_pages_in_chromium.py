@@ -64,7 +64,7 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     later = de.its.clock.ms() + 3_600_000
     asked = Draft(Kind.CASE, "Welche Untersuchung zuerst?", TEXT, "de", facts)
     case = await compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen)
-    made = {"note": await compose.publish(ben, Draft(Kind.NOTE, "Mitteilung", TEXT, "de"), (), Reach.HOME, "")}
+    made = {"note": await compose.publish(ben, Draft(Kind.NOTE, "Mitteilung", f"@ada, #Sepsis: {TEXT}", "de"), (), Reach.HOME, "")}
     for name, author, several in (("unvoted", ben, False), ("several", ben, True), ("own", ada, False), ("voted", ben, False)):
         options = ("Ein langer Satz, der auf einem Telefon umbricht", "Nein", "Donaudampfschifffahrtsgesellschaft" * 2)
         draft = Draft(Kind.POLL, f"Umfrage: {name}?", "", "de", facts, PollDraft(options, several, later))
