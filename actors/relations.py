@@ -17,3 +17,15 @@ def follow_topics(tx: Tx, actor_id: int, topics: Iterable[str], now: int) -> Non
     """A doctor follows specialties (by code) and hashtags (with their `#`) from now on; what she follows already stays."""
     tx.insert("topic_follows (actor_id, topic, at)", 3, [(actor_id, topic, now) for topic in topics],
               "ON CONFLICT (actor_id, topic) DO NOTHING")
+
+
+def unfollow_topics(tx: Tx, actor_id: int, topics: Iterable[str]) -> None:
+    """A doctor follows these specialties and hashtags no longer."""
+    for topic in topics:
+        tx.run("DELETE FROM topic_follows WHERE actor_id = ? AND topic = ?", (actor_id, topic))
+
+
+def followed_hashtags(tx: Tx, actor_id: int) -> int:
+    """How many hashtags a doctor follows."""
+    row = tx.row("SELECT count(*) AS n FROM topic_follows WHERE actor_id = ? AND substr(topic, 1, 1) = '#'", (actor_id,))
+    return int(row["n"]) if row is not None else 0

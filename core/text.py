@@ -31,6 +31,8 @@ TAGS = frozenset((
     "p", "br", "hr", "h3", "h4", "strong", "em", "del", "sub", "sup", "a", "code", "pre", "blockquote",
     "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"))
 """What a clinical note needs; no picture, no frame, no form, no style."""
+LINK_REL = "nofollow noopener noreferrer"
+"""What every link out of the gate says about where it leads."""
 
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _HTML_LIMIT = 100_000
@@ -273,7 +275,7 @@ def _cleaner() -> nh3.Cleaner:
         tags=set(TAGS),
         attributes={"*": {"dir", "lang"}, "a": {"href"}, "ol": {"start"}, "th": {"align"}, "td": {"align"}},
         attribute_filter=_attribute,
-        link_rel="nofollow noopener noreferrer",
+        link_rel=LINK_REL,
         url_schemes={"http", "https", "mailto"},
         url_relative="deny",
     )

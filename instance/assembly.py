@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.keys import load_identity
+from actors.known import KnownDoctors
 from actors.login import Sessions
 from core.clock import Clock
 from core.countries import CountryPack, pack
@@ -37,8 +38,10 @@ from posts.editing import Editing
 from posts.objects import Objects
 from posts.outside import OutsideNotices
 from posts.polls import Polls
+from posts.texts import Texts
 from posts.threads import Threads
 from posts.timelines import Timelines
+from posts.topics import Topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Assembly:
     editing: Editing
     polls: Polls
     timelines: Timelines
+    topics: Topics
     threads: Threads
     objects: Objects
     outside: OutsideNotices
@@ -116,6 +120,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
+    texts = Texts(renderer, KnownDoctors(database, identity), identity)
     country = pack(settings.instance.country)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     try:
@@ -126,10 +131,11 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
-            compose=Compose(database, identity, renderer, clock, ids, settings.posts),
-            editing=Editing(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
+            compose=Compose(database, identity, texts, clock, ids, settings.posts),
+            editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
+            topics=Topics(database, clock),
             threads=Threads(database, identity, clock),
             objects=Objects(database, identity),
             outside=OutsideNotices(database, clock, ids, settings.accounts.login_window_seconds),

@@ -18,7 +18,7 @@ from posts.models import PostView, Revision
 from posts.network import network
 from posts.reading import readable
 from posts.store import Post
-from posts.views import views
+from posts.views import shown, views
 
 ANSWERS = 200
 """How many answers one page of a conversation holds."""
@@ -68,9 +68,9 @@ class Threads:
         """Earlier versions and the present one, oldest first."""
         def look(tx: Tx) -> tuple[Revision, ...]:
             post = readable(tx, post_id, viewer)
-            earlier = [Revision(row["revision"], row["question"], row["html"], row["at"], post.language)
+            earlier = [Revision(row["revision"], row["question"], shown(post, row["html"]), row["at"], post.language)
                        for row in store.revisions(tx, post.id)]
-            return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at,
+            return (*earlier, Revision(post.revision, post.question, shown(post, post.html), post.updated_at or post.published_at,
                                         post.language))
 
         return await self._database.read(look)

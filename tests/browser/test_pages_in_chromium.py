@@ -64,7 +64,7 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     later = de.its.clock.ms() + 3_600_000
     asked = Draft(Kind.CASE, "Welche Untersuchung zuerst?", TEXT, "de", facts)
     case = await compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen)
-    made = {"note": await compose.publish(ben, Draft(Kind.NOTE, "Mitteilung", TEXT, "de"), (), Reach.HOME, "")}
+    made = {"note": await compose.publish(ben, Draft(Kind.NOTE, "Mitteilung", f"@ada, #Sepsis: {TEXT}", "de"), (), Reach.HOME, "")}
     for name, author, several in (("unvoted", ben, False), ("several", ben, True), ("own", ada, False), ("voted", ben, False)):
         options = ("Ein langer Satz, der auf einem Telefon umbricht", "Nein", "Donaudampfschifffahrtsgesellschaft" * 2)
         draft = Draft(Kind.POLL, f"Umfrage: {name}?", "", "de", facts, PollDraft(options, several, later))
@@ -96,7 +96,8 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
              "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note", "/settings", "/settings?saved=language",
-             "/privacy"]
+             "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/specialties/cardiology?tab=waiting",
+             "/compose?kind=case&specialty=cardiology", "/tags/sepsis"]
     for path in paths:
         await browser.go(de.url + path)
         wrong += await look(browser, path)

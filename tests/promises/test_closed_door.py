@@ -122,6 +122,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         assert ada is not None
         reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
+                                    "code": "cardiology", "tag": "sepsis",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)

@@ -31,6 +31,7 @@ from federation.allowlist import Purpose, SiblingState
 from federation.refusals import SENTENCES
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.app import create_pages
+from tests.conversations.test_consults import met
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
 
@@ -246,7 +247,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for one in (fr, it):
             data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
                      grouped(one.its.identity.fingerprint)}
-        data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32, "sepsis"}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
                  await ada.get("/nothing"), *[await ada.get(path) for path in ("/imprint", "/privacy", "/terms", "/notice")],
                  await ada.get("/notice?reference=ABCD-EFGH"), await ada.post("/notice", {"concern": "", "text": "Texte"})]
@@ -265,10 +266,18 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
                   await ada.get("/p/0000000000000"), await ada.get("/mine"), await ada.get("/settings?saved=language"),
-                 await ada.post("/settings/language", {"language": "nonsense"}), await ada.get("/privacy")]
+                 await ada.post("/settings/language", {"language": "nonsense"}), await ada.get("/privacy"),
+                  await ada.get("/specialties"),
+                  await ada.get("/specialties/cardiology"), await ada.get("/specialties/urology"),
+                  await ada.get("/specialties/cardiology?tab=waiting"), await ada.get("/specialties/nothing"),
+                  await ada.get("/tags/sepsis")]
         notices = [await fr.its.outside.take("other", "Texte", "Autre", "fr", "203.0.113.5") for _ in range(2)]
         await fr.its.outside.handle(notices[0], "Texte", "op")
         data |= {*notices, "ABCD", "EFGH", "op"}
+        named = written | {"text": f"@ben@{it.domain}", "step": "confirm", "reach": "home"}
+        await met(fr, it, "ben")
+        pages += [await ada.post("/compose", named), await ada.post("/compose", named | {"text": "@nobody@home"})]
+        assert "Add Italien to the readers" in pages[-2][1]
         await _refused(fr)
         wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
         pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
