@@ -36,6 +36,7 @@ from posts.compose import Compose
 from posts.editing import Editing
 from posts.objects import Objects
 from posts.polls import Polls
+from posts.reactions import Reactions
 from posts.threads import Threads
 from posts.timelines import Timelines
 
@@ -61,6 +62,7 @@ class Assembly:
     compose: Compose
     editing: Editing
     polls: Polls
+    reactions: Reactions
     timelines: Timelines
     threads: Threads
     objects: Objects
@@ -127,6 +129,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             compose=Compose(database, identity, renderer, clock, ids, settings.posts),
             editing=Editing(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
+            reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
             threads=Threads(database, identity, clock),
             objects=Objects(database, identity),
