@@ -266,8 +266,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
 
     Replies of others stay; an erased post keeps its place in the thread with nothing in it.
     """
-    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
-           (uri_key(uri), uri, origin, now))
+    bury(tx, uri, origin, now)
     forget(tx, uri, now)
     tx.scrub()
     post = by_keys(tx, [uri_key(uri)]).get(uri)
@@ -279,6 +278,12 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
            " erased_at = ? WHERE id = ?", (now, post.id))
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
+
+
+def bury(tx: Tx, uri: str, origin: str, now: int) -> None:
+    """Leave a tombstone: whatever is called so can never come again, nor for the first time."""
+    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
+           (uri_key(uri), uri, origin, now))
 
 
 def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:
