@@ -205,8 +205,9 @@ def voted(tx: Tx, voters: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]
     if not pairs:
         return set()
     rows = tx.rows(  # a join: `(post_id, voter_id) IN (VALUES ...)` would go through the whole index
-        f"WITH asked (post_id, voter_id) AS (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))}) SELECT v.post_id, v.voter_id, v.slot"
-        " FROM asked a JOIN votes v ON v.post_id = a.post_id AND v.voter_id = a.voter_id", pairs)
+        f"WITH asked (post_id, voter_id) AS (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))})"
+        " SELECT v.post_id, v.voter_id, v.slot FROM asked a JOIN votes v ON v.post_id = a.post_id AND v.voter_id = a.voter_id",
+        pairs)
     return {(row["post_id"], row["voter_id"], row["slot"]) for row in rows}
 
 

@@ -74,6 +74,10 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     for number, author in enumerate((ben, ada, ben, ada, ben, ada)):
         parent = await compose.reply(author, parent, f"Antwort {number}. {TEXT}", "de")
         made[f"answer {number}"] = parent
+    await de.its.reactions.like(await de.its.credentials.require_verified(de.doctors["ben"]), case)
+    for post_id in (case, made["voted"], made["answer 2"]):
+        await de.its.reactions.boost(ada, post_id)
+        await de.its.reactions.bookmark(ada.actor, post_id)
     await de.its.editing.delete(ada.actor, made["answer 1"])
     await de.its.editing.edit(ada, made["answer 3"], "", "Anders.", None, 1)
     await until(lambda: fr.count("posts", "parent_id IS NOT NULL AND erased_at IS NULL"))
@@ -93,7 +97,8 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
-             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note"]
+             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
+             "/bookmarks", "/bookmarks?before=0000000000001", f"/p/{made['case']}/likes", f"/p/{made['note']}/boosts"]
     for path in paths:
         await browser.go(de.url + path)
         wrong += await look(browser, path)

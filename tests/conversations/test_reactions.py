@@ -16,7 +16,7 @@ from core.errors import NotFound, Refused
 from federation.allowlist import Direction, Purpose
 from federation.documents import dumps
 from inbox.arrival import Arrival, Held, Stored, arrival
-from posts.models import PostView, Reach
+from posts.models import PostView
 from tests.conversations.test_consults import CASE, met
 from tests.conversations.test_the_whole_path import case, published
 from tests.servers import FakeSibling, Running, countries, know, until
@@ -204,12 +204,8 @@ async def meeting(tmp_path: Path) -> AsyncIterator[tuple[Running, FakeSibling, S
         await runner.cleanup()
 
 
-def said(fake: FakeSibling, kind: str, about: Any, name: str = "l1", **changes: Any) -> dict[str, Any]:
-    return fake.activity(kind, about, name, **changes)
-
-
-def undone(fake: FakeSibling, made: dict[str, Any], name: str = "u1", **changes: Any) -> dict[str, Any]:
-    return fake.activity("Undo", {key: made[key] for key in ("id", "type", "actor", "object")}, name, **changes)
+def undone(fake: FakeSibling, made: dict[str, Any], name: str = "u1") -> dict[str, Any]:
+    return fake.activity("Undo", {key: made[key] for key in ("id", "type", "actor", "object")}, name)
 
 
 _KINDS = (("Like", "likes"), ("Announce", "boosts"))
@@ -222,14 +218,14 @@ async def test_a_third_countrys_post_is_fetched_from_there_when_it_is_named_and_
     note = third.note(de, "n1", content="<p>as it is</p>")
     third.documents["/posts/n1"] = note
     embedded = note | {"content": "<p>as somebody says it is</p>", "to": [f"{de.url}/members", f"{fake.origin}/members"]}
-    assert (await fake.send(de, said(fake, kind, embedded)))[0] == 202
+    assert (await fake.send(de, fake.activity(kind, embedded)))[0] == 202
     await until(lambda: de.count("posts"))
     # it is for Germany alone: that France names it gives France no place in its audience, and its word no weight
     await until(lambda: de.count("ledger", "outcome = 'ignored: about a post that is not for its sender'"))
     assert await de.count("posts", "html LIKE '%as it is%'") == 1 and await de.count(table) == await de.count("held") == 0
     note = third.note(de, "n2", to=[f"{de.url}/members", f"{fake.origin}/members"])
     third.documents["/posts/n2"] = note
-    assert (await fake.send(de, said(fake, kind, note["id"], "l2")))[0] == 202
+    assert (await fake.send(de, fake.activity(kind, note["id"], "l2")))[0] == 202
     await counted(int(table == "likes"), int(table == "boosts"), de, uri="%/n2")
     assert third.asked == {"/posts/n1": 1, "/posts/n2": 1} and third.signed
 
@@ -239,12 +235,12 @@ async def test_undoing_what_has_not_come_yet_holds_when_it_comes(
         meeting: tuple[Running, FakeSibling, ServingSibling], kind: str, table: str) -> None:
     de, fake, _ = meeting
     post = f"{de.url}/posts/{await published(de, case(), *(await _audience(de, fake)))}"
-    made = said(fake, kind, post)
+    made = fake.activity(kind, post)
     for activity in (undone(fake, made), made):
         assert (await fake.send(de, activity))[0] == 202
     assert await de.count(table) == await de.count("posts", f"{table} > 0") == 0
     assert await de.count("ledger", "outcome = 'ignored: taken back before it came'") == 1
-    assert (await fake.send(de, said(fake, kind, post, "l2")))[0] == 202
+    assert (await fake.send(de, fake.activity(kind, post, "l2")))[0] == 202
     assert await de.count(table) == await de.count("posts", f"{table} = 1") == 1
 
 
@@ -253,7 +249,7 @@ async def test_the_same_under_another_id_counts_once_and_its_last_id_is_undone(
         meeting: tuple[Running, FakeSibling, ServingSibling], kind: str, table: str) -> None:
     de, fake, _ = meeting
     post = f"{de.url}/posts/{await published(de, case(), *(await _audience(de, fake)))}"
-    first, second = said(fake, kind, post, "l1"), said(fake, kind, post, "l2")
+    first, second = fake.activity(kind, post, "l1"), fake.activity(kind, post, "l2")
     for activity in (first, first, second):
         assert (await fake.send(de, activity))[0] == 202
         assert await de.count(table) == await de.count("posts", f"{table} = 1") == 1
@@ -284,14 +280,14 @@ async def test_what_is_not_there_and_what_is_not_theirs_have_one_answer(
         answers = []
         for about in (f"{de.url}/posts/{'0' * 13}", f"{de.url}/actor", home, consult):
             name += 1
-            status, problem = await fake.send(de, said(fake, kind, about, f"o{name}"))
+            status, problem = await fake.send(de, fake.activity(kind, about, f"o{name}"))
             answers.append((status, {key: value for key, value in problem.items() if key != "activity"}))
         assert answers[0][0] == 400 and answers[0][1]["type"] == "urn:konsil:problem:no-such-post"
         assert answers == [answers[0]] * 4
         for about in (f"{third.origin}/posts/theirs", f"{third.origin}/posts/none", "https://stranger.example/posts/1",
                       f"{de.url}/posts/{gone}"):
             name += 1
-            assert (await fake.send(de, said(fake, kind, about, f"o{name}")))[0] == 202, about
+            assert (await fake.send(de, fake.activity(kind, about, f"o{name}")))[0] == 202, about
     assert await de.count("held") == 2 and third.asked.total() > 0  # for what may still come, and only where we may ask
     for reason in ("about a post that is not for its sender", "about a post outside our network", "deleted meanwhile"):
         assert await de.count("ledger", f"outcome = 'ignored: {reason}'") == 2
@@ -307,22 +303,22 @@ async def test_what_breaks_a_rule_is_refused_by_its_name(meeting: tuple[Running,
     consult = f"{de.url}/posts/{await de.its.compose.consult(await de.author('ada'), CASE, [claire])}"
     own = fake.note(de, "own")
     assert (await fake.send(de, fake.activity("Create", own, "own")))[0] == 202
-    like = said(fake, "Like", post, "like")
+    like = fake.activity("Like", post, "like")
     assert (await fake.send(de, like))[0] == 202
     ada = (await doctor(de, "ada")).actor.uri
     for status, reason, activity in (
-            (400, "bad-object", said(fake, "Like", {"type": "Note"}, "a1")),
-            (400, "bad-object", said(fake, "Announce", ["a", "b"], "a2")),
-            (403, "foreign-actor", said(fake, "Like", post, "a3", actor=ada)),
-            (403, "named", said(fake, "Announce", consult, "a4")),
+            (400, "bad-object", fake.activity("Like", {"type": "Note"}, "a1")),
+            (400, "bad-object", fake.activity("Announce", ["a", "b"], "a2")),
+            (403, "foreign-actor", fake.activity("Like", post, "a3", actor=ada)),
+            (403, "named", fake.activity("Announce", consult, "a4")),
             (400, "bad-object", fake.activity("Undo", like["id"], "a5")),
             (403, "foreign-author", undone(fake, like | {"actor": f"{fake.origin}/actors/other"}, "a6")),
             (403, "foreign-object", undone(fake, like | {"id": f"{de.url}/likes/0"}, "a7")),
             (400, "bad-object", undone(fake, like | {"id": own["id"]}, "a8"))):
         answered, problem = await fake.send(de, activity)
         assert (answered, problem["type"]) == (status, f"urn:konsil:problem:{reason}"), activity
-    for activity in (said(fake, "Like", consult, "b1"), said(fake, "Announce", own["id"], "b2"),
-                     said(fake, "Like", own["id"], "b3"), fake.activity("Undo", {"id": f"{fake.origin}/x", "type": "Block",
+    for activity in (fake.activity("Like", consult, "b1"), fake.activity("Announce", own["id"], "b2"),
+                     fake.activity("Like", own["id"], "b3"), fake.activity("Undo", {"id": f"{fake.origin}/x", "type": "Block",
                                                                                 "actor": fake.actor}, "b4"),
                      undone(fake, like | {"type": "Announce"}, "b5")):  # not what it was: nothing is undone
         assert (await fake.send(de, activity))[0] == 202, activity
@@ -338,7 +334,7 @@ async def test_a_doctor_who_is_not_known_yet_is_fetched_and_counted(
     new = f"{third.origin}/actors/new"
     third.documents["/actors/new"] = third.person(new)
     for number, (kind, _) in enumerate(_KINDS):
-        assert (await third.send(de, said(third, kind, post, f"n{number}", actor=new)))[0] == 202
+        assert (await third.send(de, third.activity(kind, post, f"n{number}", actor=new)))[0] == 202
     await counted(1, 1, de)
     assert third.asked["/actors/new"] == 1 and await de.count("held") == 0
 
@@ -356,10 +352,10 @@ async def test_likes_between_posts_are_taken_in_with_them_in_order(tmp_path: Pat
 
         root = f"{de.url}/posts/{await published(de, case(), *(await _audience(de, fake)))}"
         answer = fake.note(de, "r1", inReplyTo=root)
-        batch = [came(document) for document in (
-            said(fake, "Announce", answer["id"], "early"), said(fake, "Like", root, "l1"), fake.activity("Create", answer, "c1"),
-            said(fake, "Announce", root, "l2"), said(fake, "Like", root, "l3"), fake.activity("Create", fake.note(de, "n2"), "c2"),
-            said(fake, "Announce", f"{fake.origin}/posts/n2", "l4"))]
+        second = fake.note(de, "n2")
+        batch = [came(fake.activity(kind, about, f"a{number}")) for number, (kind, about) in enumerate((
+            ("Announce", answer["id"]), ("Like", root), ("Create", answer), ("Announce", root), ("Like", root),
+            ("Create", second), ("Announce", second["id"])))]
         results = await de.its.database.write(lambda tx: de.its.inbox._writer.apply(tx, batch))
         assert [type(result) for result in results] == [Held, *[Stored] * 6]
         assert await de.count("held", f"next_try <= {batch[0].now}") == 1
