@@ -10,7 +10,8 @@ from actors.models import Actor
 from actors.store import save
 from core.database import Tx
 from inbox import ledger
-from posts import store
+from posts import reactions, store
+from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
 
 
@@ -41,11 +42,25 @@ class SaveActor(msgspec.Struct, frozen=True):
     actor: Actor
 
 
-Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor
+class React(msgspec.Struct, frozen=True):
+    table: Table
+    reaction: Reaction
+
+
+class TakeBack(msgspec.Struct, frozen=True):
+    """`uri` is the id of the like or boost, `actor_id` None for a doctor who is not known here."""
+
+    table: Table
+    uri: str
+    actor_id: int | None
+    origin: str
+
+
+Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
-    """Write a batch of effects. Posts and votes go together; the others come alone and in order."""
+    """Write a batch of effects. Posts, votes, likes and boosts go together; the others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
     if new:
         store.insert(tx, [effect.post for effect in new])
@@ -58,6 +73,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
         store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
         for post_id in {vote.post_id for vote in votes}:
             store.recount(tx, post_id, now)
+    for table in reactions.TABLES:
+        given = [effect.reaction for effect in effects if isinstance(effect, React) and effect.table == table]
+        for again in reactions.add(tx, table, given, now) if given else ():
+            reactions.rename(tx, table, again)
     for single in effects:
         match single:
             case RevisePost(old, changed, poll):
@@ -71,7 +90,11 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)
-            case StorePost() | CountVote():
+            case TakeBack(kept, uri, actor_id, origin):
+                counted = actor_id is not None and reactions.take_back(tx, kept, uri, actor_id)
+                if not counted and not ledger.withdraw(tx, uri):
+                    store.bury(tx, uri, origin, now)
+            case StorePost() | CountVote() | React():
                 pass
 
 

@@ -38,6 +38,7 @@ from posts.editing import Editing
 from posts.objects import Objects
 from posts.outside import OutsideNotices
 from posts.polls import Polls
+from posts.reactions import Reactions
 from posts.texts import Texts
 from posts.threads import Threads
 from posts.timelines import Timelines
@@ -65,6 +66,7 @@ class Assembly:
     compose: Compose
     editing: Editing
     polls: Polls
+    reactions: Reactions
     timelines: Timelines
     topics: Topics
     threads: Threads
@@ -134,6 +136,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
+            reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
             topics=Topics(database, clock),
             threads=Threads(database, identity, clock),

@@ -88,6 +88,11 @@ def _check_origin() -> None:
     raise Refused("This form was not sent from this site; nothing was done.", reason="cross-site")
 
 
+def inside(path: str) -> str:
+    """A path of this site to go on to or back to, or nothing."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else ""
+
+
 async def finish(response: Response) -> Response:
     """Headers of every answer."""
     headers = response.headers

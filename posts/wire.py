@@ -173,11 +173,12 @@ def _recipients(recipients: tuple[str, ...], author_origin: str) -> Audience:
 _few_recipients = lru_cache(maxsize=256)(_recipients)  # what a network of some countries names again and again
 
 
-def recipients_of(post: Post, author_uri: str) -> list[str]:
-    """Whom a local post is addressed to: the other countries' members, or the doctors it names."""
+def recipients_of(post: Post, speaker_uri: str) -> list[str]:
+    """Whom a doctor of this instance addresses when she writes a post or does something about one: its other countries'
+    members, or the other doctors it names."""
     if post.audience.reach == Reach.NAMED:
-        return [uri for uri in post.audience.readers if uri != author_uri]
-    home = origin_of(post.uri)
+        return [uri for uri in post.audience.readers if uri != speaker_uri]
+    home = origin_of(speaker_uri)
     return [members_of(origin) for origin in post.audience.origins if origin != home]
 
 
@@ -304,6 +305,25 @@ def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name
     made = {"id": uri, "type": "Note", "attributedTo": voter_uri, "name": name, "inReplyTo": question_uri,
             "to": [question_author]}
     return _activity("Create", f"{uri}#create", voter_uri, made, uri, about=question_uri)
+
+
+def reaction(kind: str, uri: str, actor_uri: str, post: Post, order: str) -> Outgoing:
+    """`Like` or `Announce` of a post, by reference: it holds nothing of it, and is for those who can read it already.
+
+    `order` names what one doctor does so with one post: a second `Like` must not come before the `Undo` of the first.
+    """
+    body = dumps({"@context": CONTEXT, **_reference(kind, uri, actor_uri, post), "to": recipients_of(post, actor_uri)})
+    return Outgoing(uri, kind, order, body, digest(body), about_uri=post.uri)
+
+
+def undo(kind: str, uri: str, actor_uri: str, post: Post, order: str) -> Outgoing:
+    """`Undo` of such a `Like` or `Announce`, which comes with it as it was sent."""
+    made = {**_reference(kind, uri, actor_uri, post), "to": recipients_of(post, actor_uri)}
+    return _activity("Undo", f"{uri}#undo", actor_uri, made, order, about=post.uri)
+
+
+def _reference(kind: str, uri: str, actor_uri: str, post: Post) -> dict[str, Any]:
+    return {"id": uri, "type": kind, "actor": actor_uri, "object": post.uri}
 
 
 def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,

@@ -1,6 +1,15 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, public, session, settings, thread, topics
+from instance.pages import compose, home, public, reactions, session, settings, thread, topics
 
-ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES, *settings.ROUTES, *public.ROUTES,
-          *topics.ROUTES)
+_MODULES = (
+    session,
+    home,
+    thread,
+    reactions,
+    compose,
+    topics,
+    settings,
+    public,
+)
+ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

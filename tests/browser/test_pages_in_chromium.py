@@ -64,7 +64,8 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     later = de.its.clock.ms() + 3_600_000
     asked = Draft(Kind.CASE, "Welche Untersuchung zuerst?", TEXT, "de", facts)
     case = await compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen)
-    made = {"note": await compose.publish(ben, Draft(Kind.NOTE, "Mitteilung", f"@ada, #Sepsis: {TEXT}", "de"), (), Reach.HOME, "")}
+    note = Draft(Kind.NOTE, "Mitteilung", f"@ada, #Sepsis: {TEXT}", "de")
+    made = {"note": await compose.publish(ben, note, (), Reach.HOME, "")}
     for name, author, several in (("unvoted", ben, False), ("several", ben, True), ("own", ada, False), ("voted", ben, False)):
         options = ("Ein langer Satz, der auf einem Telefon umbricht", "Nein", "Donaudampfschifffahrtsgesellschaft" * 2)
         draft = Draft(Kind.POLL, f"Umfrage: {name}?", "", "de", facts, PollDraft(options, several, later))
@@ -74,6 +75,10 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     for number, author in enumerate((ben, ada, ben, ada, ben, ada)):
         parent = await compose.reply(author, parent, f"Antwort {number}. {TEXT}", "de")
         made[f"answer {number}"] = parent
+    await de.its.reactions.like(await de.its.credentials.require_verified(de.doctors["ben"]), case)
+    for post_id in (case, made["voted"], made["answer 2"]):
+        await de.its.reactions.boost(ada, post_id)
+        await de.its.reactions.bookmark(ada.actor, post_id)
     await de.its.editing.delete(ada.actor, made["answer 1"])
     await de.its.editing.edit(ada, made["answer 3"], "", "Anders.", None, 1)
     await until(lambda: fr.count("posts", "parent_id IS NOT NULL AND erased_at IS NULL"))
@@ -97,7 +102,8 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
              "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note", "/settings", "/settings?saved=language",
              "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/specialties/cardiology?tab=waiting",
-             "/compose?kind=case&specialty=cardiology", "/tags/sepsis"]
+             "/compose?kind=case&specialty=cardiology", "/tags/sepsis",
+             "/bookmarks", "/bookmarks?before=0000000000001", f"/p/{made['case']}/likes", f"/p/{made['note']}/boosts"]
     for path in paths:
         await browser.go(de.url + path)
         wrong += await look(browser, path)
