@@ -98,9 +98,10 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     await de.its.editing.edit(ada, made["hers"], "", "Anders.", None, 1)
     await compose.reply(ben, made["erased"], "Gute Frage.", "de")
     await de.its.editing.delete(ada.actor, made["erased"])
-    await until(lambda: fr.count("posts", "parent_id IS NOT NULL AND erased_at IS NULL"))
+    uri = f"{de.url}/posts/{made['case']}"
+    await until(lambda: fr.count("posts", f"uri = '{uri}'"))
     there = await fr.its.timelines.home(claire.actor, "all", None)
-    await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.kind == Kind.CASE), "Depuis Lyon.", "fr")
+    await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",

@@ -46,7 +46,7 @@ async def test_axe_finds_nothing_wrong_with_any_page(browser: Chromium, tmp_path
                 wrong += [f"{sight}, {name}: {sentence}" for sentence in await broken(window, rules)]
             await window.resize(1280)
         wrong += [complaint for window in browser.windows.values() for complaint in window.complaints]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 async def broken(window: Window, rules: list[str]) -> list[str]:

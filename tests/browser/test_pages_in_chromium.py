@@ -50,7 +50,7 @@ async def test_every_page_reads_well_in_every_window(pair: tuple[Running, Runnin
     async for sight, window in sights(browser, *pair, scripts=False):
         wrong += await look(window, sight)
     wrong += [complaint for window in browser.windows.values() for complaint in window.complaints]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 async def test_by_keyboard_alone_a_doctor_asks_corrects_and_publishes(pair: tuple[Running, Running], window: Window) -> None:
