@@ -7,6 +7,7 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import NotSignedIn, TooMany
+from instance import guard
 from instance.context import services, viewer
 from instance.cookies import clear_session, session_cookie, set_session
 
