@@ -35,6 +35,10 @@ class Badge(msgspec.Struct, frozen=True):
     verified_on: int
     until: int | None = None
 
+    def holds(self, now: int) -> bool:
+        """Whether somebody has verified its bearer and that has not run out."""
+        return self.verified_on > 0 and (self.until is None or self.until > now)
+
 
 class Actor(msgspec.Struct, frozen=True):
     """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from core.database import Tx
 
@@ -11,6 +11,14 @@ def shunned_by(tx: Tx, actor_id: int, now: int) -> frozenset[int]:
     """The actors whom a doctor has blocked, or muted until later than `now` (ms)."""
     return frozenset(row["other_id"] for row in tx.rows(
         "SELECT other_id FROM shuns WHERE actor_id = ? AND (until IS NULL OR until > ?)", (actor_id, now)))
+
+
+def shunning(tx: Tx, pairs: Collection[tuple[int, int]], now: int) -> frozenset[tuple[int, int]]:
+    """Those of some pairs (doctor, other) where the doctor has blocked the other, or muted her until later than `now` (ms)."""
+    return frozenset((row["actor_id"], row["other_id"]) for row in tx.rows(
+        "SELECT actor_id, other_id FROM shuns WHERE (actor_id, other_id) IN"
+        f" (VALUES {','.join(['(?, ?)'] * len(pairs))}) AND (until IS NULL OR until > ?)",
+        (*(value for pair in pairs for value in pair), now)))
 
 
 def follow_topics(tx: Tx, actor_id: int, topics: Iterable[str], now: int) -> None:

@@ -56,6 +56,7 @@ _CODE = re.compile(r"<(pre|code)>.*?</\1>", re.DOTALL)
 _KEPT = re.compile("\x02([0-9]+)\x03")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}")
 _BREAK = re.compile(r"<br>|<hr>|</(?:p|li|h3|h4|tr|td|th|blockquote|pre|table|ul|ol)>")
+_LINE = re.compile(r"<br>|<hr>|</(?:p|li|h3|h4|tr|blockquote|pre|table|ul|ol)>")
 _TAG = re.compile(r"<[^>]*>")
 _FRAME = struct.Struct(">BI")
 _DONE, _FAILED = 0, 1
@@ -84,13 +85,21 @@ def _visible(text: str) -> str:
 
 def plain(html: str, limit: int) -> str:
     """The words of the HTML on one line of at most `limit` characters. Not HTML any more: escape it when shown."""
-    text = entities.unescape(_TAG.sub("", _BREAK.sub(" ", clean(html))))
-    text = " ".join(_visible(text).split())
+    text = _words(clean(html))
     if len(text) <= limit:
         return text
     cut = text[:max(limit - 1, 0)]
     head, space, _ = cut.rpartition(" ")
     return ((head if space and len(head) > limit // 2 else cut).rstrip() + "…")[:limit]
+
+
+def lines(html: str) -> tuple[str, ...]:
+    """The words of the HTML, one string a paragraph, list item or table row. Not HTML any more: escape it when shown."""
+    return tuple(filter(None, (_words(part) for part in _LINE.split(clean(html)))))
+
+
+def _words(cleaned: str) -> str:
+    return " ".join(_visible(entities.unescape(_TAG.sub("", _BREAK.sub(" ", cleaned)))).split())
 
 
 def render_now(markdown: str) -> str:

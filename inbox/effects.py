@@ -9,8 +9,9 @@ import msgspec
 from actors.models import Actor
 from actors.store import save
 from core.database import Tx
+from core.ids import Ids
 from inbox import ledger
-from posts import reactions, store
+from posts import concerns, reactions, store
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
 
@@ -31,6 +32,7 @@ class RevisePost(msgspec.Struct, frozen=True):
     old: Post
     new: Post
     poll: Poll | None
+    closes: bool = False  # the poll was open until now
 
 
 class ErasePost(msgspec.Struct, frozen=True):
@@ -59,14 +61,16 @@ class TakeBack(msgspec.Struct, frozen=True):
 Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack
 
 
-def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
-    """Write a batch of effects. Posts, votes, likes and boosts go together; the others come alone and in order."""
+def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
+    """Write a batch of effects, and tell our doctors what concerns them. Posts, votes, likes and boosts go together; the
+    others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
     if new:
         store.insert(tx, [effect.post for effect in new])
         polls = [(effect.post.id, effect.poll) for effect in new if effect.poll is not None]
         if polls:
             store.insert_polls(tx, polls)
+        concerns.written(tx, ids, [effect.post for effect in new], now)
         ledger.release(tx, [effect.post.uri for effect in new], now)
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
     if votes:
@@ -79,10 +83,13 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
             reactions.rename(tx, table, again)
     for single in effects:
         match single:
-            case RevisePost(old, changed, poll):
+            case RevisePost(old, changed, poll, closes):
                 store.revise(tx, old, changed)
+                concerns.changed(tx, ids, old, changed, now)
                 if poll is not None:
                     _take_counts(tx, old.id, poll)
+                if closes:
+                    concerns.closed(tx, ids, changed, now)
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
@@ -99,7 +106,8 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
 
 
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:
-    """The author's counts of a sibling's poll."""
+    """The author's counts of a sibling's poll; what has closed stays closed."""
     for position, (_, votes) in enumerate(poll.options):
         tx.run("UPDATE poll_options SET votes = ? WHERE post_id = ? AND position = ?", (votes, post_id, position))
-    tx.run("UPDATE polls SET voters = ?, closed_at = ? WHERE post_id = ?", (poll.voters, poll.closed_at, post_id))
+    tx.run("UPDATE polls SET voters = ?, closed_at = coalesce(closed_at, ?) WHERE post_id = ?",
+           (poll.voters, poll.closed_at, post_id))

@@ -65,7 +65,7 @@ class Writer:
                 effects += does
         if decided:
             ledger.record(tx, decided)
-            write(tx, effects, arrivals[0].now)
+            write(tx, effects, arrivals[0].now, self._ids)
         return results
 
     def _decide(self, arrival: Arrival, known: Known) -> tuple[Result, list[Effect]]:
@@ -97,7 +97,7 @@ class Writer:
             ledger.park(tx, [uri_key(arrival.uri)], outcome.message)
         else:
             ledger.settle(tx, arrival, outcome, self._clock.ms())
-            write(tx, does, arrival.now)
+            write(tx, does, arrival.now, self._ids)
         return outcome
 
     def adopt(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
@@ -108,7 +108,7 @@ class Writer:
             outcome, does = (self._decide(arrival, load(tx, self._home, [arrival], states))
                              if _active(arrival.sibling, states) else (_inactive(), []))
             if not isinstance(outcome, KonsilError):
-                write(tx, does, arrival.now)
+                write(tx, does, arrival.now, self._ids)
             results.append(outcome)
         return results
 
@@ -118,7 +118,7 @@ class Writer:
         results: list[Result] = []
         for sibling, actor in fetched:
             if _active(sibling, states):
-                write(tx, [SaveActor(actor)], self._clock.ms())
+                write(tx, [SaveActor(actor)], self._clock.ms(), self._ids)
             results.append(Stored() if _active(sibling, states) else _inactive())
         return results
 

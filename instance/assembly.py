@@ -11,12 +11,14 @@ from actors.credentials import Credentials
 from actors.keys import load_identity
 from actors.known import KnownDoctors
 from actors.login import Sessions
+from actors.mailboxes import Mailboxes
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
 from core.errors import InvalidInput, Misconfigured
 from core.i18n import is_language
 from core.ids import Ids
+from core.mail import Mailer
 from core.migrate import migrate
 from core.settings import Settings
 from core.text import Renderer
@@ -34,7 +36,9 @@ from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from posts.compose import Compose
+from posts.digests import Digests
 from posts.editing import Editing
+from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.outside import OutsideNotices
 from posts.polls import Polls
@@ -69,6 +73,10 @@ class Assembly:
     reactions: Reactions
     timelines: Timelines
     topics: Topics
+    notifications: Notifications
+    mailboxes: Mailboxes
+    digests: Digests
+    mailer: Mailer
     threads: Threads
     objects: Objects
     outside: OutsideNotices
@@ -108,6 +116,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     ids = Ids(Clock())  # the order in which things came here, also where a test or the demo moves the clock
     federation = settings.federation
     vault = KeyVault(settings.path("secret.key"))
+    mailer = Mailer(settings.mail, settings.path("."), settings.instance.name, settings.instance.domain)
     database = await open_database(
         settings.database.url, settings.path("."), readers=settings.database.readers,
         synchronous=settings.database.synchronous)
@@ -140,6 +149,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             timelines=Timelines(database, identity, clock),
             topics=Topics(database, clock),
             threads=Threads(database, identity, clock),
+            notifications=Notifications(database, clock),
+            mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
+            digests=Digests(database, clock, ids, country.zone), mailer=mailer,
             objects=Objects(database, identity),
             outside=OutsideNotices(database, clock, ids, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),

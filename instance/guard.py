@@ -28,7 +28,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
         if route.access == Access.SIBLING:
             g.sibling = _sibling(PURPOSES.get(route.endpoint, Purpose.OBJECT))
             return await route.endpoint(**arguments)  # type: ignore[no-any-return]
-        if request.method not in _SAFE:
+        if request.method not in _SAFE and not route.from_anywhere:
             _check_origin()
         g.viewer = await _viewer()
         if route.access != Access.VISITOR:

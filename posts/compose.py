@@ -22,7 +22,7 @@ from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import store, wire
+from posts import concerns, store, wire
 from posts.drafts import check_draft, check_text, option_names
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.network import Network, list_digest, network
@@ -130,6 +130,7 @@ class Compose:
                 return before
             places = network(tx, self._identity)
             store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
+            concerns.written(tx, self._ids, [post], now)
             if poll is not None:
                 store.insert_polls(tx, [(post.id, poll)])
             if once is not None:
@@ -157,6 +158,7 @@ class Compose:
                 parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
                 self._identity.country, now, tags=read.tags)
             store.insert(tx, [post])
+            concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
             activity = wire.create(post, None, author.actor.uri, parent.uri)

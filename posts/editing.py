@@ -15,7 +15,7 @@ from core.ids import Ids
 from core.settings import Posts
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import store, wire
+from posts import concerns, store, wire
 from posts.drafts import check_question, check_text
 from posts.models import Kind, State
 from posts.network import network
@@ -61,6 +61,7 @@ class Editing:
             if (new.question, new.source, new.state) == (old.question, old.source, old.state):
                 return
             store.revise(tx, old, new)
+            concerns.changed(tx, self._ids, old, new, now)
             announce(tx, self._identity, self._ids, new, author.actor.uri, now)
 
         await self._database.write(write)

@@ -1,15 +1,17 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, public, reactions, session, settings, thread, topics
+from instance.pages import compose, home, mail, notifications, public, reactions, session, settings, thread, topics
 
 _MODULES = (
     session,
     home,
+    notifications,
     thread,
     reactions,
     compose,
     topics,
     settings,
+    mail,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)
