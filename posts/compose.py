@@ -24,10 +24,10 @@ from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
-from posts.drafts import check_draft, check_text, option_names
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.network import Network, list_digest, network
 from posts.reading import readable
+from posts.rules import check_draft, check_text, option_names
 from posts.store import Poll, Post
 
 _CONSULTED = range(1, 21)

@@ -17,10 +17,10 @@ from core.text import Renderer
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
-from posts.drafts import check_question, check_text
 from posts.models import Kind, State
 from posts.network import network
 from posts.reading import readable
+from posts.rules import check_question, check_text
 from posts.store import Post
 
 
