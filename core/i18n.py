@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError, dates, numbers
+from babel import Locale, UnknownLocaleError, dates, lists, numbers
 from babel.support import Translations as Catalogue
 
 from core.words import filled
@@ -91,6 +91,11 @@ def format_time(ms: int, language: str, zone: tzinfo = UTC) -> str:
     """The time of day of a moment in milliseconds, to the minute."""
     return dates.format_time(datetime.fromtimestamp(ms / 1000, zone).timetz(), "short", tzinfo=zone,
                              locale=_locale(language))
+
+
+def format_list(words: Sequence[str], language: str) -> str:
+    """Some words as the language counts them up: `Lyon, Turin und Wien`."""
+    return lists.format_list(words, locale=_locale(language))
 
 
 def format_percent(share: float, language: str) -> str:

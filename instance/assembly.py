@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.keys import load_identity
+from actors.known import KnownDoctors
 from actors.login import Sessions
 from core.clock import Clock
 from core.countries import CountryPack, pack
@@ -32,7 +33,9 @@ from inbox import held, ledger
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
+from posts.colleagues import Colleagues
 from posts.compose import Compose
+from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.objects import Objects
 from posts.polls import Polls
@@ -59,6 +62,8 @@ class Assembly:
     sessions: Sessions
     credentials: Credentials
     compose: Compose
+    colleagues: Colleagues
+    drafts: Drafts
     editing: Editing
     polls: Polls
     timelines: Timelines
@@ -125,6 +130,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
             compose=Compose(database, identity, renderer, clock, ids, settings.posts),
+            colleagues=Colleagues(database, identity, clock, KnownDoctors(database, identity)),
+            drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             editing=Editing(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),

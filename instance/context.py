@@ -17,7 +17,8 @@ from actors.models import Account, Actor
 from core.clock import rfc3339
 from core.countries import CODES, pack, specialties, specialty_title
 from core.errors import KonsilError, NotFound, Refused
-from core.i18n import Translations, Translator, format_date, format_time, language_name, negotiate
+from core.i18n import Translations, Translator, format_date, format_list, format_time, language_name, negotiate
+from core.ids import public
 from core.words import Sentence
 from instance.assembly import Assembly
 from instance.sidebar import Sidebars
@@ -117,7 +118,8 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
-        "rfc3339": rfc3339, "codes": lambda codes: ", ".join(c.upper() for c in codes),
+        "listed": _spoken(lambda words, language: format_list([*words], language)),
+        "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })
 
     async def shared() -> dict[str, Any]:

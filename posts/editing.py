@@ -17,6 +17,7 @@ from core.text import Renderer
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import store, wire
+from posts.drafts import Sheet, let_go
 from posts.models import Kind, State
 from posts.network import network
 from posts.reading import readable
@@ -39,8 +40,9 @@ class Editing:
         self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
-                   expected_revision: int) -> None:
-        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since."""
+                   expected_revision: int, sheet: Sheet | None = None) -> None:
+        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since. The draft
+        of `sheet` ends with this."""
         html = await self._renderer.render(text)
         now = self._clock.ms()
 
@@ -53,6 +55,7 @@ class Editing:
             if old.kind != Kind.REPLY:
                 check_question(title)
             check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
+            let_go(tx, author.actor, sheet)
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=html, updated_at=now, revision=old.revision + 1,
                 state=(state or old.state) if old.kind == Kind.CASE else None)

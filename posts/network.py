@@ -21,6 +21,7 @@ class Place(NamedTuple):
     id: int
     failing_since: int | None
     changed_at: int
+    name: str
 
     @property
     def sent_to(self) -> bool:
@@ -29,10 +30,11 @@ class Place(NamedTuple):
 
 
 class Network(msgspec.Struct, frozen=True):
-    """A snapshot: this instance's origin and country, and its siblings."""
+    """A snapshot: this instance's origin, country and name, and its siblings."""
 
     home: str
     country: str
+    name: str
     siblings: tuple[Place, ...]
 
     def place(self, origin: str) -> Place | None:
@@ -45,6 +47,13 @@ class Network(msgspec.Struct, frozen=True):
             return self.country
         place = self.place(origin)
         return place.country if place is not None else origin.split("://", 1)[1]
+
+    def called(self, origin: str) -> str:
+        """What the instance at an origin calls itself; its host where nobody here knows it."""
+        if origin == self.home:
+            return self.name
+        place = self.place(origin)
+        return place.name if place is not None else origin.split("://", 1)[1]
 
     def outside(self, origin: str) -> bool:
         """True when what lies there is outside our control: revoked."""
@@ -66,9 +75,9 @@ class Network(msgspec.Struct, frozen=True):
 
 def network(tx: Tx, identity: Identity) -> Network:
     """The network at this moment."""
-    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at FROM siblings s"
+    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at, s.name FROM siblings s"
                    " JOIN delivery_lines d ON d.sibling_id = s.id ORDER BY s.country")
-    return Network(identity.origin, identity.country, tuple(Place(*row) for row in rows))
+    return Network(identity.origin, identity.country, identity.name, tuple(Place(*row) for row in rows))
 
 
 def list_digest(destinations: tuple[Destination, ...]) -> str:

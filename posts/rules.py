@@ -11,6 +11,8 @@ from posts.models import AGE_BANDS, AIMS, SEXES, CaseFacts, Draft, Kind
 
 _DAY_MS = 86_400_000
 _SPECIALTIES = 8
+CONSULTED = range(1, 21)
+"""How many colleagues a consult goes to."""
 
 
 def check_draft(draft: Draft, text_limit: int, now: int) -> None:
