@@ -15,7 +15,7 @@ from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, services
 from instance.pages.sheets import KINDS, carried_on, fresh_sheet, is_hers, sheet_of, written_of
-from posts.colleagues import party_digest
+from posts.colleagues import handles, party_digest
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Destination, Draft, Kind, PollDraft, Reach
 
@@ -115,8 +115,15 @@ async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = N
     reach = written.reach or ("" if written.asked_from else "home")
     page = await render_template(
         "compose_audience.html", written=written, sheet=sheet, error=error, reach=reach, was=was or reach,
-        places=await services().compose.destinations(), suggested=await services().colleagues.suggested(doctor()))
+        unfound=_unfound(written, error), places=await services().compose.destinations(), suggested=await services().colleagues.suggested(doctor()))
     return await make_response(page, error.status if error is not None else 200)
+
+
+def _unfound(written: Written, error: InvalidInput | None) -> int:
+    """Which of the fields for colleagues an error is about: the one with the handle it names, else the first."""
+    wrong = str(error.values.get("handle", "")) if error is not None else ""
+    return next((place for place, typed in enumerate(written.doctors)
+                 if any(wrong == handle or wrong.startswith(f"{handle}@") for handle in handles([typed]))), 0)
 
 
 async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, author: Author, *, seen: str,

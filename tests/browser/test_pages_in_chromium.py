@@ -89,7 +89,7 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
     await browser.go(f"{de.url}/login")
     wrong = await look(browser, "login")
     await login(browser, de, "ada")
-    paths = ["/", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001",
+    paths = ["/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001",
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
@@ -165,6 +165,7 @@ async def test_by_keyboard_alone_a_doctor_asks_corrects_and_publishes(pair: tupl
     assert await browser.evaluate("document.querySelector('h1').textContent") == "Welches zuerst?"
     await until(lambda: fr.count("posts"))
     await login(browser, de, "ben")
+    await browser.go(f"{de.url}/?tab=all")
     await browser.tab_to("input[name=choice]")
     await browser.press(" ")
     await browser.tab_to(".poll .button")
