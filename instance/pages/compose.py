@@ -115,7 +115,8 @@ async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = N
     reach = written.reach or ("" if written.asked_from else "home")
     page = await render_template(
         "compose_audience.html", written=written, sheet=sheet, error=error, reach=reach, was=was or reach,
-        unfound=_unfound(written, error), places=await services().compose.destinations(), suggested=await services().colleagues.suggested(doctor()))
+        unfound=_unfound(written, error), places=await services().compose.destinations(),
+        suggested=await services().colleagues.suggested(doctor()))
     return await make_response(page, error.status if error is not None else 200)
 
 

@@ -262,7 +262,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for one in (fr, it):
             data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
                      grouped(one.its.identity.fingerprint)}
-        data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        data |= {"Dr Ada", "Dr Ben", f"@ben@{fr.domain}", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
                  await ada.get("/nothing")]
         assert "Kein Notfalldienst" in pages[0][1]
@@ -280,6 +280,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
                   await ada.get("/p/0000000000000"), await ada.get("/mine")]
+        pages += await _consulted(fr, ada, written)
         await _refused(fr)
         wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
         pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
@@ -290,6 +291,26 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for _, page in pages:
             assert _not_translated(page, data) == []
         assert "Frankreich" in pages[3][1] and "Kardiologie" in pages[4][1] and "Italiano" in pages[4][1]
+
+
+async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list[tuple[int, str]]:
+    """A consult with its answer begun, one that goes wrong, a question that is asked abroad; empty pages before."""
+    named = written | {"reach": "named", "doctor": "@ben"}
+    pages = [await ada.get("/consults"), await ada.get("/drafts"), await ada.get("/compose?to=@ben"),
+             await ada.post("/compose", named | {"doctor": "", "step": "confirm"}),
+             await ada.post("/compose", named | {"step": "confirm"})]
+    where = (await ada.post("/compose", named | fields(pages[-1][1]) | {"step": "publish"}))[1]
+    pages.append(await ada.get(where))
+    begun = fields(pages[-1][1]) | {"text": "Texte", "language": "fr"}
+    assert (await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun))[0] == 303
+    pages += [await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun | {"mark": "another"}), await ada.get(where),
+              await ada.get(f"{where}/edit"), await ada.get("/consults"), await ada.get("/drafts")]
+    home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
+    abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
+    pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
+    pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "step": "confirm"}))
+    assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
+    return [*pages, await ada.get(home)]
 
 
 async def _refused(at: Running) -> None:
