@@ -20,7 +20,7 @@
     };
     let saved = words();
     let timer = 0;
-    let running = null;
+    let running = null; // the request under way, and the words it carries
     let over = false; // sent, or moved on elsewhere: saved by itself no more
 
     const say = (state, at = "") => {
@@ -36,16 +36,17 @@
     async function save({ last = false } = {}) {
       clearTimeout(timer);
       const now = words();
-      if (over || now === saved || (running && !last)) return;
+      if (over || now === saved || (running && (!last || running.words === now))) return;
       const body = new URLSearchParams(new FormData(form)).toString();
-      const mine = (running = new AbortController());
+      const stop = new AbortController();
+      const mine = (running = { stop, words: now });
       try {
         const answer = await fetch(note.dataset.draft, {
           method: "POST",
           body,
           headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded" },
           keepalive: body.length < KEEPALIVE,
-          signal: mine.signal,
+          signal: stop.signal,
         });
         const told = [200, 400, 409].includes(answer.status) ? await answer.json() : {};
         if (answer.ok) {
@@ -70,12 +71,12 @@
     form.addEventListener("submit", (event) => {
       const onward = note.dataset.reload && !event.submitter?.hasAttribute("formaction"); // to the next step, not to readers
       if (onward) save({ last: true });
-      else running?.abort();
+      else running?.stop.abort();
       clearTimeout(timer);
       over = true;
     });
     document.addEventListener("visibilitychange", () => save({ last: document.hidden }));
-    addEventListener("pagehide", () => save({ last: true }));
+    for (const leaving of ["beforeunload", "pagehide"]) addEventListener(leaving, () => save({ last: true }));
     addEventListener("pageshow", (event) => { if (event.persisted) over = false; });
   }
 
