@@ -58,7 +58,10 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A login of this instance: `kind` is `doctor` (has an actor) or `operator` (has none)."""
+    """A login of this instance: `kind` is `doctor` (has an actor) or `operator` (has none).
+
+    `language` is the one she has chosen to be spoken to; '' is what her browser asks for.
+    """
 
     id: int
     handle: str
@@ -66,6 +69,7 @@ class Account(msgspec.Struct, frozen=True):
     kind: str
     state: AccountState
     actor_id: int | None = None
+    language: str = ""
 
 
 class VerifiedDoctor(msgspec.Struct, frozen=True):

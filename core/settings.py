@@ -73,6 +73,23 @@ class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vote_grace_seconds: Whole = 900
 
 
+class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    operator: str = ""
+    address: str = ""
+    email: str = ""
+    phone: str = ""
+    registration: str = ""
+    responsible: str = ""
+    medical_contact: str = ""
+    dpo: str = ""
+    authority: str = ""
+    hosting: str = ""
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    notice_days: Count = 90
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: str = "info"
     format: str = "json"
@@ -85,6 +102,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     federation: Federation = Federation()
     accounts: Accounts = Accounts()
     posts: Posts = Posts()
+    imprint: Imprint = Imprint()
+    retention: Retention = Retention()
     log: Log = Log()
 
     def path(self, name: str) -> Path:

@@ -38,6 +38,7 @@ from posts.compose import Compose
 from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.objects import Objects
+from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.threads import Threads
 from posts.timelines import Timelines
@@ -69,6 +70,7 @@ class Assembly:
     timelines: Timelines
     threads: Threads
     objects: Objects
+    outside: OutsideNotices
     inbox: Inbox
     courier: Courier
     held: HeldActivities
@@ -137,6 +139,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             timelines=Timelines(database, identity, clock),
             threads=Threads(database, identity, clock),
             objects=Objects(database, identity),
+            outside=OutsideNotices(database, clock, ids, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
             held=HeldActivities(database, allowlist, client, writer, clock, ids, federation))

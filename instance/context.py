@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from jinja2 import pass_context
@@ -15,12 +16,23 @@ from quart import Quart, current_app, g, request
 
 from actors.models import Account, Actor
 from core.clock import rfc3339
-from core.countries import CODES, pack, specialties, specialty_title
+from core.countries import CODES, languages, pack, specialties, specialty_title
 from core.errors import KonsilError, NotFound, Refused
-from core.i18n import Translations, Translator, format_date, format_list, format_time, language_name, negotiate
+from core.i18n import (
+    Translations,
+    Translator,
+    format_date,
+    format_list,
+    format_number,
+    format_percent,
+    format_time,
+    language_name,
+    negotiate,
+)
 from core.ids import public
 from core.words import Sentence
 from instance.assembly import Assembly
+from instance.cookies import language_cookie
 from instance.sidebar import Sidebars
 
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
@@ -84,25 +96,49 @@ def language() -> str:
     return looking.language if looking is not None else wished_language()
 
 
-def wished_language() -> str:
-    """What this request's Accept-Language chooses among the languages offered; worked out once per request.
+def language_of(account: Account) -> str:
+    """The language somebody is spoken to: the one she has chosen, else what her browser asks for."""
+    return account.language if account.language in offered() else wished_language()
 
-    Offered are those of the settings, else the country's, as far as they have a catalogue, so that everything on a page is
-    in one language. Where the browser asks for none of them it is the first; where none has a catalogue, English.
+
+def offered() -> tuple[str, ...]:
+    """The languages pages can be had in, best first: those of the settings, else the country's and then all others.
+
+    Only such as have a catalogue, so that everything on a page is in one language.
+    """
+    known = _translations().languages
+    wanted = services().settings.instance.languages or (*services().pack.languages, *known)
+    return tuple(code for code in dict.fromkeys(wanted) if code in known)
+
+
+def wished_language() -> str:
+    """The language this request asks for among those offered; worked out once per request.
+
+    A choice made with `?lang=` counts, then the one this browser made before (`guard.finish` has it remember), then its
+    Accept-Language. Where it asks for nothing that is offered, it is the first; where none is, English.
     """
     found: str | None = g.get("wished_language")
     if found is None:
-        known = _translations().languages
-        wanted = services().settings.instance.languages or services().pack.languages
-        found = g.wished_language = negotiate(
-            request.headers.get("accept-language", ""), [code for code in wanted if code in known])
+        choices, asked = offered(), request.args.get("lang", "")
+        if asked in choices:
+            g.chosen_language = asked
+        else:
+            asked = request.cookies.get(language_cookie(services()), "")
+        found = g.wished_language = asked if asked in choices else negotiate(
+            request.headers.get("accept-language", ""), choices)
     return found
+
+
+def _in_language(code: str) -> str:
+    """The address, within this one's path, of the same page in another language."""
+    return "?" + urlencode([*((name, value) for name, value in request.args.items(multi=True) if name != "lang"), ("lang", code)])
 
 
 def prepare(app: Quart, assembly: Assembly) -> None:
     """Give the templates gettext, filters and what every page shows."""
     app.config["KONSIL_WORDS"] = Translations(LOCALE)
     zone = assembly.pack.zone
+    written_in = tuple(dict.fromkeys((*assembly.pack.languages, *languages())))
     sidebars = Sidebars(assembly)
     jinja = app.jinja_env
     jinja.add_extension("jinja2.ext.i18n")
@@ -117,6 +153,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
+        "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
         "listed": _spoken(lambda words, language: format_list([*words], language)),
         "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
@@ -126,7 +163,8 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         looking = viewer()
         shown: dict[str, Any] = {
             "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking, "specialty_codes": specialties(),
-            "now": assembly.clock.ms(), "languages": ("de", "fr", "it", "es", "en"), "page_language": language(),
+            "now": assembly.clock.ms(), "languages": written_in, "page_language": language(), "offered": offered(),
+            "in_language": _in_language,
             "emergency_notice": assembly.pack.notice_in(language()),
         }
         if looking is not None and looking.actor is not None:

@@ -95,4 +95,6 @@ async def _polls(assembly: Assembly) -> None:
 async def _daily(assembly: Assembly) -> None:
     while True:
         await assembly.refusals.prune(assembly.settings.federation.refusal_days)
+        await assembly.outside.prune(assembly.settings.retention.notice_days)
+        await assembly.sessions.prune()
         await asyncio.sleep(_DAY_SECONDS)

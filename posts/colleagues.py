@@ -13,7 +13,7 @@ from actors.relations import shunned_by
 from actors.store import by_ids
 from core.clock import Clock
 from core.database import Database, Tx
-from core.errors import InvalidInput, KonsilError, Unavailable
+from core.errors import InvalidInput
 from federation.addresses import origin_of
 from federation.identity import Identity
 from posts.network import network
@@ -36,7 +36,7 @@ class Directory(Protocol):
     """Whoever finds doctors by their handles: those of this instance, those known here, those a sibling knows."""
 
     async def resolve(self, mention: str, /) -> Actor:
-        """The doctor called `@name@domain`; a `KonsilError` where there is none."""
+        """The doctor called `@name@domain`; `InvalidInput`, with the handle as its value `name`, where there is none."""
         ...
 
 
@@ -55,23 +55,20 @@ class Colleagues:
         if len(wanted) > CONSULTED[-1]:
             raise InvalidInput("A consult goes to 1 to %(most)s colleagues.", values={"most": CONSULTED[-1]}, field="doctors")
         found: dict[str, Actor] = {}
-        for handle, answer in zip(wanted, await asyncio.gather(*map(self._find, wanted)), strict=True):
-            if isinstance(answer, Unavailable):
-                raise InvalidInput("%(handle)s cannot be looked up at the moment. Please try again in a while.",
-                                   values={"handle": handle}, field="doctors", cause=answer.message)
-            if isinstance(answer, KonsilError):
-                raise InvalidInput("Nobody called %(handle)s was found. A handle is written @name@domain.",
-                                   values={"handle": handle}, field="doctors", cause=answer.message)
+        for answer in await asyncio.gather(*map(self._find, wanted)):
+            if isinstance(answer, InvalidInput):
+                answer.field = "doctors"
+                raise answer
             found[answer.uri] = answer
         found.pop(author.uri, None)
         if not found:
             raise InvalidInput("A consult needs somebody besides yourself.", field="doctors")
         return tuple(found.values())
 
-    async def _find(self, handle: str) -> Actor | KonsilError:
+    async def _find(self, handle: str) -> Actor | InvalidInput:
         try:
             return await self._directory.resolve(handle)
-        except KonsilError as error:
+        except InvalidInput as error:
             return error
 
     async def suggested(self, author: Actor) -> tuple[Actor, ...]:

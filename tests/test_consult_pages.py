@@ -88,8 +88,8 @@ async def test_a_handle_nobody_has_keeps_everything_typed_and_is_named(pair: tup
         for typed, sentence in (
                 ("", "Name at least one colleague."),
                 ("@ada", "A consult needs somebody besides yourself."),
-                ("zoe", f"Nobody called @zoe@{de.domain} was found."),
-                (f"@ben @nobody@{fr.domain}", f"Nobody called @nobody@{fr.domain} was found."),
+                ("zoe", f"There is no doctor @zoe@{de.domain} in this network."),
+                (f"@ben @nobody@{fr.domain}", f"There is no doctor @nobody@{fr.domain} in this network."),
                 (" ".join(f"@d{number}" for number in range(21)), "A consult goes to 1 to 20 colleagues.")):
             choice = {"reach": "named", "doctor": typed, "step": "confirm", "was": "named"}
             status, page = await ada.post("/compose", WRITTEN | choice)

@@ -23,7 +23,8 @@ class Identifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One country. `languages`: the first is the default; `student_may`: of read, reply, post, vote."""
+    """One country. `languages`: the first is the default, and that of the names of its register and of its supervisory
+    authority for data protection; `student_may`: of read, reply, post, vote."""
 
     code: str
     name: str
@@ -32,6 +33,8 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str
     register_name: str
     register_url: str
+    authority_name: str
+    authority_url: str
     identifiers: tuple[Identifier, ...]
     documents: tuple[str, ...]
     emergency_number: str
@@ -60,6 +63,12 @@ def pack(code: str) -> CountryPack:
         raise Misconfigured("There is no country %(code)s; there are %(codes)s.",
                             values={"code": repr(code), "codes": ", ".join(CODES)})
     return msgspec.convert(_read(f"{code}.toml"), CountryPack, strict=True)
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages of all countries, in the order of their packs."""
+    return tuple(dict.fromkeys(language for code in CODES for language in pack(code).languages))
 
 
 @cache

@@ -122,7 +122,7 @@ async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = N
 
 def _unfound(written: Written, error: InvalidInput | None) -> int:
     """Which of the fields for colleagues an error is about: the one with the handle it names, else the first."""
-    wrong = str(error.values.get("handle", "")) if error is not None else ""
+    wrong = str(error.values.get("name", "")) if error is not None else ""
     return next((place for place, typed in enumerate(written.doctors)
                  if any(wrong == handle or wrong.startswith(f"{handle}@") for handle in handles([typed]))), 0)
 

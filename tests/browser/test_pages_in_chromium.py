@@ -86,14 +86,17 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
 async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Running], browser: Chromium) -> None:
     de, fr = pair
     made = await furnish(de, fr)
-    await browser.go(f"{de.url}/login")
-    wrong = await look(browser, "login")
+    wrong = []
+    for path in ("/login", "/imprint", "/privacy", "/terms", "/notice", "/notice?reference=ABCD-EFGH"):
+        await browser.go(de.url + path)
+        wrong += await look(browser, path)
     await login(browser, de, "ada")
     paths = ["/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001",
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
-             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note"]
+             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note", "/settings", "/settings?saved=language",
+             "/privacy"]
     for path in paths:
         await browser.go(de.url + path)
         wrong += await look(browser, path)
@@ -113,7 +116,11 @@ async def test_operators_pages_read_well_in_every_window(pair: tuple[Running, Ru
     await login(browser, de, "op")
     one = f"/admin/siblings/{fr.domain}"
     wrong = []
-    for path in ("/admin/siblings", "/admin/siblings?sort=queued", one, "/admin/refusals"):
+    waiting, handled = [await de.its.outside.take("recognisable", f"{TEXT} {'x' * 300}", "y" * 200, "de", "203.0.113.5")
+                        for _ in range(2)]
+    await de.its.outside.handle(handled, "z" * 500, "op")
+    for path in ("/admin/siblings", "/admin/siblings?sort=queued", one, "/admin/refusals", "/admin/notices?before=1",
+                 "/admin/notices", "/admin/notices?tab=handled", f"/admin/notices/{waiting}", f"/admin/notices/{handled}"):
         await browser.go(de.url + path)
         wrong += await look(browser, path)
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",

@@ -120,7 +120,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             await de.author("ada"), poll, (servers["active sibling"].origin,), Reach.COUNTRIES, places)
         ada = de.doctors["ada"].actor_id
         assert ada is not None
-        found = House(de, post_id, {"post_id": post_id, "actor_id": public(ada), "name": "konsil.css",
+        reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
+        found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
