@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.models import Actor
 from actors.store import COLUMNS, actor_from, shown_by_handle
 from core.database import Database, Tx
-from core.errors import NotFound
+from core.errors import InvalidInput
 from federation.identity import Identity
 
 
@@ -16,7 +16,7 @@ class KnownDoctors:
         self._database, self._identity = database, identity
 
     async def resolve(self, mention: str, /) -> Actor:
-        """The doctor called `@name@domain`; `NotFound` where nobody here knows one."""
+        """The doctor called `@name@domain`; `InvalidInput` where nobody here knows one."""
         handle, _, domain = mention.removeprefix("@").partition("@")
 
         def look(tx: Tx) -> Actor | None:
@@ -28,5 +28,5 @@ class KnownDoctors:
 
         found = await self._database.read(look)
         if found is None:
-            raise NotFound("There is nobody of that name.")
+            raise InvalidInput("There is no doctor %(name)s in this network.", values={"name": mention}, reason="no-such-doctor")
         return found

@@ -35,8 +35,10 @@ from inbox import held, ledger
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
+from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.digests import Digests
+from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.notifications import Notifications
 from posts.objects import Objects
@@ -68,6 +70,8 @@ class Assembly:
     sessions: Sessions
     credentials: Credentials
     compose: Compose
+    colleagues: Colleagues
+    drafts: Drafts
     editing: Editing
     polls: Polls
     reactions: Reactions
@@ -144,6 +148,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             credentials=Credentials(database, country, clock),
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
+            colleagues=Colleagues(database, identity, clock, KnownDoctors(database, identity)),
+            drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids),
             reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),

@@ -247,7 +247,8 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for one in (fr, it):
             data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
                      grouped(one.its.identity.fingerprint)}
-        data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32, "sepsis"}
+        data |= {"Dr Ada", "Dr Ben", f"@ben@{fr.domain}", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        data.add("sepsis")
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
                  await ada.get("/nothing"), *[await ada.get(path) for path in ("/imprint", "/privacy", "/terms", "/notice")],
                  await ada.get("/notice?reference=ABCD-EFGH"), await ada.post("/notice", {"concern": "", "text": "Texte"})]
@@ -273,6 +274,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
                   await ada.get("/tags/sepsis")]
         notices = [await fr.its.outside.take("other", "Texte", "Autre", "fr", "203.0.113.5") for _ in range(2)]
         await fr.its.outside.handle(notices[0], "Texte", "op")
+        pages += await _consulted(fr, ada, written)
         data |= {*notices, "ABCD", "EFGH", "op"}
         named = written | {"text": f"@ben@{it.domain}", "step": "confirm", "reach": "home"}
         await met(fr, it, "ben")
@@ -292,6 +294,26 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for _, page in pages:
             assert _not_translated(page, data) == []
         assert "Frankreich" in pages[9][1] and "Kardiologie" in pages[10][1] and "Italiano" in pages[10][1]
+
+
+async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list[tuple[int, str]]:
+    """A consult with its answer begun, one that goes wrong, a question that is asked abroad; empty pages before."""
+    named = written | {"reach": "named", "doctor": "@ben"}
+    pages = [await ada.get("/consults"), await ada.get("/drafts"), await ada.get("/compose?to=@ben"),
+             await ada.post("/compose", named | {"doctor": "", "step": "confirm"}),
+             await ada.post("/compose", named | {"step": "confirm"})]
+    where = (await ada.post("/compose", named | fields(pages[-1][1]) | {"step": "publish"}))[1]
+    pages.append(await ada.get(where))
+    begun = fields(pages[-1][1]) | {"text": "Texte", "language": "fr"}
+    assert (await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun))[0] == 303
+    pages += [await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun | {"mark": "another"}), await ada.get(where),
+              await ada.get(f"{where}/edit"), await ada.get("/consults"), await ada.get("/drafts")]
+    home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
+    abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
+    pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
+    pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "step": "confirm"}))
+    assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
+    return [*pages, await ada.get(home)]
 
 
 async def _refused(at: Running) -> None:
