@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actors import follows
+from actors.follows import Follow
 from actors.models import Actor
 from actors.store import save
 from core.database import Tx
@@ -41,7 +43,21 @@ class SaveActor(msgspec.Struct, frozen=True):
     actor: Actor
 
 
-Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor
+class RequestFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class AcceptFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class EndFollow(msgspec.Struct, frozen=True):
+    """It is declined, over, or withdrawn: be it while it was still held."""
+
+    uri: str
+
+
+Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor | RequestFollow | AcceptFollow | EndFollow
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
@@ -71,6 +87,13 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)
+            case RequestFollow(follow):
+                follows.request(tx, follow)
+            case AcceptFollow(follow):
+                follows.accept(tx, follow, now)
+            case EndFollow(uri):
+                follows.end(tx, uri)
+                ledger.withdraw(tx, uri)
             case StorePost() | CountVote():
                 pass
 

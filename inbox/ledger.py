@@ -120,6 +120,12 @@ def forget(tx: Tx, uri: str) -> None:
     tx.run("DELETE FROM held WHERE about_key = ?", about)
 
 
+def withdraw(tx: Tx, uri: str) -> None:
+    """An activity is taken back by its own actor: where it is still held it will not be decided."""
+    if tx.run("DELETE FROM held WHERE activity_key = ?", (uri_key(uri),)):
+        tx.run("UPDATE ledger SET outcome = 'ignored: withdrawn meanwhile' WHERE uri_key = ?", (uri_key(uri),))
+
+
 def release(tx: Tx, uris: Sequence[str], now: int) -> None:
     """These are here now: what was held for them can be tried. Nearly always nothing is held at all."""
     if tx.row("SELECT 1 FROM held LIMIT 1") is None:

@@ -12,12 +12,13 @@ from core.errors import Conflict, KonsilError, Unavailable
 from core.ids import Ids, uri_key
 from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
-from inbox.activities import create, delete, undo, update
+from inbox.activities import accept, create, delete, follow, reject, undo, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
 from inbox.effects import Effect, ErasePost, SaveActor, write
 from inbox.known import Known, load
 
-VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete, "Undo": undo}
+VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete, "Undo": undo,
+                                "Follow": follow, "Accept": accept, "Reject": reject}
 Result = Outcome | KonsilError
 
 

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 from actors.accounts import Accounts
 from actors.credentials import Credentials
+from actors.directory import Directory
 from actors.keys import load_identity
 from actors.login import Sessions
+from actors.profiles import Profiles
+from actors.relations import Relations
+from actors.store import sort_names
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
@@ -58,6 +62,9 @@ class Assembly:
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
+    directory: Directory
+    profiles: Profiles
+    relations: Relations
     compose: Compose
     editing: Editing
     polls: Polls
@@ -105,6 +112,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         synchronous=settings.database.synchronous)
     try:
         await migrate(database, clock.ms())
+        await sort_names(database)
         identity = await load_identity(database, vault, settings.instance)
     except BaseException:
         await database.close()
@@ -115,15 +123,20 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     country = pack(settings.instance.country)
+    profiles = Profiles(database, identity, clock, ids)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     try:
         yield Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
             allowlist=allowlist, client=client, door=door,
-            siblings=Siblings(database, identity, client, clock, ids, on_change=(held.sibling_changed,)),
+            siblings=Siblings(database, identity, client, clock, ids,
+                              on_change=(held.sibling_changed, profiles.sibling_changed)),
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
+            directory=Directory(database, identity, allowlist, client, clock, ids),
+            profiles=profiles,
+            relations=Relations(database, identity, clock, ids),
             compose=Compose(database, identity, renderer, clock, ids, settings.posts),
             editing=Editing(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
             polls=Polls(database, identity, clock, ids),
