@@ -112,7 +112,7 @@ class Directory:
 
     def _address(self, mention: str) -> _Address:
         """What an address says; `InvalidInput` for one that nobody can have."""
-        handle, at, domain = mention.strip()[:_MENTION_LENGTH].removeprefix("@").lower().partition("@")
+        handle, at, domain = mention.strip()[:_MENTION_LENGTH].removeprefix("@").partition("@")
         if not _HANDLE.fullmatch(handle) or (at and not domain):
             raise _nobody(mention)
         try:
@@ -123,7 +123,7 @@ class Directory:
 
     def _known(self, tx: Tx, address: _Address) -> Actor | None:
         if address.origin is None:
-            return shown_by_handle(tx, address.handle)
+            return shown_by_handle(tx, address.handle.lower())
         return known_by_mention(tx, address.handle, domain_of(address.origin))
 
     async def _ask(self, handle: str, origin: str, mention: str) -> Actor:
@@ -139,7 +139,7 @@ class Directory:
                 raise InvalidInput("The instance of %(name)s does not answer at the moment. Please try again later.",
                                    values={"name": mention[:_MENTION_LENGTH]}, reason="unreachable", cause=error.cause) from None
             raise _nobody(mention, error.cause or error.message) from None
-        if actor.handle.lower() != handle:
+        if actor.handle.lower() != handle.lower():
             raise _nobody(mention, f"the document is {actor.mention}'s")
         return actor
 

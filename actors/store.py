@@ -69,8 +69,8 @@ def _shown(tx: Tx, where: str, value: object) -> Actor | None:
 
 def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
     """The doctor of a sibling who was last heard of under this name; a sibling may give a handle to somebody new."""
-    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE handle = ? AND domain = ? AND sibling_id IS NOT NULL AND gone_at IS NULL"
-                 " ORDER BY fetched_at DESC, id DESC LIMIT 1", (handle, domain))
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE handle IN (?, ?) AND domain = ? AND sibling_id IS NOT NULL"
+                 " AND gone_at IS NULL ORDER BY fetched_at DESC, id DESC LIMIT 1", (handle, handle.lower(), domain))
     return actor_from(row) if row is not None else None
 
 

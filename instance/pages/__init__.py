@@ -1,5 +1,5 @@
 """Doctors' pages. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, session, thread
+from instance.pages import compose, home, people, session, thread
 
-ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES)
+ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES, *people.ROUTES)

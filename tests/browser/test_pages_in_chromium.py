@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from actors.models import Role
+from actors.relations import Circle
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.browser.chromium import Chromium, chromium
 from tests.servers import PASSWORD, Running, countries, until
+from tests.test_relations import doctor
 
 AUDIT = Path(__file__).with_name("audit.js").read_text("utf-8")
 WINDOWS = {"desk": (1280, False), "desk, dark": (1280, True), "200 % zoom": (640, False), "phone, dark": (390, True),
@@ -83,6 +85,21 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     return {"case": case} | made
 
 
+async def people(de: Running, fr: Running) -> list[str]:
+    """Ada asks, is asked, follows, mutes and blocks; the pages where that is seen."""
+    ada, ben, stu = await doctor(de, "ada"), await doctor(de, "ben"), await doctor(de, "stu")
+    its = de.its.relations
+    for one, other in ((ada, ben), (stu, ada)):
+        await its.follow(one, other.actor)
+    await its.accept(ben, ada.actor)
+    await its.mute(ada.actor, ben.actor, de.its.clock.ms() + 3_600_000)
+    await its.block(ada.actor, await de.its.directory.resolve(f"@ada@{fr.domain}"))
+    await de.its.profiles.change(ada, "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True)
+    return ["/@ada", "/@stu", "/@ben", f"/@ada@{fr.domain}", f"/@ben@{fr.domain}", "/directory", "/directory?country=",
+            "/directory?name=nobody", f"/directory?name=@ben@{fr.domain}", "/settings/profile",
+            *(f"/follows?tab={circle}" for circle in Circle)]
+
+
 async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Running], browser: Chromium) -> None:
     de, fr = pair
     made = await furnish(de, fr)
@@ -93,7 +110,7 @@ async def test_doctors_pages_read_well_in_every_window(pair: tuple[Running, Runn
              *(f"/p/{post}" for name, post in made.items() if not name.startswith("answer")), f"/p/{made['unvoted']}?results=1",
              f"/p/{made['case']}?answer={made['answer 4']}", f"/p/{made['answer 3']}/edit", f"/p/{made['case']}/edit",
              f"/p/{made['case']}/delete", f"/p/{made['answer 3']}/history",
-             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note"]
+             "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note", *await people(de, fr)]
     for path in paths:
         await browser.go(de.url + path)
         wrong += await look(browser, path)

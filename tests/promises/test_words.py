@@ -23,6 +23,7 @@ from jinja2 import Environment, nodes
 from quart import render_template, render_template_string
 
 import core.errors
+from actors.relations import Circle
 from core.countries import CODES, pack, specialties, specialty_title
 from core.errors import InvalidInput, KonsilError
 from core.i18n import DOMAIN, Translations, language_name
@@ -34,6 +35,7 @@ from federation.signatures.keys import fingerprint_words, grouped
 from instance.app import create_pages
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
+from tests.test_relations import doctor
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
@@ -262,6 +264,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for one in (fr, it):
             data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
                      grouped(one.its.identity.fingerprint)}
+        data |= {"Dr Ben", "Dr Zoe", "Dr Leo", "@ada", "@ben", "@zoe", "@leo", "@x", "x" * 501}
         data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
                  await ada.get("/nothing")]
@@ -280,6 +283,13 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
                   await ada.get("/p/0000000000000"), await ada.get("/mine")]
+        await _met(fr, it)
+        pages += [await ada.get("/directory"), await ada.get(f"/directory?name=@ben@{it.domain}"),
+                  await ada.get("/directory?name=x"), await ada.post("/directory", {"name": "@x"}),
+                  *[await ada.get(f"/@{one}") for one in ("ada", "ben", "zoe", "leo", f"ada@{it.domain}", f"ben@{it.domain}")],
+                  *[await ada.get(f"/follows?tab={circle}") for circle in (*Circle, "following&before=0")],
+                  await ada.post("/@ben/relation", {"do": "mute", "hours": "x"}),
+                  await ada.get("/settings/profile"), await ada.post("/settings/profile", {"about": "x" * 501})]
         await _refused(fr)
         wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
         pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
@@ -290,6 +300,25 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for _, page in pages:
             assert _not_translated(page, data) == []
         assert "Frankreich" in pages[3][1] and "Kardiologie" in pages[4][1] and "Italiano" in pages[4][1]
+
+
+async def _met(at: Running, other: Running) -> None:
+    """People whom `ada` stands to in every way there is."""
+    its = at.its.relations
+    for handle in ("zoe", "leo"):
+        await at.add_doctor(handle)
+    ada, ben, zoe, leo = [await doctor(at, handle) for handle in ("ada", "ben", "zoe", "leo")]
+    there, far = [await at.its.directory.resolve(f"@{handle}@{other.domain}") for handle in ("ada", "ben")]
+    await its.follow(ben, ada.actor)
+    await its.follow(ada, there)
+    await its.follow(zoe, ada.actor)
+    await its.accept(ada, zoe.actor)
+    await its.follow(ada, zoe.actor)
+    await its.accept(zoe, ada.actor)
+    await its.block(ada.actor, leo.actor)
+    await its.mute(ada.actor, zoe.actor, at.its.clock.ms() + 3_600_000)
+    await its.mute(ada.actor, far)
+    await at.its.accounts.suspend("leo", "left", "test")
 
 
 async def _refused(at: Running) -> None:
