@@ -22,6 +22,7 @@ from core.clock import Clock
 from core.countries import specialties
 from core.database import Database, IntegrityError, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound
+from core.i18n import is_language
 from core.ids import Ids, public
 from core.settings import Accounts as AccountSettings
 from core.states import StateGraph
@@ -164,6 +165,12 @@ class Accounts:
         row = await self._database.read(lambda tx: tx.row("SELECT * FROM accounts WHERE handle = ?", (handle,)))
         return account_from(row) if row is not None else None
 
+    async def choose_language(self, account: Account, language: str) -> None:
+        """Speak to somebody in this language from now on; '' is what her browser asks for."""
+        if language and not is_language(language):
+            raise InvalidInput("Choose one of the languages offered.", field="language")
+        await self._database.write(lambda tx: tx.run("UPDATE accounts SET language = ? WHERE id = ?", (language, account.id)))
+
     async def _change(self, handle: str, to: AccountState, only_from: AccountState, by: str, detail: str,
                       effect: Callable[[Tx, Account, Actor, int], None]) -> None:
         """Move a doctor's account along the graph, with what that means for her badge and sessions, in one transaction."""
@@ -202,7 +209,8 @@ class Accounts:
 
 
 def account_from(row: Row) -> Account:
-    return Account(row["id"], row["handle"], row["name"], row["kind"], AccountState(row["state"]), row["actor_id"])
+    return Account(row["id"], row["handle"], row["name"], row["kind"], AccountState(row["state"]), row["actor_id"],
+                   row["language"])
 
 
 def _begun(badge: Badge, on: int) -> Badge:

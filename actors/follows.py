@@ -29,18 +29,18 @@ class Follow(msgspec.Struct, frozen=True):
 
 
 def request(tx: Tx, follow: Follow) -> None:
-    """Enter a request, from here or from a sibling: the one place where one begins. It takes the place of what there was
-    between the two, and waits for consent, be it anew."""
+    """Enter a request, from here or from a sibling. It takes the place of what there was between the two, and waits for
+    consent, be it anew."""
     tx.run("INSERT INTO follows (follower_id, followed_id, state, uri, uri_key, at) VALUES (?, ?, ?, ?, ?, ?)"
            " ON CONFLICT (follower_id, followed_id) DO UPDATE SET state = excluded.state, uri = excluded.uri,"
            " uri_key = excluded.uri_key, at = excluded.at",
            (follow.follower_id, follow.followed_id, FollowState.REQUESTED, follow.uri, uri_key(follow.uri), follow.at))
 
 
-def accept(tx: Tx, follow: Follow, now: int) -> None:
-    """Consent to a request, given here or at a sibling: the one place where a request becomes a follow."""
-    tx.run("UPDATE follows SET state = ?, at = ? WHERE uri_key = ? AND state = ?",
-           (FollowState.ACCEPTED, now, uri_key(follow.uri), FollowState.REQUESTED))
+def accept(tx: Tx, follow: Follow, now: int) -> bool:
+    """Consent to a request, given here or at a sibling; whether it has become a follow only now."""
+    return bool(tx.run("UPDATE follows SET state = ?, at = ? WHERE uri_key = ? AND state = ?",
+           (FollowState.ACCEPTED, now, uri_key(follow.uri), FollowState.REQUESTED)))
 
 
 def end(tx: Tx, uri: str) -> None:

@@ -38,6 +38,10 @@ class Badge(msgspec.Struct, frozen=True):
     verified_on: int
     until: int | None = None
 
+    def holds(self, now: int) -> bool:
+        """Whether somebody has verified its bearer and that has not run out."""
+        return self.verified_on > 0 and (self.until is None or self.until > now)
+
 
 class Actor(msgspec.Struct, frozen=True):
     """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` is plain text of her own;
@@ -64,7 +68,10 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A login of this instance: `kind` is `doctor` (has an actor) or `operator` (has none)."""
+    """A login of this instance: `kind` is `doctor` (has an actor) or `operator` (has none).
+
+    `language` is the one she has chosen to be spoken to; '' is what her browser asks for.
+    """
 
     id: int
     handle: str
@@ -72,6 +79,7 @@ class Account(msgspec.Struct, frozen=True):
     kind: str
     state: AccountState
     actor_id: int | None = None
+    language: str = ""
 
 
 class VerifiedDoctor(msgspec.Struct, frozen=True):

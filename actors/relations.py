@@ -7,8 +7,9 @@ stays without an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
@@ -88,12 +89,21 @@ _CIRCLES = {
 }
 
 
+class Concerns(Protocol):
+    """Who tells doctors what concerns them: that is known further up, so it is handed in."""
+
+    def asked_to_follow(self, tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int, /) -> None: ...
+    def follow_accepted(self, tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int, /) -> None: ...
+    def unfollowed(self, tx: Tx, follower: Actor, followed: Actor, /) -> None: ...
+
+
 class Relations:
     """What a doctor of this instance does about other people. What asks or consents takes a `VerifiedDoctor`; to take back
     and to shut out, nobody needs a badge that holds."""
 
-    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids) -> None:
+    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids, concerns: Concerns) -> None:
         self._database, self._identity, self._clock, self._ids = database, identity, clock, ids
+        self._concerns = concerns
 
     async def follow(self, doctor: VerifiedDoctor, other: Actor) -> None:
         """Ask to follow somebody; she is asked once, however often this is called."""
@@ -110,6 +120,7 @@ class Relations:
             self._check_reachable(tx, other)
             uri = f"{self._identity.origin}/follows/{public(self._ids.new())}"
             follows.request(tx, Follow(uri, me.id, other.id, FollowState.REQUESTED, now))
+            self._concerns.asked_to_follow(tx, self._ids, me, other, now)
             self._send(tx, other, wire.follow(uri, me, other), now)
 
         await self._database.write(write)
@@ -130,6 +141,7 @@ class Relations:
             if follow.state == FollowState.REQUESTED:
                 self._check_reachable(tx, other)
                 follows.accept(tx, follow, now)
+                self._concerns.follow_accepted(tx, self._ids, other, me, now)
                 self._send(tx, other, wire.answer("Accept", self._answer_uri(), follow.uri, other, me), now)
 
         await self._database.write(write)
@@ -209,12 +221,14 @@ class Relations:
         follow = follows.between(tx, me.id, other.id)
         if follow is not None:
             follows.end(tx, follow.uri)
+            self._concerns.unfollowed(tx, me, other)
             self._send(tx, other, wire.undo_follow(follow.uri, me, other), now)
 
     def _dismiss(self, tx: Tx, me: Actor, other: Actor, now: int) -> None:
         follow = follows.between(tx, other.id, me.id)
         if follow is not None:
             follows.end(tx, follow.uri)
+            self._concerns.unfollowed(tx, other, me)
             self._send(tx, other, wire.answer("Reject", self._answer_uri(), follow.uri, other, me), now)
 
     def _shun(self, tx: Tx, me: Actor, other: Actor, kind: Shun, until: int | None, now: int) -> None:
@@ -246,10 +260,30 @@ def shunned_by(tx: Tx, actor_id: int, now: int) -> frozenset[int]:
         "SELECT other_id FROM shuns WHERE actor_id = ? AND (until IS NULL OR until > ?)", (actor_id, now)))
 
 
+def shunning(tx: Tx, pairs: Collection[tuple[int, int]], now: int) -> frozenset[tuple[int, int]]:
+    """Those of some pairs (doctor, other) where the doctor has blocked the other, or muted her until later than `now` (ms)."""
+    return frozenset((row["actor_id"], row["other_id"]) for row in tx.rows(
+        "SELECT actor_id, other_id FROM shuns WHERE (actor_id, other_id) IN"
+        f" (VALUES {','.join(['(?, ?)'] * len(pairs))}) AND (until IS NULL OR until > ?)",
+        (*(value for pair in pairs for value in pair), now)))
+
+
 def follow_topics(tx: Tx, actor_id: int, topics: Iterable[str], now: int) -> None:
     """A doctor follows specialties (by code) and hashtags (with their `#`) from now on; what she follows already stays."""
     tx.insert("topic_follows (actor_id, topic, at)", 3, [(actor_id, topic, now) for topic in topics],
               "ON CONFLICT (actor_id, topic) DO NOTHING")
+
+
+def unfollow_topics(tx: Tx, actor_id: int, topics: Iterable[str]) -> None:
+    """A doctor follows these specialties and hashtags no longer."""
+    for topic in topics:
+        tx.run("DELETE FROM topic_follows WHERE actor_id = ? AND topic = ?", (actor_id, topic))
+
+
+def followed_hashtags(tx: Tx, actor_id: int) -> int:
+    """How many hashtags a doctor follows."""
+    row = tx.row("SELECT count(*) AS n FROM topic_follows WHERE actor_id = ? AND substr(topic, 1, 1) = '#'", (actor_id,))
+    return int(row["n"]) if row is not None else 0
 
 
 def _shun(tx: Tx, actor_id: int, other_id: int, now: int) -> Shun | None:

@@ -3,7 +3,6 @@ Wire type and stored type meet here and nowhere else."""
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import Any
 
@@ -12,16 +11,14 @@ import msgspec
 from actors.models import ABOUT_LIMIT, Actor, Badge, Role
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
-from core.text import plain
+from core.text import lines
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps
 from federation.identity import CONTEXT, Identity
 from federation.signatures.cavage import digest
 from federation.store import FRESH, Outgoing
 
-_LINE_END = re.compile(r"<br[^>]*>|</p>|\n")
 _SUMMARY_LENGTH = 10_000
-_LINES = 20
 
 
 class _Badge(msgspec.Struct, frozen=True, rename="camel"):
@@ -91,10 +88,9 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
 def _about(summary: str | None) -> str:
     """The words of a summary, line by line; nothing where its markup is more than anybody needs to say who she is."""
     try:
-        lines = [plain(line, ABOUT_LIMIT) for line in _LINE_END.split((summary or "")[:_SUMMARY_LENGTH], _LINES)]
+        return "\n".join(lines((summary or "")[:_SUMMARY_LENGTH]))[:ABOUT_LIMIT]
     except InvalidInput:
         return ""
-    return "\n".join(line for line in lines if line)[:ABOUT_LIMIT]
 
 
 def update(actor: Actor, identity: Identity, number: str, lane: int = FRESH) -> Outgoing:

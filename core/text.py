@@ -32,6 +32,8 @@ TAGS = frozenset((
     "p", "br", "hr", "h3", "h4", "strong", "em", "del", "sub", "sup", "a", "code", "pre", "blockquote",
     "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"))
 """What a clinical note needs; no picture, no frame, no form, no style."""
+LINK_REL = "nofollow noopener noreferrer"
+"""What every link out of the gate says about where it leads."""
 
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _HTML_LIMIT = 100_000
@@ -55,6 +57,7 @@ _CODE = re.compile(r"<(pre|code)>.*?</\1>", re.DOTALL)
 _KEPT = re.compile("\x02([0-9]+)\x03")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}")
 _BREAK = re.compile(r"<br>|<hr>|</(?:p|li|h3|h4|tr|td|th|blockquote|pre|table|ul|ol)>")
+_LINE = re.compile(r"<br>|<hr>|</(?:p|li|h3|h4|tr|blockquote|pre|table|ul|ol)>")
 _TAG = re.compile(r"<[^>]*>")
 _NO_ACCENT = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})  # what Unicode does not take apart
 _FRAME = struct.Struct(">BI")
@@ -84,8 +87,7 @@ def visible(text: str) -> str:
 
 def plain(html: str, limit: int) -> str:
     """The words of the HTML on one line of at most `limit` characters. Not HTML any more: escape it when shown."""
-    text = entities.unescape(_TAG.sub("", _BREAK.sub(" ", clean(html))))
-    text = " ".join(visible(text).split())
+    text = _words(clean(html))
     if len(text) <= limit:
         return text
     cut = text[:max(limit - 1, 0)]
@@ -98,6 +100,15 @@ def folded(text: str) -> str:
     letters = unicodedata.normalize("NFKD", text).casefold().translate(_NO_ACCENT)
     return " ".join("".join(
         letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter)).split())
+
+
+def lines(html: str) -> tuple[str, ...]:
+    """The words of the HTML, one string a paragraph, list item or table row. Not HTML any more: escape it when shown."""
+    return tuple(filter(None, (_words(part) for part in _LINE.split(clean(html)))))
+
+
+def _words(cleaned: str) -> str:
+    return " ".join(visible(entities.unescape(_TAG.sub("", _BREAK.sub(" ", cleaned)))).split())
 
 
 def render_now(markdown: str) -> str:
@@ -282,7 +293,7 @@ def _cleaner() -> nh3.Cleaner:
         tags=set(TAGS),
         attributes={"*": {"dir", "lang"}, "a": {"href"}, "ol": {"start"}, "th": {"align"}, "td": {"align"}},
         attribute_filter=_attribute,
-        link_rel="nofollow noopener noreferrer",
+        link_rel=LINK_REL,
         url_schemes={"http", "https", "mailto"},
         url_relative="deny",
     )

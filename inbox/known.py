@@ -49,10 +49,11 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     about |= {uri_key(arrival.note.in_reply_to) for arrival in arrivals
               if arrival.note is not None and arrival.note.in_reply_to}
     keys = list(about)
+    undoable = [uri_key(arrival.uri) for arrival in arrivals if arrival.type in ("Like", "Announce")]  # also before they come
     people = {row["uri"]: actor_from(row) for row in tx.rows(
         f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", actors)}
     posts = store.by_keys(tx, keys)
-    known = Known(home, states, people, posts, store.tombstoned(tx, keys),
+    known = Known(home, states, people, posts, store.tombstoned(tx, keys + undoable),
                   store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
     voters = {
         (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals

@@ -120,10 +120,12 @@ def forget(tx: Tx, uri: str) -> None:
     tx.run("DELETE FROM held WHERE about_key = ?", about)
 
 
-def withdraw(tx: Tx, uri: str) -> None:
-    """An activity is taken back by its own actor: where it is still held it will not be decided."""
-    if tx.run("DELETE FROM held WHERE activity_key = ?", (uri_key(uri),)):
-        tx.run("UPDATE ledger SET outcome = 'ignored: withdrawn meanwhile' WHERE uri_key = ?", (uri_key(uri),))
+def withdraw(tx: Tx, uri: str) -> bool:
+    """An activity is taken back by who sent it: if it is held, it goes. Whether it has ever come."""
+    key = (uri_key(uri),)
+    if tx.run("DELETE FROM held WHERE activity_key = ?", key):
+        tx.run("UPDATE ledger SET outcome = 'ignored: taken back' WHERE uri_key = ?", key)
+    return tx.row("SELECT 1 FROM ledger WHERE uri_key = ?", key) is not None
 
 
 def release(tx: Tx, uris: Sequence[str], now: int) -> None:

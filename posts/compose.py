@@ -19,16 +19,17 @@ from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, public
 from core.settings import Posts
-from core.text import Renderer
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import store, wire
+from posts import concerns, store, wire
 from posts.drafts import check_draft, check_text, option_names
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.network import Network, list_digest, network
 from posts.reading import readable
 from posts.store import Poll, Post
+from posts.texts import Text, Texts, check_readers
+from posts.views import led_home
 
 _CONSULTED = range(1, 21)
 
@@ -36,15 +37,23 @@ _CONSULTED = range(1, 21)
 class Compose:
     """What a verified author can do with words."""
 
-    def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
+    def __init__(self, database: Database, identity: Identity, texts: Texts, clock: Clock, ids: Ids,
                  settings: Posts) -> None:
-        self._database, self._identity, self._renderer = database, identity, renderer
+        self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings = clock, ids, settings
 
-    async def preview(self, draft: Draft) -> str:
-        """The draft as readers would see it; raises what `publish` would raise about its content."""
+    async def preview(self, draft: Draft, audience: Audience | None = None) -> str:
+        """The draft as readers would see it; raises what `publish` would raise about its content, and as soon as its audience
+        is known, about whom it names."""
+        text = await self._read(draft, audience)
+        return led_home(text.html, text.tags, self._identity.origin)
+
+    async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
-        return await self._renderer.render(draft.text)
+        text = await self._texts.read(draft.text)
+        if audience is not None:
+            check_readers(text.named, audience, settled=False)
+        return text
 
     async def destinations(self) -> tuple[Destination, ...]:
         """The other countries a post can be sent to."""
@@ -103,12 +112,12 @@ class Compose:
                        check: Callable[[Tx, Network], int | None]) -> str:
         """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
         and says what it is linked to."""
-        html = await self.preview(draft)
+        text = await self._read(draft, audience)
         now, post_id = self._clock.ms(), self._ids.new()
         post = Post(
             post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, draft.kind, post_id, None,
-            draft.question.strip(), draft.text, html, draft.language, draft.facts,
-            State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now)
+            draft.question.strip(), draft.text, text.html, draft.language, draft.facts,
+            State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags)
         poll = None
         if draft.poll is not None:
             names = option_names(draft.poll.options)
@@ -121,6 +130,7 @@ class Compose:
                 return before
             places = network(tx, self._identity)
             store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
+            concerns.written(tx, self._ids, [post], now)
             if poll is not None:
                 store.insert_polls(tx, [(post.id, poll)])
             if once is not None:
@@ -134,7 +144,7 @@ class Compose:
         """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
         already, that one's."""
         check_text(text, language, self._settings.text_limit)
-        html = await self._renderer.render(text)
+        read = await self._texts.read(text)
         now, post_id = self._clock.ms(), self._ids.new()
         once = _once(form, Kind.REPLY, parent_id, text)
 
@@ -142,11 +152,13 @@ class Compose:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             parent = readable(tx, parent_id, author.actor)
+            check_readers(read.named, parent.audience, settled=True)
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, Kind.REPLY,
-                parent.root_id, parent.id, "", text, html, language, CaseFacts(), None, parent.audience,
-                self._identity.country, now)
+                parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
+                self._identity.country, now, tags=read.tags)
             store.insert(tx, [post])
+            concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
             activity = wire.create(post, None, author.actor.uri, parent.uri)

@@ -187,14 +187,6 @@ class Page(msgspec.Struct, frozen=True):
     before: str | None
 
 
-class Revision(msgspec.Struct, frozen=True):
-    revision: int
-    question: str
-    html: str
-    at: int
-    language: str = ""
-
-
 class Destination(msgspec.Struct, frozen=True):
     """One other country in the audience step. `state`: up, waiting (since) or paused."""
 

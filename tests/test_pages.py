@@ -270,7 +270,8 @@ def test_every_route_declares_who_may_call_it() -> None:
     declared = routes()
     assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
     public = {route.rule for route in declared if route.access == Access.VISITOR}
-    assert public == {"/login", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>"}
+    assert public == {"/login", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1",
+                      "/livez", "/readyz", "/static/<name>"}
 
 
 async def test_the_url_map_holds_nothing_that_was_not_declared(pair: tuple[Running, Running]) -> None:

@@ -30,4 +30,4 @@ def undo(arrival: Arrival, known: Known) -> list[Effect]:
     follow, actor = known.follows.get(arrival.object_id), known.actors.get(arrival.actor)
     if follow is not None and (actor is None or follow.follower_id != actor.id):
         raise Refused("An activity is undone by its own actor.", reason="foreign-author")
-    return [EndFollow(arrival.object_id)]
+    return [EndFollow(arrival.object_id, follow)]

@@ -17,4 +17,4 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
 
 def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     """The request, or the follow, is no more; nobody is told that it was declined."""
-    return [EndFollow(arrival.object_id)]
+    return [EndFollow(arrival.object_id, known.follows[arrival.object_id])]

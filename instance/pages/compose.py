@@ -9,11 +9,12 @@ from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
+from core.countries import specialties
 from core.errors import InvalidInput
 from core.numbers import whole
 from core.vault import token
 from instance.context import me, services
-from posts.models import CaseFacts, Destination, Draft, Kind, PollDraft, Reach
+from posts.models import Audience, CaseFacts, Destination, Draft, Kind, PollDraft, Reach
 
 _HOUR_MS = 3_600_000
 _KINDS = {"case": Kind.CASE, "poll": Kind.POLL, "note": Kind.NOTE}
@@ -38,8 +39,9 @@ class Written(msgspec.Struct, frozen=True):
 async def write_form() -> ResponseReturnValue:
     """Step one, empty."""
     await services().credentials.author(me().account, "post")
-    kind = request.args.get("kind", "case")
-    return await _write(Written(kind=kind if kind in _KINDS else "case", language=services().pack.languages[0]))
+    kind, code = request.args.get("kind", "case"), request.args.get("specialty")
+    return await _write(Written(kind=kind if kind in _KINDS else "case", language=services().pack.languages[0],
+                                specialties=(code,) if code in specialties() else ()))
 
 
 async def write_step() -> ResponseReturnValue:
@@ -69,6 +71,7 @@ async def write_step() -> ResponseReturnValue:
         if step == "publish":
             made = await services().compose.publish(author, draft, origins, reach, form.get("seen", ""), form.get("form", ""))
             return redirect(f"/p/{made}", 303)
+        html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)))
     except InvalidInput as error:
         return await _choose(written, await services().compose.destinations(), error, form)
     chosen = tuple(place for place in places if place.origin in origins)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, NotFound, Unavailable
 from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
 from posts.models import State
+from posts.notifications import Seen
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
-    """The whole conversation a post belongs to."""
-    return await _page(post_id)
+    """The whole conversation a post belongs to. Whoever looks at it has read what she was told about it."""
+    return await _page(post_id, looking=_is_looked_at())
 
 
 async def _page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", text: str = "",
-                language: str = "") -> ResponseReturnValue:
+                language: str = "", looking: bool = False) -> ResponseReturnValue:
     """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed."""
     failed_vote = error if not answering else None
     found = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1",
                                             after=request.args.get("after"))
     posts = found.posts
+    if looking:
+        await _settle(found.seen)
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
     page = await render_template(
@@ -98,9 +103,23 @@ async def delete(post_id: str) -> ResponseReturnValue:
 
 
 async def history(post_id: str) -> ResponseReturnValue:
-    """Earlier versions."""
-    revisions = await services().threads.history(doctor(), post_id)
-    return await render_template("history.html", post_id=post_id, revisions=revisions)
+    """Every version and what it changed. Whoever looks at it has read that there were changes."""
+    found = await services().threads.history(doctor(), post_id, request.args.get("before"))
+    if _is_looked_at() and found.newest:
+        await _settle(found.seen)
+    return await render_template("history.html", post_id=post_id, found=found)
+
+
+def _is_looked_at() -> bool:
+    """Whether somebody looks at the page, and no browser only keeps it ready in case somebody will."""
+    return request.method == "GET" and "prefetch" not in request.headers.get("sec-purpose", "")
+
+
+async def _settle(seen: Seen) -> None:
+    """What the page is about needs no more telling. Where that cannot be stored the page is read all the same."""
+    if seen.ids:
+        with suppress(Unavailable):
+            await services().notifications.settle(doctor(), seen)
 
 
 ROUTES = (

@@ -120,7 +120,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             await de.author("ada"), poll, (servers["active sibling"].origin,), Reach.COUNTRIES, places)
         ada = de.doctors["ada"].actor_id
         assert ada is not None
-        found = House(de, post_id, {"post_id": post_id, "actor_id": public(ada), "name": "konsil.css", "mention": "ada",
+        reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
+        found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
+                                    "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
