@@ -37,6 +37,7 @@ from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
 from tests.test_relations import doctor
 
+TEMPLATES = sorted(path for kind in ("html", "txt") for path in (ROOT / "templates").rglob(f"*.{kind}"))
 BRANDS = {"Konsil", "UTC"}
 _READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -72,7 +73,7 @@ def literal(node: ast.Call) -> str | None:
 def templates() -> dict[str, tuple[str, nodes.Template]]:
     environment = Environment(extensions=["jinja2.ext.i18n"])
     return {path.name: (path.read_text("utf-8"), environment.parse(path.read_text("utf-8")))
-            for path in sorted((ROOT / "templates").rglob("*.html"))}
+            for path in TEMPLATES}
 
 
 def test_every_error_is_a_literal_sentence() -> None:
@@ -113,7 +114,7 @@ def test_babel_finds_every_sentence() -> None:
                 assert tuple(arg.value for arg in call.args[:2] if isinstance(arg, nodes.Const)) in extracted()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "templates").rglob("*.html")))
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES))
 def test_a_template_has_no_words_outside_gettext(name: str) -> None:
     source, tree = templates()[name]
     data, expressions = _taken_apart(source)
