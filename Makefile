@@ -7,11 +7,12 @@ BIN := .venv/bin
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock tests/browser/axe.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Konsil needs Python 3.11 or newer, with pip and venv; none was found." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/axe -r tests/browser/axe.lock
 	@touch $@
 
 setup: .venv/.ready  ## the environment with everything locked

@@ -47,7 +47,8 @@ def extracted() -> frozenset[Sentence]:
 def places() -> dict[Sentence, tuple[str, ...]]:
     """The files in which each sentence stands."""
     found: dict[Sentence, list[str]] = {}
-    for folder, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2")):
+    for folder, pattern, method in (*((package, "**.py", "python") for package in PACKAGES),
+                                    ("templates", "**.html", "jinja2"), ("templates", "**.txt", "jinja2")):
         for name, _, message, _, _ in extract_from_dir(
                 ROOT / folder, [(pattern, method)], {pattern: {"silent": "false"}}, keywords=KEYWORDS):
             files = found.setdefault(message, [])

@@ -29,12 +29,14 @@ class Access(StrEnum):
 
 @dataclass(frozen=True)
 class Route:
-    """One rule with its methods, the function that answers and who may call it."""
+    """One rule with its methods, the function that answers and who may call it. `from_anywhere`: a form need not come from
+    our own pages, because the path itself holds a secret that only whom it was sent to can know."""
 
     rule: str
     methods: tuple[str, ...]
     endpoint: Callable[..., Any]
     access: Access
+    from_anywhere: bool = False
 
 
 def check_declared(routes: Iterable[Route]) -> None:
@@ -46,6 +48,8 @@ def check_declared(routes: Iterable[Route]) -> None:
     for route in routes:
         if not isinstance(route.access, Access):
             raise TypeError(f"{route.rule}: the route does not declare who may call it")
+        if route.from_anywhere and route.access != Access.VISITOR:
+            raise TypeError(f"{route.rule}: what a session may do is asked for from our own pages")
         if not route.rule.startswith("/"):
             raise TypeError(f"{route.rule!r}: a rule begins with a slash")
         if isinstance(route.methods, str) or not route.methods or not _METHODS.issuperset(route.methods):

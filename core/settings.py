@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from core.errors import Misconfigured
+from core.errors import InvalidInput, Misconfigured
+from core.mailaddress import mail_address
 
 _PREFIX = "KONSIL_"
 _NOT_SETTINGS = frozenset({"KONSIL_CONFIG"})
@@ -90,6 +92,17 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notice_days: Count = 90
 
 
+class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str = ""
+    port: Port = 587
+    tls: str = "starttls"
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    sender: str = ""
+    timeout_seconds: Seconds = 20.0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: str = "info"
     format: str = "json"
@@ -104,6 +117,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     posts: Posts = Posts()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
+    mail: Mail = Mail()
     log: Log = Log()
 
     def path(self, name: str) -> Path:
@@ -165,8 +179,37 @@ def _checked(settings: Settings) -> Settings:
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
     if settings.federation.four_eyes:
         raise Misconfigured("federation.four_eyes: not built yet; siblings are admitted by one operator.")
+    _check_mail(settings.mail)
     if settings.log.level not in ("debug", "info", "warning", "error"):
         raise Misconfigured("log.level: debug, info, warning or error.")
     if settings.log.format not in ("json", "console"):
         raise Misconfigured("log.format: json or console.")
     return settings
+
+
+def _check_mail(mail: Mail) -> None:
+    """Refuse settings under which a mail, or the password of its server, could be read on the way."""
+    if mail.tls not in ("starttls", "tls", "none"):
+        raise Misconfigured("mail.tls: starttls, tls or none.")
+    if not mail.host:
+        return
+    if mail.tls == "none" and not _is_loopback(mail.host):
+        raise Misconfigured("mail.tls: none is possible only to a mail server on this machine; %(host)s is another one.",
+                            values={"host": mail.host})
+    try:
+        mail_address(mail.sender)
+    except InvalidInput:
+        raise Misconfigured("mail.sender: %(sender)s is not a mail address.", values={"sender": repr(mail.sender)}) from None
+    if mail.password and mail.password_file:
+        raise Misconfigured("mail.password and mail.password_file: give one of the two.")
+    if bool(mail.username) != bool(mail.password or mail.password_file):
+        raise Misconfigured("mail.username and mail.password: give both or neither.")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -7,10 +7,12 @@ callers on the event loop use a thread.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
 import stat
 import unicodedata
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +20,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from core.errors import InvalidInput, Misconfigured
 
@@ -71,7 +75,9 @@ class KeyVault:
     """Seals private keys with AES-256-GCM under the key file; the context names what is sealed and must match."""
 
     def __init__(self, key_file: Path) -> None:
-        self._cipher = AESGCM(_read(key_file))
+        key = _read(key_file)
+        self._cipher = AESGCM(key)
+        self._tokens = HKDF(SHA256(), 32, None, b"konsil tokens").derive(key)
 
     @classmethod
     def create(cls, key_file: Path) -> Self:
@@ -94,6 +100,13 @@ class KeyVault:
         finally:
             os.close(directory)
         return cls(key_file)
+
+    def token_for(self, purpose: str) -> str:
+        """A secret of 256 bits that only the key file can make, the same for the same purpose each time; safe in URLs.
+
+        For links that have to be written more than once although the database knows them by their digest alone.
+        """
+        return urlsafe_b64encode(hmac.digest(self._tokens, purpose.encode(), "sha256")).rstrip(b"=").decode()
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """One byte naming the form, twelve of nonce, then the ciphertext with its tag."""

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actors import follows
+from actors.follows import Follow
 from actors.models import Actor
-from actors.store import save
+from actors.store import by_ids, save
 from core.database import Tx
+from core.ids import Ids
 from inbox import ledger
-from posts import store
+from posts import concerns, reactions, store
+from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
 
 
@@ -30,6 +34,7 @@ class RevisePost(msgspec.Struct, frozen=True):
     old: Post
     new: Post
     poll: Poll | None
+    closes: bool = False  # the poll was open until now
 
 
 class ErasePost(msgspec.Struct, frozen=True):
@@ -41,29 +46,68 @@ class SaveActor(msgspec.Struct, frozen=True):
     actor: Actor
 
 
-Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor
+class RequestFollow(msgspec.Struct, frozen=True):
+    follow: Follow
 
 
-def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
-    """Write a batch of effects. Posts and votes go together; the others come alone and in order."""
+class AcceptFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class EndFollow(msgspec.Struct, frozen=True):
+    """It is declined, over, or withdrawn: be it while it was still held, when there is no `follow` yet."""
+
+    uri: str
+    follow: Follow | None
+
+
+class React(msgspec.Struct, frozen=True):
+    table: Table
+    reaction: Reaction
+
+
+class TakeBack(msgspec.Struct, frozen=True):
+    """`uri` is the id of the like or boost, `actor_id` None for a doctor who is not known here."""
+
+    table: Table
+    uri: str
+    actor_id: int | None
+    origin: str
+
+
+Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
+          | EndFollow)
+
+
+def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
+    """Write a batch of effects, and tell our doctors what concerns them. Posts, votes, likes and boosts go together; the
+    others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
     if new:
         store.insert(tx, [effect.post for effect in new])
         polls = [(effect.post.id, effect.poll) for effect in new if effect.poll is not None]
         if polls:
             store.insert_polls(tx, polls)
+        concerns.written(tx, ids, [effect.post for effect in new], now)
         ledger.release(tx, [effect.post.uri for effect in new], now)
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
     if votes:
         store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
         for post_id in {vote.post_id for vote in votes}:
             store.recount(tx, post_id, now)
+    for table in reactions.TABLES:
+        given = [effect.reaction for effect in effects if isinstance(effect, React) and effect.table == table]
+        for again in reactions.add(tx, table, given, now) if given else ():
+            reactions.rename(tx, table, again)
     for single in effects:
         match single:
-            case RevisePost(old, changed, poll):
+            case RevisePost(old, changed, poll, closes):
                 store.revise(tx, old, changed)
+                concerns.changed(tx, ids, old, changed, now)
                 if poll is not None:
                     _take_counts(tx, old.id, poll)
+                if closes:
+                    concerns.closed(tx, ids, changed, now)
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
@@ -71,12 +115,34 @@ def write(tx: Tx, effects: Sequence[Effect], now: int) -> None:
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)
-            case StorePost() | CountVote():
+            case TakeBack(kept, uri, actor_id, origin):
+                counted = actor_id is not None and reactions.take_back(tx, kept, uri, actor_id)
+                if not counted and not ledger.withdraw(tx, uri):
+                    store.bury(tx, uri, origin, now)
+            case RequestFollow(follow):
+                follows.request(tx, follow)
+                concerns.asked_to_follow(tx, ids, *_pair(tx, follow), now)
+            case AcceptFollow(follow):
+                if follows.accept(tx, follow, now):
+                    concerns.follow_accepted(tx, ids, *_pair(tx, follow), now)
+            case EndFollow(uri, ended):
+                ledger.withdraw(tx, uri)
+                if ended is not None:
+                    follows.end(tx, uri)
+                    concerns.unfollowed(tx, *_pair(tx, ended))
+            case StorePost() | CountVote() | React():
                 pass
 
 
+def _pair(tx: Tx, follow: Follow) -> tuple[Actor, Actor]:
+    """Who follows, and who is followed."""
+    people = by_ids(tx, (follow.follower_id, follow.followed_id))
+    return people[follow.follower_id], people[follow.followed_id]
+
+
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:
-    """The author's counts of a sibling's poll."""
+    """The author's counts of a sibling's poll; what has closed stays closed."""
     for position, (_, votes) in enumerate(poll.options):
         tx.run("UPDATE poll_options SET votes = ? WHERE post_id = ? AND position = ?", (votes, post_id, position))
-    tx.run("UPDATE polls SET voters = ?, closed_at = ? WHERE post_id = ?", (poll.voters, poll.closed_at, post_id))
+    tx.run("UPDATE polls SET voters = ?, closed_at = coalesce(closed_at, ?) WHERE post_id = ?",
+           (poll.voters, poll.closed_at, post_id))

@@ -12,12 +12,15 @@ from core.errors import Conflict, KonsilError, Unavailable
 from core.ids import Ids, uri_key
 from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
-from inbox.activities import create, delete, undo, update
+from inbox.activities import accept, announce, create, delete, follow, like, reject, undo, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
 from inbox.effects import Effect, ErasePost, SaveActor, write
 from inbox.known import Known, load
 
-VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete, "Undo": undo}
+VERBS: dict[str, ModuleType] = {
+    "Create": create, "Update": update, "Delete": delete, "Like": like, "Announce": announce, "Follow": follow,
+    "Accept": accept, "Reject": reject, "Undo": undo}
+_TOGETHER = frozenset({"Create", "Like", "Announce"})
 Result = Outcome | KonsilError
 
 
@@ -28,13 +31,13 @@ class Writer:
         self._home, self._clock, self._ids, self._grace_ms = home, clock, ids, grace_ms
 
     def apply(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
-        """Decide about every arrival, in order. Neighbouring Creates are one batch; the rest come one by one."""
+        """Decide about every arrival, in order. Neighbours that only add something are one batch; the rest come one by one."""
         states = sibling_states(tx)
         results: list[Result] = []
         start = 0
         while start < len(arrivals):
             end = start + 1
-            while end < len(arrivals) and arrivals[start].type == "Create" == arrivals[end].type:
+            while end < len(arrivals) and arrivals[start].type in _TOGETHER and arrivals[end].type in _TOGETHER:
                 end += 1
             results += self._together(tx, arrivals[start:end], states)
             start = end
@@ -63,7 +66,7 @@ class Writer:
                 effects += does
         if decided:
             ledger.record(tx, decided)
-            write(tx, effects, arrivals[0].now)
+            write(tx, effects, arrivals[0].now, self._ids)
         return results
 
     def _decide(self, arrival: Arrival, known: Known) -> tuple[Result, list[Effect]]:
@@ -95,7 +98,7 @@ class Writer:
             ledger.park(tx, [uri_key(arrival.uri)], outcome.message)
         else:
             ledger.settle(tx, arrival, outcome, self._clock.ms())
-            write(tx, does, arrival.now)
+            write(tx, does, arrival.now, self._ids)
         return outcome
 
     def adopt(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
@@ -106,7 +109,7 @@ class Writer:
             outcome, does = (self._decide(arrival, load(tx, self._home, [arrival], states))
                              if _active(arrival.sibling, states) else (_inactive(), []))
             if not isinstance(outcome, KonsilError):
-                write(tx, does, arrival.now)
+                write(tx, does, arrival.now, self._ids)
             results.append(outcome)
         return results
 
@@ -116,7 +119,7 @@ class Writer:
         results: list[Result] = []
         for sibling, actor in fetched:
             if _active(sibling, states):
-                write(tx, [SaveActor(actor)], self._clock.ms())
+                write(tx, [SaveActor(actor)], self._clock.ms(), self._ids)
             results.append(Stored() if _active(sibling, states) else _inactive())
         return results
 

@@ -18,6 +18,7 @@ from federation.documents import parse
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.assembly import Assembly
 from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
+from instance.mailing import mail
 from instance.people import doctor, operator
 from instance.setup import create_instance
 
@@ -277,4 +278,5 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
 
 
 main.add_command(doctor)
+main.add_command(mail)
 main.add_command(operator)

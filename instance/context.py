@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,23 +16,26 @@ from quart import Quart, current_app, g, request
 
 from actors.models import Account, Actor
 from core.clock import rfc3339
-from core.countries import CODES, languages, pack, specialties, specialty_title
+from core.countries import CODES, CountryName, languages, pack, specialties_in, specialty_title
 from core.errors import KonsilError, NotFound, Refused
 from core.i18n import (
     Translations,
     Translator,
     format_date,
+    format_list,
     format_number,
     format_percent,
     format_time,
     language_name,
     negotiate,
 )
+from core.ids import public
 from core.words import Sentence
 from instance.assembly import Assembly
 from instance.cookies import language_cookie
 from instance.sidebar import Sidebars
 
+T = TypeVar("T")
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
 """Where the catalogues are."""
 
@@ -148,18 +151,21 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
         "specialty": _spoken(specialty_title),
         "topic": _spoken(lambda topic, language: topic if topic.startswith("#") else specialty_title(topic, language)),
+        "by_title": _spoken(lambda topics, language: [code for code in specialties_in(language) if code in topics]),
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
-        "rfc3339": rfc3339, "codes": lambda codes: ", ".join(c.upper() for c in codes),
+        "listed": _spoken(lambda words, language: format_list([*words], language)),
+        "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })
 
     async def shared() -> dict[str, Any]:
         looking = viewer()
         shown: dict[str, Any] = {
-            "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking, "specialty_codes": specialties(),
+            "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking,
+            "specialty_codes": specialties_in(language()),
             "now": assembly.clock.ms(), "languages": written_in, "page_language": language(), "offered": offered(),
             "in_language": _in_language,
             "emergency_notice": assembly.pack.notice_in(language()),
@@ -180,14 +186,19 @@ def _words() -> Translator:
     return _translations().translator(language())
 
 
-def _spoken(say: Callable[[Any, str], str]) -> Callable[[Context, Any], str]:
+def _spoken(say: Callable[[Any, str], T]) -> Callable[[Context, Any], T]:
     """A filter that speaks the page's language. It takes the context, or Jinja would compile one language's answer in."""
     return pass_context(lambda _, value: say(value, language()))
 
 
 def _said(text: KonsilError | str) -> str:
     """An error's sentence, a `Sentence`, or a word marked with `N_`, in the page's language."""
-    return text.said(_words().gettext) if isinstance(text, KonsilError | Sentence) else _words().gettext(text)
+    return text.said(_word) if isinstance(text, KonsilError | Sentence) else _words().gettext(text)
+
+
+def _word(text: str) -> str:
+    """A sentence or a word in it, in the page's language."""
+    return text.name_in(language()) if isinstance(text, CountryName) else _words().gettext(text)
 
 
 def _ago(ms: int, words: Translator) -> str:

@@ -28,7 +28,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
         if route.access == Access.SIBLING:
             g.sibling = _sibling(PURPOSES.get(route.endpoint, Purpose.OBJECT))
             return await route.endpoint(**arguments)  # type: ignore[no-any-return]
-        if request.method not in _SAFE:
+        if request.method not in _SAFE and not route.from_anywhere:
             _check_origin()
         g.viewer = await _viewer()
         if route.access != Access.VISITOR:
@@ -86,6 +86,11 @@ def _check_origin() -> None:
         if request.headers.get("origin") == services().identity.origin:
             return
     raise Refused("This form was not sent from this site; nothing was done.", reason="cross-site")
+
+
+def inside(path: str) -> str:
+    """A path of this site to go on to or back to, or nothing."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else ""
 
 
 async def finish(response: Response) -> Response:

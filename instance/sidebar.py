@@ -8,19 +8,25 @@ from typing import NamedTuple
 from actors.models import Actor
 from core.database import Tx
 from instance.assembly import Assembly
+from posts.drafts import Title, newest
 from posts.models import Destination
 from posts.network import network
+from posts.notifications import Unread, unread
 from posts.timelines import topics_of, waiting_by_topic
 
 _FRESH_SECONDS = 3.0
+_DRAFTS = 3
 
 
 class Sidebar(NamedTuple):
-    """`waiting` counts unanswered cases by topic, `""` for all of them."""
+    """`waiting` counts unanswered cases by topic, `""` for all of them; `drafts` are those saved last; `unread` is None where
+    a verification does not hold."""
 
     network: tuple[Destination, ...]
     topics: tuple[str, ...]
     waiting: dict[str, int]
+    unread: Unread | None
+    drafts: tuple[Title, ...]
 
 
 class Sidebars:
@@ -33,11 +39,12 @@ class Sidebars:
 
     async def of(self, viewer: Actor) -> Sidebar:
         """The sidebar of a doctor of this instance."""
-        stale = time.monotonic() - self._counted > _FRESH_SECONDS
+        stale, now = time.monotonic() - self._counted > _FRESH_SECONDS, self._its.clock.ms()
 
         def look(tx: Tx) -> Sidebar:
             return Sidebar(network(tx, self._its.identity).destinations(), topics_of(tx, viewer),
-                           waiting_by_topic(tx) if stale else self._waiting)
+                           waiting_by_topic(tx) if stale else self._waiting,
+                           unread(tx, viewer.id) if viewer.badge.holds(now) else None, newest(tx, viewer, _DRAFTS))
 
         found = await self._its.database.read(look)
         if stale:

@@ -1,4 +1,4 @@
-"""What goes on beside requests: delivery, held activities, polls that end or have new counts."""
+"""What goes on beside requests: delivery, held activities, polls that end or have new counts, mail."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from actors import mails
 from core.clock import happens
+from core.i18n import Translations
 from core.telemetry import get_logger
 from instance.assembly import Assembly
+from instance.context import LOCALE
+from instance.letters import Letters
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
+_MAIL_SECONDS = 2.0
 _DAY_SECONDS = 86_400
 _AGAIN_SECONDS = 2.0
 
@@ -39,6 +44,8 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(assembly.courier.run, 1.0))
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
+            if assembly.mailer.on:
+                group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
 
 
@@ -92,9 +99,21 @@ async def _polls(assembly: Assembly) -> None:
         await asyncio.sleep(_TICK_SECONDS)
 
 
+async def _mail(assembly: Assembly) -> None:
+    letters = Letters(assembly.mailer, assembly.digests, assembly.mailboxes, assembly.identity, assembly.pack,
+                      Translations(LOCALE))
+    woken = asyncio.Event()
+    assembly.database.listen(mails.TOPIC, woken.set)
+    while True:
+        if not await letters.work():
+            await happens(woken, _MAIL_SECONDS)
+            woken.clear()
+
+
 async def _daily(assembly: Assembly) -> None:
     while True:
         await assembly.refusals.prune(assembly.settings.federation.refusal_days)
         await assembly.outside.prune(assembly.settings.retention.notice_days)
         await assembly.sessions.prune()
+        await assembly.digests.prune()
         await asyncio.sleep(_DAY_SECONDS)

@@ -12,7 +12,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, public
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import store, wire
+from posts import concerns, store, wire
 from posts.editing import announce
 from posts.network import network
 from posts.reading import readable
@@ -81,7 +81,10 @@ class Polls:
         return len(due)
 
     def _announce(self, tx: Tx, post_id: int, now: int) -> None:
-        post = store.settle_poll(tx, post_id, now)
+        ended = store.close_poll(tx, post_id, now)
+        post = store.settle_poll(tx, post_id)
         author = by_ids(tx, [post.author_id]).get(post.author_id) if post is not None else None
         if post is not None and author is not None:
             announce(tx, self._identity, self._ids, post, author.uri, now)
+            if ended:
+                concerns.closed(tx, self._ids, post, now)

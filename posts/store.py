@@ -12,6 +12,7 @@ import msgspec
 from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation.store import forget
+from posts import telling
 from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
@@ -204,8 +205,10 @@ def voted(tx: Tx, voters: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]
     pairs = [value for pair in voters for value in pair]
     if not pairs:
         return set()
-    rows = tx.rows("SELECT post_id, voter_id, slot FROM votes WHERE (post_id, voter_id) IN"
-                   f" (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))})", pairs)
+    rows = tx.rows(  # a join: `(post_id, voter_id) IN (VALUES ...)` would go through the whole index
+        f"WITH asked (post_id, voter_id) AS (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))})"
+        " SELECT v.post_id, v.voter_id, v.slot FROM asked a JOIN votes v ON v.post_id = a.post_id AND v.voter_id = a.voter_id",
+        pairs)
     return {(row["post_id"], row["voter_id"], row["slot"]) for row in rows}
 
 
@@ -230,9 +233,14 @@ def polls_to_announce(tx: Tx, now: int, counted_before: int) -> list[int]:
         " AND (p.stale_since <= ? OR (p.closed_at IS NULL AND p.ends_at <= ?))", (counted_before, now))]
 
 
-def settle_poll(tx: Tx, post_id: int, now: int) -> Post | None:
-    """Close a local poll that has ended and give it its next revision; None when it is not there any more."""
-    tx.run("UPDATE polls SET closed_at = ends_at WHERE post_id = ? AND closed_at IS NULL AND ends_at <= ?", (post_id, now))
+def close_poll(tx: Tx, post_id: int, now: int) -> bool:
+    """Close a local poll that has ended; False when it has not, or was closed before."""
+    return tx.run("UPDATE polls SET closed_at = ends_at WHERE post_id = ? AND closed_at IS NULL AND ends_at <= ?",
+                  (post_id, now)) > 0
+
+
+def settle_poll(tx: Tx, post_id: int) -> Post | None:
+    """Give a local poll that is about to be announced its next revision; None when it is not there any more."""
     tx.run("UPDATE polls SET stale_since = NULL WHERE post_id = ?", (post_id,))
     tx.run("UPDATE posts SET revision = revision + 1 WHERE id = ? AND sibling_id IS NULL AND erased_at IS NULL", (post_id,))
     post = by_id(tx, post_id)
@@ -255,8 +263,10 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
 
 
-def revisions(tx: Tx, post_id: int) -> list[Row]:
-    return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? ORDER BY revision", (post_id,))
+def revisions(tx: Tx, post_id: int, before: int | None, limit: int) -> list[Row]:
+    """Earlier versions, newest first: those older than a revision, or all."""
+    return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? AND revision < ?"
+                   " ORDER BY revision DESC LIMIT ?", (post_id, before if before is not None else (1 << 63) - 1, limit))
 
 
 def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
@@ -265,8 +275,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
 
     Replies of others stay; an erased post keeps its place in the thread with nothing in it.
     """
-    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
-           (uri_key(uri), uri, origin, now))
+    bury(tx, uri, origin, now)
     forget(tx, uri, now)
     tx.scrub()
     post = by_keys(tx, [uri_key(uri)]).get(uri)
@@ -274,10 +283,18 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     for table in ("votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
+    tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', state = NULL, likes = 0, boosts = 0,"
            " erased_at = ? WHERE id = ?", (now, post.id))
+    telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
+
+
+def bury(tx: Tx, uri: str, origin: str, now: int) -> None:
+    """Leave a tombstone: whatever is called so can never come again, nor for the first time."""
+    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
+           (uri_key(uri), uri, origin, now))
 
 
 def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 import msgspec
@@ -14,8 +15,10 @@ from core.errors import NotFound, Refused
 from core.ids import number, public
 from federation.identity import Identity
 from posts import store
-from posts.models import PostView, Revision
-from posts.network import network
+from posts.history import PAGE, History, Version, compared, versions
+from posts.models import AskedAbroad, PostView
+from posts.network import Network, network
+from posts.notifications import Seen, seen_in_history, seen_in_thread
 from posts.reading import readable
 from posts.store import Post
 from posts.views import views
@@ -25,11 +28,13 @@ ANSWERS = 200
 
 
 class Conversation(NamedTuple):
-    """A page of a conversation: its root and answers; where the next page begins (`?after=`), and whether some came before."""
+    """A page of a conversation: its root and answers; where the next page begins (`?after=`), and whether some came before;
+    and which of the viewer's notifications it answers."""
 
     posts: tuple[PostView, ...]
     after: str | None
     earlier: bool
+    seen: Seen
 
 
 class Threads:
@@ -37,6 +42,7 @@ class Threads:
 
     def __init__(self, database: Database, identity: Identity, clock: Clock) -> None:
         self._database, self._identity, self._clock = database, identity, clock
+        self._comparing = asyncio.Semaphore(2)  # it is work for the processor
 
     async def thread(self, viewer: Actor, post_id: str, *, results: bool = False, after: str | None = None) -> Conversation:
         """The conversation `post_id` belongs to: its root first, then the answers depth first, oldest first.
@@ -55,25 +61,30 @@ class Threads:
             shown = answers[:ANSWERS]
             ordered, depths = _depth_first(root, [answer for answer in shown if answer.audience.admits(viewer)])
             now = self._clock.ms()
-            posts = views(tx, ordered, viewer, network(tx, self._identity), now, results=results, depths=depths,
+            places = network(tx, self._identity)
+            posts = views(tx, ordered, viewer, places, now, results=results, depths=depths,
                           shunned=shunned_by(tx, viewer.id, now))
             if posts[0].mine:
-                asked = store.select(tx, "asked_from = ? AND erased_at IS NULL ORDER BY id", (root.id,))
-                posts = (msgspec.structs.replace(posts[0], asked_abroad=tuple(public(each.id) for each in asked)), *posts[1:])
-            return Conversation(posts, public(shown[-1].id) if len(answers) > ANSWERS else None, start > 0)
+                posts = (msgspec.structs.replace(posts[0], asked_abroad=_asked_abroad(tx, root, places)), *posts[1:])
+            last = shown[-1].id if len(answers) > ANSWERS else None
+            return Conversation(posts, public(last) if last is not None else None, start > 0,
+                                seen_in_thread(tx, viewer.id, root.id, last))
 
         return await self._database.read(look)
 
-    async def history(self, viewer: Actor, post_id: str) -> tuple[Revision, ...]:
-        """Earlier versions and the present one, oldest first."""
-        def look(tx: Tx) -> tuple[Revision, ...]:
+    async def history(self, viewer: Actor, post_id: str, before: str | None = None) -> History:
+        """A post's versions, newest first, each with what it changed; `before` is the cursor of a later page."""
+        revision = number(before) if before else None
+
+        def look(tx: Tx) -> tuple[Post, list[Version], Seen]:
             post = readable(tx, post_id, viewer)
-            earlier = [Revision(row["revision"], row["question"], row["html"], row["at"], post.language)
-                       for row in store.revisions(tx, post.id)]
-            return (*earlier, Revision(post.revision, post.question, post.html, post.updated_at or post.published_at,
-                                        post.language))
+            return post, versions(tx, post, revision), seen_in_history(tx, viewer.id, post.id)
 
-        return await self._database.read(look)
+        post, found, seen = await self._database.read(look)
+        async with self._comparing:
+            changes = await asyncio.to_thread(compared, found)
+        older = public(changes[-1].now.revision) if len(found) > PAGE else None
+        return History(changes, older, revision is None, post.language, post.parent_id is not None, seen)
 
     async def own(self, owner: Actor, post_id: str) -> PostView:
         """One's own post; somebody else's is the same `NotFound` as none at all."""
@@ -94,6 +105,11 @@ class Threads:
             return views(tx, [post], author, network(tx, self._identity), self._clock.ms())[0], post.source
 
         return await self._database.read(look)
+
+
+def _asked_abroad(tx: Tx, root: Post, places: Network) -> tuple[AskedAbroad, ...]:
+    return tuple(AskedAbroad(public(post.id), tuple(places.code(origin) for origin in post.audience.origins[1:]), post.replies)
+                 for post in store.select(tx, "asked_from = ? AND erased_at IS NULL ORDER BY id", (root.id,)))
 
 
 def _answers(tx: Tx, root: Post, after: int) -> list[Post]:

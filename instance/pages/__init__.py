@@ -1,5 +1,34 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, public, session, settings, thread
+from instance.pages import (
+    compose,
+    consults,
+    drafts,
+    home,
+    mail,
+    notifications,
+    people,
+    public,
+    reactions,
+    session,
+    settings,
+    thread,
+    topics,
+)
 
-ROUTES = (*session.ROUTES, *home.ROUTES, *thread.ROUTES, *compose.ROUTES, *settings.ROUTES, *public.ROUTES)
+_MODULES = (
+    session,
+    home,
+    notifications,
+    thread,
+    reactions,
+    consults,
+    compose,
+    drafts,
+    topics,
+    people,
+    settings,
+    mail,
+    public,
+)
+ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

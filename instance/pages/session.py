@@ -7,6 +7,7 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import NotSignedIn, TooMany
+from instance import guard
 from instance.context import services, viewer
 from instance.cookies import clear_session, session_cookie, set_session
 
@@ -15,13 +16,13 @@ async def login_form() -> ResponseReturnValue:
     """The door for people."""
     if viewer() is not None:
         return redirect("/", 303)
-    return await render_template("login.html", error=None, handle="", next=_inside(request.args.get("next", "")))
+    return await render_template("login.html", error=None, handle="", next=guard.inside(request.args.get("next", "")))
 
 
 async def login() -> ResponseReturnValue:
     """Check the password and open a session."""
     form = await request.form
-    handle, onward = form.get("handle", "")[:120], _inside(form.get("next", ""))
+    handle, onward = form.get("handle", "")[:120], guard.inside(form.get("next", ""))
     try:
         token = await services().sessions.login(handle, form.get("password", "")[:1024], request.remote_addr or "",
                                                 replacing=request.cookies.get(session_cookie(services()), ""))
@@ -42,11 +43,6 @@ async def logout() -> ResponseReturnValue:
     response = await make_response(redirect("/login", 303))
     clear_session(services(), response)  # type: ignore[arg-type]
     return response
-
-
-def _inside(path: str) -> str:
-    """A path of this site to go on to, or nothing."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else ""
 
 
 ROUTES = (

@@ -41,7 +41,8 @@ async def test_a_case_is_answered_edited_and_erased_everywhere(tmp_path: Path) -
 
         await de.its.editing.edit(await de.author("ada"), post_id, "Changed?", "New text.", None, 1)
         await until(lambda: fr.count("posts", "question = 'Changed?'"))
-        assert [entry.question for entry in await fr.its.threads.history(ben, card.id)] == ["What would you do?", "Changed?"]
+        changes = (await fr.its.threads.history(ben, card.id)).changes
+        assert [change.now.question for change in changes] == ["Changed?", "What would you do?"]
 
         await de.its.editing.delete((await de.author("ada")).actor, post_id)
         await until(lambda: fr.count("tombstones"))

@@ -1,0 +1,76 @@
+"""A post's versions, each with what it changed."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import NamedTuple
+
+from core.database import Tx
+from posts import store
+from posts.differences import Difference, difference, differs
+from posts.notifications import Seen
+from posts.store import Post
+from posts.views import shown
+
+PAGE = 20
+_SECONDS = 0.3  # for all comparisons of one page
+
+
+class Version(NamedTuple):
+    """What a post said from a moment (ms) on."""
+
+    revision: int
+    question: str
+    html: str
+    at: int
+
+
+class Change(NamedTuple):
+    """A version and the one before it, None for the first. `text` and `question` are what differs; None where nothing was
+    compared, or too much differs to be shown as a difference."""
+
+    now: Version
+    before: Version | None
+    text: Difference | None
+    question: Difference | None
+
+    @property
+    def text_differs(self) -> bool:
+        return differs(self.text)
+
+    @property
+    def question_differs(self) -> bool:
+        return differs(self.question)
+
+
+class History(NamedTuple):
+    """A post's changes, newest first, and the cursor (`?before=`) of the next page or None; `newest`: the page begins with
+    what the post says now. `language` is the post's, `answer` whether it answers something, `seen` what it tells the viewer."""
+
+    changes: tuple[Change, ...]
+    before: str | None
+    newest: bool
+    language: str
+    answer: bool
+    seen: Seen
+
+
+def versions(tx: Tx, post: Post, before: int | None) -> list[Version]:
+    """The versions older than a revision (None: all, the present one first), newest first, one more than a page holds."""
+    present = [(post.revision, post.question, post.html, post.updated_at or post.published_at)] if before is None else []
+    return [Version(revision, question, shown(post, html), at) for revision, question, html, at in (
+        *present, *store.revisions(tx, post.id, before, PAGE + 1 - len(present)))]
+
+
+def compared(found: list[Version]) -> tuple[Change, ...]:
+    """Each version that fits on the page beside the one before it. Takes up to some tenths of a second."""
+    deadline = time.monotonic() + _SECONDS
+    return tuple(_change(now, before, deadline) for now, before in zip(found[:PAGE], [*found[1:], None], strict=False))
+
+
+def _change(now: Version, before: Version | None, deadline: float) -> Change:
+    if before is None:
+        return Change(now, None, None, None)
+    return Change(now, before, difference(before.html, now.html, deadline),
+                  difference(escape(before.question), escape(now.question), deadline))
