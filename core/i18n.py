@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError, dates, numbers
+from babel import Locale, UnknownLocaleError, dates, lists, numbers
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -105,6 +105,11 @@ def format_time(ms: int, language: str, zone: tzinfo = UTC) -> str:
     """The time of day of a moment in milliseconds, to the minute."""
     return dates.format_time(datetime.fromtimestamp(ms / 1000, zone).timetz(), "short", tzinfo=zone,
                              locale=_locale(language))
+
+
+def format_list(words: Sequence[str], language: str) -> str:
+    """Some words as the language counts them up: `Lyon, Turin und Wien`."""
+    return lists.format_list(words, locale=_locale(language))
 
 
 def format_percent(share: float, language: str) -> str:

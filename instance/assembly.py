@@ -39,8 +39,10 @@ from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from posts import concerns
+from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.digests import Digests
+from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.notifications import Notifications
 from posts.objects import Objects
@@ -75,6 +77,8 @@ class Assembly:
     profiles: Profiles
     relations: Relations
     compose: Compose
+    colleagues: Colleagues
+    drafts: Drafts
     editing: Editing
     polls: Polls
     reactions: Reactions
@@ -158,6 +162,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             relations=Relations(database, identity, clock, ids, concerns),
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
+            colleagues=Colleagues(database, identity, clock, doctors),
+            drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids),
             reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),

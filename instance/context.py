@@ -22,12 +22,14 @@ from core.i18n import (
     Translations,
     Translator,
     format_date,
+    format_list,
     format_number,
     format_percent,
     format_time,
     language_name,
     negotiate,
 )
+from core.ids import public
 from core.words import Sentence
 from instance.assembly import Assembly
 from instance.cookies import language_cookie
@@ -155,7 +157,8 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
-        "rfc3339": rfc3339, "codes": lambda codes: ", ".join(c.upper() for c in codes),
+        "listed": _spoken(lambda words, language: format_list([*words], language)),
+        "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })
 
     async def shared() -> dict[str, Any]:

@@ -283,6 +283,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     for table in ("votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
+    tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', state = NULL, likes = 0, boosts = 0,"
            " erased_at = ? WHERE id = ?", (now, post.id))
     telling.forget(tx, post.id)

@@ -15,7 +15,7 @@ from federation.addresses import origin_of
 from federation.store import arrivals
 from federation.troubles import NOT_SENT, in_words
 from posts import store
-from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, State, Tags
+from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, Reach, State, Tags
 from posts.network import Network
 from posts.store import Poll, Post, Touched
 from posts.wire import hashtags_of
@@ -75,6 +75,7 @@ def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll 
         likes=post.likes, boosts=post.boosts, liked=post.id in touched.liked, boosted=post.id in touched.boosted,
         bookmarked=post.id in touched.bookmarked, shunned=shunned,
         readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers),
+        instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags)
 
 

@@ -1,6 +1,20 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, mail, notifications, people, public, reactions, session, settings, thread, topics
+from instance.pages import (
+    compose,
+    consults,
+    drafts,
+    home,
+    mail,
+    notifications,
+    people,
+    public,
+    reactions,
+    session,
+    settings,
+    thread,
+    topics,
+)
 
 _MODULES = (
     session,
@@ -8,7 +22,9 @@ _MODULES = (
     notifications,
     thread,
     reactions,
+    consults,
     compose,
+    drafts,
     topics,
     people,
     settings,

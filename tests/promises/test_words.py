@@ -37,6 +37,7 @@ from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
 from tests.test_relations import doctor
 
+TEMPLATES = sorted(path for kind in ("html", "txt") for path in (ROOT / "templates").rglob(f"*.{kind}"))
 BRANDS = {"Konsil", "UTC"}
 _READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -72,7 +73,7 @@ def literal(node: ast.Call) -> str | None:
 def templates() -> dict[str, tuple[str, nodes.Template]]:
     environment = Environment(extensions=["jinja2.ext.i18n"])
     return {path.name: (path.read_text("utf-8"), environment.parse(path.read_text("utf-8")))
-            for path in sorted((ROOT / "templates").rglob("*.html"))}
+            for path in TEMPLATES}
 
 
 def test_every_error_is_a_literal_sentence() -> None:
@@ -113,7 +114,7 @@ def test_babel_finds_every_sentence() -> None:
                 assert tuple(arg.value for arg in call.args[:2] if isinstance(arg, nodes.Const)) in extracted()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "templates").rglob("*.html")))
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES))
 def test_a_template_has_no_words_outside_gettext(name: str) -> None:
     source, tree = templates()[name]
     data, expressions = _taken_apart(source)
@@ -249,8 +250,9 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for one in (fr, it):
             data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
                      grouped(one.its.identity.fingerprint)}
+        data |= {"Dr Ada", "Dr Ben", f"@ben@{fr.domain}", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        data.add("sepsis")
         data |= {"Dr Ben", "Dr Zoe", "Dr Leo", "@ada", "@ben", "@zoe", "@leo", "@x", "x" * 501}
-        data |= {"Dr Ada", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32, "sepsis"}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
                  await ada.get("/nothing"), *[await ada.get(path) for path in ("/imprint", "/privacy", "/terms", "/notice")],
                  await ada.get("/notice?reference=ABCD-EFGH"), await ada.post("/notice", {"concern": "", "text": "Texte"})]
@@ -283,6 +285,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
                   await ada.get("/settings/profile"), await ada.post("/settings/profile", {"about": "x" * 501})]
         notices = [await fr.its.outside.take("other", "Texte", "Autre", "fr", "203.0.113.5") for _ in range(2)]
         await fr.its.outside.handle(notices[0], "Texte", "op")
+        pages += await _consulted(fr, ada, written)
         data |= {*notices, "ABCD", "EFGH", "op"}
         named = written | {"text": f"@ben@{it.domain}", "step": "confirm", "reach": "home"}
         await met(fr, it, "ben")
@@ -302,6 +305,26 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for _, page in pages:
             assert _not_translated(page, data) == []
         assert "Frankreich" in pages[9][1] and "Kardiologie" in pages[10][1] and "Italiano" in pages[10][1]
+
+
+async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list[tuple[int, str]]:
+    """A consult with its answer begun, one that goes wrong, a question that is asked abroad; empty pages before."""
+    named = written | {"reach": "named", "doctor": "@ben"}
+    pages = [await ada.get("/consults"), await ada.get("/drafts"), await ada.get("/compose?to=@ben"),
+             await ada.post("/compose", named | {"doctor": "", "step": "confirm"}),
+             await ada.post("/compose", named | {"step": "confirm"})]
+    where = (await ada.post("/compose", named | fields(pages[-1][1]) | {"step": "publish"}))[1]
+    pages.append(await ada.get(where))
+    begun = fields(pages[-1][1]) | {"text": "Texte", "language": "fr"}
+    assert (await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun))[0] == 303
+    pages += [await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun | {"mark": "another"}), await ada.get(where),
+              await ada.get(f"{where}/edit"), await ada.get("/consults"), await ada.get("/drafts")]
+    home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
+    abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
+    pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
+    pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "step": "confirm"}))
+    assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
+    return [*pages, await ada.get(home)]
 
 
 async def _met(at: Running, other: Running) -> None:
