@@ -272,7 +272,8 @@ def test_every_route_declares_who_may_call_it() -> None:
     assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
     public = {route.rule for route in declared if route.access == Access.VISITOR}
     assert public == {"/login", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1",
-                      "/livez", "/readyz", "/static/<name>"}
+                      "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}
+    assert {route.rule for route in declared if route.from_anywhere} == {"/mail/stop/<token>"}
 
 
 async def test_the_url_map_holds_nothing_that_was_not_declared(pair: tuple[Running, Running]) -> None:
