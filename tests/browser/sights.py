@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from actors.models import Role
 from core.database import Tx
+from core.ids import public
+from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.browser.chromium import Chromium
 from tests.browser.hands import Mouse, sign_in
@@ -30,6 +32,7 @@ class Sight(NamedTuple):
 
 _NEXT = ".row .button"
 _POLL = (_NEXT, {"question": "Wann?", "options": "Heute\nMorgen"})
+_NOTE = (_NEXT, {"question": "Wann?", "text": "Heute oder morgen?"})
 
 SIGHTS: dict[str, tuple[str | Sight, ...]] = {
     "": (  # a visitor
@@ -39,13 +42,18 @@ SIGHTS: dict[str, tuple[str | Sight, ...]] = {
         "/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001", "/mine",
         "/p/{case}", "/p/{note}", "/p/{unvoted}", "/p/{several}", "/p/{own}", "/p/{voted}", "/p/{closed}", "/p/{erased}",
         "/p/{unvoted}?results=1", "/p/{case}?answer={answer}", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
-        "/p/{hers}/history", "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
+        "/p/{hers}/history", "/consults", "/drafts", "/p/{consult}", "/p/{consult}/edit", "/p/{home}", "/compose?abroad={home}",
+        "/compose?draft={draft}", "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
         Sight("/nothing", 404), Sight("/p/0000000000000", 404),
         Sight("/compose?kind=case", 400, ((_NEXT, {}),)),
         Sight("/compose?kind=poll", 400, ((_NEXT, {"question": "Wann?", "options": "Heute\nHeute"}),)),
         Sight("/compose?kind=poll", 200, (_POLL,)),
         Sight("/compose?kind=poll", 400, (_POLL, ("button[value=confirm]", {"reach": "countries"}))),
         Sight("/compose?kind=poll", 200, (_POLL, ("button[value=confirm]", {"reach": "countries", "origin": "*"}))),
+        Sight("/compose?kind=note&to=@ben", 200, (_NOTE, ("button[value=confirm]", {}))),
+        Sight("/compose?kind=note&to=@nobody", 400, (_NOTE, ("button[value=confirm]", {}))),
+        Sight("/compose?abroad={home}", 200, ((_NEXT, {}),)),
+        Sight("/p/{consult}", 409, (("#answer [formaction]", {"version": "", "mark": "another"}),)),
         Sight("/p/{case}", 400, (("#answer .button", {"text": " "}),)),
         Sight("/p/{several}", 400, ((".poll .button", {}),)),
         Sight("/p/{case}/edit", 400, ((_NEXT, {"question": " "}),)),
@@ -103,6 +111,14 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     there = await fr.its.timelines.home(claire.actor, "all", None)
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
+    met = await de.its.colleagues.named(ada.actor, [claire.actor.mention, "@ben"])
+    made["consult"] = await compose.consult(ada, asked, met)
+    made["home"] = await compose.publish(ada, asked, (), Reach.HOME, "")
+    await compose.publish(ada, asked, (fr.url,), Reach.COUNTRIES, seen, asked_from=made["home"])
+    begun = Written(question="Begonnen, " * 12, text=TEXT, language="de", doctors=("@ben",), reach="named")
+    made["draft"] = public(de.its.ids.new())
+    for sheet in (Sheet(What.NEW, made["draft"]), Sheet(What.REPLY, made["consult"]), Sheet(What.REPLY, made["erased"])):
+        await de.its.drafts.keep(ada.actor, sheet, begun)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",
                            reason="unlisted", path="/inbox/" + "x" * 150)

@@ -19,8 +19,9 @@ AXE = Path(sys.prefix) / "axe" / "axe_playwright_python" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]
 LOOKS = {"desk, light": (1280, False, TAGS), "phone, dark": (390, True, TAGS), "desk, dark": (1280, True, COLOURS)}
-NO_PAGES = {"/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>"}
-"""What visitors may fetch and nobody reads."""
+NO_PAGES = {"/new", "/drafts/<what>/<about>", "/actor",
+            "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>"}
+"""What is fetched and nobody reads, and what only leads on."""
 
 
 def test_every_page_a_person_can_open_is_among_the_sights() -> None:
