@@ -38,7 +38,8 @@ _HEAD = "# `make catalogues` keeps this file in step with the sentences; their t
 def extracted() -> dict[str | tuple[str, ...], tuple[str, ...]]:
     """Every sentence of all packages and templates, a plural as the pair of its forms, with the files it stands in."""
     found: dict[str | tuple[str, ...], list[str]] = {}
-    for folder, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2")):
+    for folder, pattern, method in (*((package, "**.py", "python") for package in PACKAGES),
+                                    ("templates", "**.html", "jinja2"), ("templates", "**.txt", "jinja2")):
         for name, _, message, _, _ in extract_from_dir(
                 ROOT / folder, [(pattern, method)], {pattern: {"silent": "false"}}, keywords=KEYWORDS):
             places = found.setdefault(message, [])
