@@ -47,6 +47,10 @@ SIGHTS: dict[str, tuple[str | Sight, ...]] = {
         "/compose?draft={draft}", "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
         "/@ada", "/@stu", "/@ben", "/@ada@{sibling}", "/@ben@{sibling}", "/directory", "/directory?country=",
         "/directory?name=nobody", "/directory?name=@ben@{sibling}", "/settings/profile",
+        "/specialties", "/specialties/cardiology", "/specialties/cardiology?tab=waiting", "/specialties/urology", "/tags/sepsis",
+        "/tags/other", "/compose?kind=case&specialty=cardiology", Sight("/specialties/nothing", 404), Sight("/tags/1", 404),
+        Sight("/compose?kind=note", 400, ((_NEXT, {"question": "Wer?", "text": "@nobody@home"}),)),
+        Sight("/p/{case}", 400, (("#answer .button", {"text": "@nobody@home"}),)),
         *(f"/follows?tab={circle}" for circle in Circle), Sight("/@nobody", 404),
         Sight("/directory?name=@nobody@x.example", 400, (("main form[method=post] .button", {}),)),
         Sight("/settings/profile", 400, ((_NEXT, {"about": "x" * 501}),)),
@@ -92,7 +96,7 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     facts = CaseFacts(("cardiology", "haematology"), "80-89", "x", "therapeutic")
     later = de.its.clock.ms() + 3_600_000
     asked = Draft(Kind.CASE, "Welche Untersuchung zuerst?", TEXT, "de", facts)
-    note = Draft(Kind.NOTE, "Mitteilung", TEXT, "de")
+    note = Draft(Kind.NOTE, "Mitteilung", f"@ada, #Sepsis und #Größe: {TEXT}", "de")
     made = {"sibling": fr.domain, "note": await compose.publish(ben, note, (), Reach.HOME, ""),
             "lapsed": await compose.publish(old, note, (), Reach.HOME, ""),
             "erased": await compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen)}
@@ -118,6 +122,7 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
     await _acquaint(de, fr)
+    await de.its.topics.follow(ada.actor, "#sepsis")
     made |= await _confer(de, fr, asked)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",

@@ -61,7 +61,7 @@ async def test_a_mention_and_a_hashtag_arrive_and_lead_to_pages_of_the_readers_o
             {"type": "Hashtag", "href": f"{de.url}/tags/sepsis", "name": "#sepsis"},
             {"type": "Hashtag", "href": f"{de.url}/tags/gr%C3%B6sse", "name": "#grösse"}]
         [card] = (await fr.its.timelines.topic(claire, "#sepsis", None)).posts
-        for html in (await shown(de, "ada", made), card.html, (await de.its.threads.history(ada, made))[0].html):
+        for html in (await shown(de, "ada", made), card.html, (await de.its.threads.history(ada, made)).changes[0].now.html):
             assert re.findall(r'<a href="([^"]*)">', html) == [
                 f"/{claire.mention}", f"/{ben.mention}", "/tags/sepsis", "/tags/gr%C3%B6sse"]
         assert await it.count("posts") == await it.count("topic_posts") == 0
