@@ -23,8 +23,9 @@ LOOKS: dict[str, tuple[int, bool, dict[str, Any]]] = {
     "light": (1280, False, {"runOnly": TAGS}), "dark": (1280, True, {"runOnly": COLOURS}),
     "phone": (390, False, {"runOnly": TAGS, "rules": {rule: {"enabled": False} for rule in COLOURS}})}
 """Window, colour scheme and what axe does there: colours are the same on a phone, and all else is the same in the dark."""
-NO_PAGES = {"/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>"}
-"""What visitors may fetch and nobody reads."""
+NO_PAGES = {"/new", "/drafts/<what>/<about>", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1",
+            "/livez", "/readyz", "/static/<name>"}
+"""What is fetched and nobody reads, and what only leads on."""
 
 
 def test_every_page_a_person_can_open_is_among_the_sights() -> None:
