@@ -29,17 +29,20 @@ from federation.store import SENT_TO
 PAGE = 20
 _HANDLE = re.compile(r"[\w.-]{1,60}")
 _MENTION_LENGTH = 320
+_BEYOND = "\U0010ffff"
 _FOUND = (
     "gone_at IS NULL AND (verified_until IS NULL OR verified_until > ?) AND CASE WHEN sibling_id IS NULL"
     " THEN EXISTS (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state = 'verified')"
     " ELSE discoverable = 1 AND EXISTS (SELECT 1 FROM siblings s WHERE s.id = actors.sibling_id AND s.state IN (?, ?)) END")
-_SPECIALTY = " AND EXISTS (SELECT 1 FROM actor_specialties q WHERE q.specialty = ? AND q.actor_id = actors.id)"
-_NAME = r" AND (sort_name LIKE ? ESCAPE '\' OR sort_name LIKE ? ESCAPE '\' OR handle LIKE ? ESCAPE '\')"
-_AFTER = " AND (sort_name, id) > (?, ?)"
+_SPECIALTY = "id IN (SELECT actor_id FROM actor_specialties WHERE specialty = ?)"
+_NAME = "(sort_name LIKE ? OR sort_name LIKE ?)"
+_HANDLED = "handle >= ? AND handle < ?"
+_AFTER = "(sort_name, id) > (?, ?)"
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """Whom somebody looks for: a country (empty: all of them), a specialty's code, how a word of the name begins."""
+    """Whom somebody looks for: a country (empty: all of them), a specialty's code, how a word of the name begins or, with its
+    `@`, the handle."""
 
     country: str = ""
     specialty: str = ""
@@ -157,21 +160,20 @@ class Directory:
 
 
 def _rows(tx: Tx, country: str, wish: Wish, last: Row | None, now: int) -> list[Row]:
-    """One more than a page of those in a country who may be found, by name."""
-    sql, values = f"SELECT {COLUMNS}, sort_name FROM actors WHERE country = ? AND {_FOUND}", [country, now, *SENT_TO]
-    if wish.specialty:
-        sql, values = sql + _SPECIALTY, [*values, wish.specialty]
-    if typed := wish.name.strip().lower().removeprefix("@"):
-        name = folded(typed) or "-"  # no folded name has a dash in it
-        sql, values = sql + _NAME, [*values, f"{name}%", f"% {name}%", f"{_plain(typed)}%"]
+    """One more than a page of those in a country who may be found, by name. What the index can tell is asked first."""
+    where, values = ["country = ?"], [country]
     if last is not None:
-        sql, values = sql + _AFTER, [*values, *last]
-    return tx.rows(f"{sql} ORDER BY sort_name, id LIMIT ?", (*values, PAGE + 1))
-
-
-def _plain(text: str) -> str:
-    """The text without a meaning in LIKE."""
-    return re.sub(r"([\\%_])", r"\\\1", text)
+        where, values = [*where, _AFTER], [*values, *last]
+    if typed := wish.name.strip().lower():
+        if typed.startswith("@"):
+            where, values = [*where, _HANDLED], [*values, typed[1:], typed[1:] + _BEYOND]
+        else:
+            name = folded(typed) or "-"  # no folded name has a dash in it, nor anything that means something to LIKE
+            where, values = [*where, _NAME], [*values, f"{name}%", f"% {name}%"]
+    if wish.specialty:
+        where, values = [*where, _SPECIALTY], [*values, wish.specialty]
+    return tx.rows(f"SELECT {COLUMNS}, sort_name FROM actors WHERE {' AND '.join([*where, _FOUND])}"
+                   " ORDER BY sort_name, id LIMIT ?", (*values, now, *SENT_TO, PAGE + 1))
 
 
 def _self_of(jrd: object) -> str:
