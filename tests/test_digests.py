@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from actors.mailboxes import Rhythm
+from actors.mails import MailKind, WaitingMail
 from actors.models import Account, Author
 from core.settings import Settings
 from instance.assembly import Assembly
 from instance.letters import Letters
 from posts import concerns
+from posts.digests import Recipient
+from posts.telling import Told
 from tests.mailserver import TAKEN, MailServer, mailserver, post_office
+from tests.promises.test_words import pseudo_german
 from tests.test_mailboxes import DAY, account, link
 from tests.test_notifications import asked, doctors, post_of, told
 
@@ -252,6 +258,21 @@ async def test_a_crash_after_the_server_took_it_sends_the_same_mail_again(
     await office.at(1, 8)
     first, second = office.server.taken
     assert first.message.as_bytes() == second.message.as_bytes() and [mail[0] for mail in await office.mails()] == ["sent"]
+
+
+async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, tmp_path: Path) -> None:
+    its, words = office.its, pseudo_german(tmp_path / "locale")
+    letters = Letters(its.mailer, its.digests, its.mailboxes, its.identity, its.pack, words)
+    counts = {str(kind): number for number, kind in enumerate(Told, start=1)}
+    for kind in MailKind:
+        letter = letters.letter(WaitingMail(1, 2, kind, 3, "", 0, 0), Recipient(2, "ada@klinik.example", 3, counts))
+        markup = re.sub(r"<[^>]*>|https?://\S+|&\w+;", " ", letter.html)
+        for text in (letter.subject, re.sub(r"https?://\S+", " ", letter.text), markup):
+            text = text.replace(its.pack.notice_in("de"), "").replace(its.identity.name, "")
+            while (inner := re.sub("«[^«»]*»", " ", text)) != text:
+                text = inner
+            assert re.findall(r"[^\W\d_]+", text) == []
+        assert '<html lang="de">' in letter.html and its.identity.name in letter.text
 
 
 async def test_with_mail_off_nothing_is_queued_and_with_no_rhythm_nothing_is_due(its: Assembly) -> None:

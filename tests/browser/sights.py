@@ -50,7 +50,6 @@ SIGHTS: dict[str, tuple[str | Sight, ...]] = {
         *(f"/follows?tab={circle}" for circle in Circle), Sight("/@nobody", 404),
         Sight("/directory?name=@nobody@x.example", 400, (("main form[method=post] .button", {}),)),
         Sight("/settings/profile", 400, ((_NEXT, {"about": "x" * 501}),)),
-        Sight("/@ben", 400, (("button[value=mute]", {"hours": "soon"}),)),
         Sight("/nothing", 404), Sight("/p/0000000000000", 404),
         Sight("/compose?kind=case", 400, ((_NEXT, {}),)),
         Sight("/compose?kind=poll", 400, ((_NEXT, {"question": "Wann?", "options": "Heute\nHeute"}),)),

@@ -34,6 +34,11 @@ async def settled(*places: Running) -> None:
         await until(lambda place=place: _none_pending(place))  # type: ignore[misc]
 
 
+async def told(place: Running) -> list[str]:
+    """What kinds of things doctors of an instance are told of."""
+    return [row["kind"] for row in await place.its.database.read(lambda tx: tx.rows("SELECT kind FROM notifications"))]
+
+
 async def _none_pending(place: Running) -> bool:
     return await place.count("deliveries", "state = 'pending'") == 0 and await place.count("held", "state = 'waiting'") == 0
 
@@ -46,16 +51,17 @@ async def test_a_follow_goes_abroad_is_accepted_and_ends_from_either_side(tmp_pa
             await de.its.relations.follow(ada, there)
             await until(lambda: fr.count("follows"))
             here = await fr.its.directory.known(ada.actor.mention)  # fetched by itself: her request waited for her
-            assert await circle(fr, claire, Circle.REQUESTS) == ["Dr Ada"]
+            assert await circle(fr, claire, Circle.REQUESTS) == ["Dr Ada"] and await told(fr) == ["follow"]
             assert await circle(de, ada, Circle.FOLLOWING) == ["Dr Ben"] and await de.count("follows", "state = 'accepted'") == 0
             await fr.its.relations.accept(claire, here)
             await until(lambda: de.count("follows", "state = 'accepted'"))
-            assert await circle(fr, claire, Circle.FOLLOWERS) == ["Dr Ada"]
+            assert await circle(fr, claire, Circle.FOLLOWERS) == ["Dr Ada"] and await told(de) == ["accepted"]
             if ended_by_her:
                 await fr.its.relations.dismiss(claire.actor, here)
             else:
                 await de.its.relations.unfollow(ada.actor, there)
             await until(lambda: _no_follows(de, fr))
+            assert await told(de) == await told(fr) == []
         await settled(de, fr)
         assert await it.count("actors", "sibling_id IS NOT NULL") == await it.count("ledger") == await it.count("follows") == 0
 
@@ -97,7 +103,7 @@ async def test_a_block_ends_follows_across_the_border_and_what_comes_then_stays_
         await de.its.relations.follow(ada, there)
         await until(lambda: fr.count("follows"))
         await settled(de, fr)
-        assert await circle(fr, claire, Circle.REQUESTS) == [] and await fr.count("outbox") == sent
+        assert await circle(fr, claire, Circle.REQUESTS) == await told(fr) == [] and await fr.count("outbox") == sent
         assert await circle(de, ada, Circle.FOLLOWING) == ["Dr Ben"] and await de.count("follows", "state = 'requested'") == 1
 
 

@@ -47,6 +47,10 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
     ("GET", "/mine", "operator"): NOWHERE,
+    # the notification in this table is nobody's, the link was sent to nobody, and this instance sends no mail
+    **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
+    **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
+    **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
     # an empty form is no password
     **{("POST", "/login", who): UNSIGNED for who in (*PEOPLE, *SERVERS)},
 }
@@ -123,6 +127,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
+                                    "notification_id": "0000000000000", "token": "x" * 43,
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)

@@ -104,8 +104,8 @@ def test_an_error_speaks_english_to_programs_and_the_readers_language_to_people(
 
 def test_babel_finds_every_sentence() -> None:
     sentences = {literal(call.node) for call in calls()}
-    assert sentences <= extracted().keys()
-    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted().keys()
+    assert sentences <= extracted()
+    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted()
     for _, tree in templates().values():
         for call in tree.find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext"):
@@ -268,11 +268,15 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         where = (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[1]
         await until(lambda: it.count("posts"))
         assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
+        answer = await fr.its.compose.reply(await fr.author("ben"), where.removeprefix("/p/"), "Texte", "fr")
+        await fr.its.editing.edit(await fr.author("ben"), answer, "", "Autre", None, 1)
+        pages += [await ada.get("/notifications"), await ada.get(f"/p/{answer}/history")]
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
                   await ada.get("/p/0000000000000"), await ada.get("/mine"), await ada.get("/settings?saved=language"),
                  await ada.post("/settings/language", {"language": "nonsense"}), await ada.get("/privacy"),
-                  await ada.get("/specialties"),
+                  await ada.get("/notifications"), await ada.get("/settings/mail"), await ada.get("/mail/confirm/x"),
+                  await ada.post("/mail/stop/x", {}), await ada.get("/specialties"),
                   await ada.get("/specialties/cardiology"), await ada.get("/specialties/urology"),
                   await ada.get("/specialties/cardiology?tab=waiting"), await ada.get("/specialties/nothing"),
                   await ada.get("/tags/sepsis")]
