@@ -96,6 +96,9 @@ async def test_a_handle_nobody_has_keeps_everything_typed_and_is_named(pair: tup
             assert status == 400 and sentence in page and 'id="error-doctors"' in page, typed
             assert fields(page)["text"] == "A story for few." and f'name="doctor" value="{typed}"' in page
             assert 'value="named" checked' in page
+        several = [*WRITTEN.items(), ("reach", "named"), ("step", "confirm"), ("doctor", "@ben"), ("doctor", "@nobody")]
+        page = (await ada.post("/compose", several))[1]
+        assert re.findall(r'value="([^"]*)"[^>]*aria-invalid', page) == ["@nobody"]
         assert await de.count("posts") == await de.count("outbox") == 0
 
 

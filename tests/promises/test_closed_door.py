@@ -46,7 +46,12 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
-    ("GET", "/mine", "operator"): NOWHERE,
+    ("GET", "/mine", "operator"): NOWHERE, ("GET", "/drafts", "operator"): NOWHERE,
+    # the draft in this table is of a new post, and nobody has kept it
+    **{(method, rule, who): NOWHERE for method, rule in (("GET", "/drafts/<what>/<about>"),
+                                                         ("POST", "/drafts/<what>/<about>/discard"))
+       for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    ("POST", "/drafts/<what>/<about>", "student"): FORBIDDEN,
     # the notification in this table is nobody's, the link was sent to nobody, and this instance sends no mail
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
@@ -128,6 +133,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
+                                    "what": "new", "about": "0000000000000",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
