@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from actors.models import Actor, Badge, Role
 from core.database import Database, Row, Tx, marks
 from core.ids import uri_key
 from core.text import folded
 
+_CODES = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
            " about, discoverable")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
@@ -23,7 +26,7 @@ def actor_from(row: Row) -> Actor:
     """The actor in a row of `COLUMNS`."""
     return Actor(
         row["id"], row["uri"], row["handle"], row["domain"], row["name"],
-        Badge(Role(row["role"]), tuple(json.loads(row["specialties"])), row["country"], row["verified_by"],
+        Badge(Role(row["role"]), _CODES.decode(row["specialties"]), row["country"], row["verified_by"],
               row["verified_on"], row["verified_until"]),
         row["sibling_id"], row["about"], bool(row["discoverable"]))
 

@@ -96,11 +96,13 @@ def _read(path: Path) -> catalogues.GNUTranslations:
     return catalogues.GNUTranslations(compiled)
 
 
+@lru_cache(maxsize=4096)  # the newest posts stand on everybody's page
 def format_date(ms: int, language: str, zone: tzinfo = UTC) -> str:
     """The day of a moment in milliseconds, as the language writes it: `24.11.2026`, `24 Nov 2026`."""
     return dates.format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", _locale(language))
 
 
+@lru_cache(maxsize=4096)
 def format_time(ms: int, language: str, zone: tzinfo = UTC) -> str:
     """The time of day of a moment in milliseconds, to the minute."""
     return dates.format_time(datetime.fromtimestamp(ms / 1000, zone).timetz(), "short", tzinfo=zone,

@@ -7,13 +7,12 @@ or an answer, stands in the refusal log with the direction out.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +28,7 @@ from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
 from federation.refusals import RefusalLog
-from federation.signatures import cavage
+from federation.signing import Signers
 
 ACTIVITY_JSON = "application/activity+json"
 JRD_JSON = "application/jrd+json"
@@ -83,14 +82,14 @@ class _CheckedResolver(AbstractResolver):
 
 
 class Client:
-    """One session with kept connections, shared by delivery and fetching; signs in two threads."""
+    """One session with kept connections, shared by delivery and fetching."""
 
     def __init__(self, identity: Identity, refusals: RefusalLog, clock: Clock, *, timeout: float, body_limit: int) -> None:
         self._identity, self._refusals, self._clock = identity, refusals, clock
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._body_limit = body_limit
         self._loopback = is_loopback(identity.origin)
-        self._signers = ThreadPoolExecutor(2, thread_name_prefix="sign")
+        self._signers = Signers(identity)
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
@@ -134,7 +133,7 @@ class Client:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-        self._signers.shutdown(wait=False)
+        self._signers.close()
 
     @contextmanager
     def _logged(self, origin: str, purpose: Purpose, url: str) -> Iterator[None]:
@@ -183,9 +182,7 @@ class Client:
         return parse(body)
 
     async def _sign(self, method: str, url: str, headers: dict[str, str]) -> str:
-        target = url[len(origin_of(url)):] or "/"
-        return await asyncio.get_running_loop().run_in_executor(
-            self._signers, cavage.sign, self._identity.key, self._identity.key_id, method, target, dict(headers))
+        return await self._signers.sign(method, url[len(origin_of(url)):] or "/", headers)
 
     def _host(self, url: str, origin: str) -> str:
         """The Host header; loopback may be contacted only where our own origin is loopback."""
@@ -194,7 +191,13 @@ class Client:
         return origin.split("://", 1)[1]
 
     def _date(self) -> str:
-        return formatdate(self._clock.now(), usegmt=True)
+        return _date(int(self._clock.now()))
+
+
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    """The Date header of a second; requests come many to one."""
+    return formatdate(seconds, usegmt=True)
 
 
 def _check_let_through(sibling: Sibling) -> None:

@@ -33,6 +33,7 @@ from core.ids import public
 from core.words import Sentence
 from instance.assembly import Assembly
 from instance.cookies import language_cookie
+from instance.rendering import speak
 from instance.sidebar import Sidebars
 
 T = TypeVar("T")
@@ -142,9 +143,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
     written_in = tuple(dict.fromkeys((*assembly.pack.languages, *languages())))
     sidebars = Sidebars(assembly)
     jinja = app.jinja_env
-    jinja.add_extension("jinja2.ext.i18n")
-    jinja.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: _words().gettext(text), lambda one, many, count: _words().ngettext(one, many, count), newstyle=True)
+    speak(jinja, app.config["KONSIL_WORDS"])
     jinja.trim_blocks = jinja.lstrip_blocks = True
     jinja.filters.update({
         "said": pass_context(lambda _, text: _said(text)),
@@ -188,7 +187,7 @@ def _words() -> Translator:
 
 def _spoken(say: Callable[[Any, str], T]) -> Callable[[Context, Any], T]:
     """A filter that speaks the page's language. It takes the context, or Jinja would compile one language's answer in."""
-    return pass_context(lambda _, value: say(value, language()))
+    return pass_context(lambda page, value: say(value, page["page_language"]))
 
 
 def _said(text: KonsilError | str) -> str:

@@ -33,16 +33,16 @@ class Place(NamedTuple):
 
 
 class Network(msgspec.Struct, frozen=True):
-    """A snapshot: this instance's origin, country and name, and its siblings."""
+    """A snapshot: this instance's origin, country and name, and its siblings by their origin, in the order of their countries."""
 
     home: str
     country: str
     name: str
-    siblings: tuple[Place, ...]
+    siblings: dict[str, Place]
 
     def place(self, origin: str) -> Place | None:
         """The sibling at an origin, whatever its state."""
-        return next((place for place in self.siblings if place.origin == origin), None)
+        return self.siblings.get(origin)
 
     def code(self, origin: str) -> str:
         """The country code of an origin; its host where nobody here knows it."""
@@ -68,19 +68,19 @@ class Network(msgspec.Struct, frozen=True):
         return tuple(sorted(
             (Destination(place.origin, place.country,
                          "paused" if place.state == "paused" else "waiting" if place.failing_since else "up", place.failing_since)
-             for place in self.siblings if place.sent_to),
+             for place in self.siblings.values() if place.sent_to),
             key=lambda destination: destination.country))
 
     def recipients(self, origins: tuple[str, ...]) -> list[int]:
         """The siblings among an audience that are sent to, now (active) or later (paused)."""
-        return [place.id for place in self.siblings if place.origin in origins and place.sent_to]
+        return [place.id for place in self.siblings.values() if place.origin in origins and place.sent_to]
 
 
 def network(tx: Tx, identity: Identity) -> Network:
     """The network at this moment."""
     rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at, s.name FROM siblings s"
                    " JOIN delivery_lines d ON d.sibling_id = s.id ORDER BY s.country")
-    return Network(identity.origin, identity.country, identity.name, tuple(Place(*row) for row in rows))
+    return Network(identity.origin, identity.country, identity.name, {row["origin"]: Place(*row) for row in rows})
 
 
 def list_digest(destinations: tuple[Destination, ...]) -> str:
