@@ -1,17 +1,18 @@
 # Konsil. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check bench catalogues
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(p))))
 BIN := .venv/bin
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock tests/browser/axe.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Konsil needs Python 3.11 or newer, with pip and venv; none was found." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/axe -r tests/browser/axe.lock
 	@touch $@
 
 setup: .venv/.ready  ## the environment with everything locked
@@ -29,3 +30,6 @@ check: setup  ## style, types, the arrow between the packages
 
 bench: setup  ## what it costs, as ratios measured in one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+catalogues: setup  ## bring the translations of all languages into step with the sentences; says what is left to translate
+	$(BIN)/python -m catalogues

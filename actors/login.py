@@ -7,21 +7,20 @@ address together. Looser ones per handle and per address stop guessing from many
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import NamedTuple
 
 from actors.accounts import account_from
 from actors.models import Account, AccountState, Actor
 from actors.store import by_ids
 from core.clock import Clock
-from core.database import Database, Row, Tx, marks
+from core.database import Database, Row, Tx
 from core.errors import NotSignedIn, TooMany
 from core.settings import Accounts as AccountSettings
+from core.throttle import count, forget, network_of, take_back
 from core.vault import token, token_hash, verify_nobody, verify_password
 
 _PER_HANDLE = 10
 _PER_ADDRESS = 20  # a hospital is one address
-_V6_NETWORK = 64  # what one household has; its owner chooses the rest of each address
 
 
 class Session(NamedTuple):
@@ -44,7 +43,7 @@ class Sessions:
         `replacing` is the token the browser came with, if it had one: that session ends.
         """
         handle = handle.strip().lower()[:80]
-        limits = self._limits(handle, _network(address))
+        limits = self._limits(handle, network_of(address))
         row = await self._database.write(lambda tx: self._attempt(tx, handle, limits))
         if isinstance(row, _Throttled):
             raise TooMany("Too many attempts. Please wait a while and try again.", retry_after=row.seconds)
@@ -58,8 +57,7 @@ class Sessions:
         account_id = row["id"]
 
         def store(tx: Tx) -> None:
-            tx.run(f"UPDATE login_attempts SET count = count - 1 WHERE subject IN ({marks(len(limits))}) AND count > 0",
-                   tuple(limits))
+            take_back(tx, limits)
             tx.run("DELETE FROM sessions WHERE expires_at < ? OR token_hash = ?", (now, token_hash(replacing)))
             tx.run("INSERT INTO sessions (token_hash, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
                    (token_hash(fresh), account_id, now, now + self._settings.session_hours * 3_600_000))
@@ -84,6 +82,16 @@ class Sessions:
         """End a session; unknown tokens are no error."""
         await self._database.write(lambda tx: tx.run("DELETE FROM sessions WHERE token_hash = ?", (token_hash(given),)))
 
+    async def prune(self) -> None:
+        """Forget sessions that have ended and attempts that count no more."""
+        now = self._clock.ms()
+
+        def work(tx: Tx) -> None:
+            tx.run("DELETE FROM sessions WHERE expires_at < ?", (now,))
+            forget(tx, now, self._settings.login_window_seconds * 1000)
+
+        await self._database.write(work)
+
     def _limits(self, handle: str, network: str) -> dict[str, int]:
         """What an attempt is counted against, and how many attempts each of these has."""
         most = self._settings.login_attempts
@@ -91,30 +99,11 @@ class Sessions:
                 f"address:{network}": most * _PER_ADDRESS}
 
     def _attempt(self, tx: Tx, handle: str, limits: dict[str, int]) -> Row | _Throttled | None:
-        """Count the attempt before the password is looked at, then find the account. One that is turned away is not
-        counted: else one address that has used up its guesses could use up the handle's."""
-        now = self._clock.ms()
-        window = self._settings.login_window_seconds * 1000
-        tx.run("DELETE FROM login_attempts WHERE window_start < ?", (now - window,))
-        full = [row["window_start"] for row in tx.rows(
-            f"SELECT subject, window_start, count FROM login_attempts WHERE subject IN ({marks(len(limits))})", tuple(limits))
-            if row["count"] >= limits[row["subject"]]]
-        if full:
-            return _Throttled(max(1, (max(full) + window - now) // 1000))
-        tx.insert("login_attempts (subject, window_start, count)", 3, [(subject, now, 1) for subject in limits],
-                  "ON CONFLICT (subject) DO UPDATE SET count = login_attempts.count + 1")
+        """Count the attempt before the password is looked at, then find the account."""
+        wait = count(tx, limits, self._clock.ms(), self._settings.login_window_seconds * 1000)
+        if wait is not None:
+            return _Throttled(wait)
         return tx.row("SELECT * FROM accounts WHERE handle = ?", (handle,))
-
-
-def _network(address: str) -> str:
-    """Whom an address belongs to: itself, and for IPv6 its /64."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:80]
-    if isinstance(ip, ipaddress.IPv6Address):
-        return str(ip.ipv4_mapped or ipaddress.IPv6Network((ip, _V6_NETWORK), strict=False))
-    return str(ip)
 
 
 class _Throttled(NamedTuple):

@@ -1,4 +1,4 @@
-"""The load generator: 64 kept connections over raw sockets, one request at a time on each, no pipelining.
+"""The load generator: kept connections over raw sockets, one request at a time on each, no pipelining.
 
 It runs in the benchmark's own process, away from the server's, and does as little as possible per request (one
 `epoll` wake-up, one `recv`, one `send`), so that on two cores the server and not the generator is what is measured.
@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import NamedTuple
 
-CONNECTIONS = 64
+from benchmarks.report import at
+
 _STALL_SECONDS = 30.0
 
 
@@ -90,27 +91,30 @@ def _complete(fields: bytes, body: bytes) -> bool:
     raise LoadFailed("an answer without a length cannot be told from the next one")
 
 
-def run(host: str, port: int, requests: Sequence[bytes], seconds: float, *, again: bool = False) -> Round:
-    """Send until `seconds` have passed or the requests are used up (never with `again`), and wait for every answer."""
+def run(host: str, port: int, requests: Sequence[bytes], seconds: float, *, connections: int, good: int,
+        again: bool = False) -> Round:
+    """Send until `seconds` have passed or the requests are used up (never with `again`), and wait for every answer; those
+    with the status `good` are the accepted ones."""
     source: Iterator[bytes] = cycle(requests) if again else iter(requests)
     poll = select.epoll()
-    connections = {}
-    for _ in range(min(CONNECTIONS, len(requests))):
+    opened = {}
+    for _ in range(connections if again else min(connections, len(requests))):
         connection = _Connection((host, port))
-        connections[connection.socket.fileno()] = connection
+        opened[connection.socket.fileno()] = connection
         poll.register(connection.socket.fileno(), select.EPOLLIN)
     gc.collect()
     gc.disable()
     try:
-        return _drive(poll, connections, source, seconds)
+        return _drive(poll, opened, source, seconds, good)
     finally:
         gc.enable()
         poll.close()
-        for connection in connections.values():
+        for connection in opened.values():
             connection.socket.close()
 
 
-def _drive(poll: select.epoll, connections: dict[int, _Connection], source: Iterator[bytes], seconds: float) -> Round:
+def _drive(poll: select.epoll, connections: dict[int, _Connection], source: Iterator[bytes], seconds: float,
+           good: int) -> Round:
     statuses: Counter[int] = Counter()
     latencies: list[float] = []
     started = time.perf_counter()
@@ -145,10 +149,5 @@ def _drive(poll: select.epoll, connections: dict[int, _Connection], source: Iter
                     connection.send(request)
                     waiting += 1
     elapsed = time.perf_counter() - started
-    accepted = statuses.pop(202, 0)
-    latencies.sort()
-    return Round(accepted, dict(statuses), elapsed, _at(latencies, 0.5), _at(latencies, 0.99))
-
-
-def _at(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
+    accepted = statuses.pop(good, 0)
+    return Round(accepted, dict(statuses), elapsed, at(latencies, 0.5) * 1000, at(latencies, 0.99) * 1000)

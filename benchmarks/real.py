@@ -12,7 +12,7 @@ from pathlib import Path
 from actors.models import Actor, Badge, Role
 from actors.store import save
 from benchmarks.sender import Prepared, load_key, new_key
-from benchmarks.servers import ROOT, Server, ServerFailed, free_port
+from benchmarks.servers import ROOT, Server, ServerFailed, free_port, konsil
 from core.clock import Clock
 from core.database import Tx, open_database
 from core.ids import Ids, public
@@ -46,8 +46,7 @@ def prepare_instance(directory: Path) -> Prepared:
 def start(directory: Path, prepared: Prepared) -> Server:
     """`konsil serve --no-worker` of the instance."""
     port = int(prepared.url.rsplit(":", 1)[1].split("/", 1)[0])
-    program = ["-m", "instance", "--config", str(directory / "config.toml"), "serve", "--no-worker"]
-    return Server("the real inbox", program, port, directory / "serve.log", {"KONSIL_LOG__LEVEL": "warning"})
+    return konsil("the real inbox", directory / "config.toml", directory / "serve.log", "serve", "--no-worker", port=port)
 
 
 def stored(directory: Path) -> int:

@@ -1,4 +1,4 @@
-"""What came out: medians, ratios, the goals they are held to, and the machine they were measured on."""
+"""What came out: tables, the goals they are held to, and the machine they were measured on."""
 
 from __future__ import annotations
 
@@ -13,25 +13,17 @@ from typing import NamedTuple
 
 from core.clock import Clock, rfc3339
 
-
-class Sample(NamedTuple):
-    """One server in one round: accepted activities per second, server CPU µs per activity, and how it went."""
-
-    rate: float
-    cpu_us: float
-    p50: float
-    p99: float
-    accepted: int
-    cores: float
+Table = Sequence[Sequence[str]]
 
 
 class Goal(NamedTuple):
-    """A ratio and its bound; `floor` True: at least, False: at most."""
+    """A ratio or a time and its bound; each of `values` was measured inside one round, so that a slow moment hits both
+    sides of a ratio. `at_least` True: the bound is a floor, False: a ceiling."""
 
     name: str
     values: tuple[float, ...]
     bound: float
-    at_least: bool
+    at_least: bool = False
 
     @property
     def median(self) -> float:
@@ -42,49 +34,37 @@ class Goal(NamedTuple):
         return self.median >= self.bound if self.at_least else self.median <= self.bound
 
 
-REAL, HTTP_ONLY, NAIVE = "real inbox", "HTTP only", "naive reference"
+class Part(NamedTuple):
+    """One part of a run: how it was measured, what was seen (sentences and tables), and its goals."""
+
+    title: str
+    setting: str
+    seen: tuple[str | Table, ...]
+    goals: tuple[Goal, ...]
 
 
-def goals(rounds: Sequence[dict[str, Sample]], floors: Sequence[float]) -> list[Goal]:
-    """The three goals; each value is a ratio inside one round, so that a slow moment hits both of its sides."""
-    real = [each[REAL] for each in rounds]
-    return [
-        Goal("activities/s ÷ HTTP only",
-             tuple(each[REAL].rate / each[HTTP_ONLY].rate for each in rounds), 0.15, True),
-        Goal("activities/s ÷ naive reference",
-             tuple(each[REAL].rate / each[NAIVE].rate for each in rounds), 15.0, True),
-        Goal("CPU per activity ÷ floor",
-             tuple(sample.cpu_us / (each[HTTP_ONLY].cpu_us + floor)
-                   for sample, each, floor in zip(real, rounds, floors, strict=True)), 2.5, False),
-    ]
+def for_terminal(part: Part) -> str:
+    """A part's findings for a terminal; its goals stand in the table at the end of the run."""
+    pieces = (piece if isinstance(piece, str) else aligned(piece) for piece in part.seen)
+    return "\n\n".join((f"== {part.title}", *pieces))
 
 
-def servers_table(rounds: Sequence[dict[str, Sample]]) -> list[list[str]]:
-    """One line per server: medians over the rounds."""
-    table = [["", "activities/s", "lowest-highest", "CPU µs each", "cores busy", "p50 ms", "p99 ms", "accepted in all"]]
-    for name in rounds[0]:
-        samples = [each[name] for each in rounds]
-        rates = [sample.rate for sample in samples]
-        table.append([
-            name, f"{statistics.median(rates):,.0f}", f"{min(rates):,.0f}-{max(rates):,.0f}",
-            f"{statistics.median(sample.cpu_us for sample in samples):,.1f}",
-            f"{statistics.median(sample.cores for sample in samples):.2f}",
-            f"{statistics.median(sample.p50 for sample in samples):.1f}",
-            f"{statistics.median(sample.p99 for sample in samples):.1f}",
-            f"{sum(sample.accepted for sample in samples):,}"])
-    return table
-
-
-def goals_table(reached: Sequence[Goal]) -> list[list[str]]:
-    """One line per goal."""
+def goals_table(parts: Sequence[Part]) -> Table:
+    """One line per goal of all parts."""
     table = [["", "median", "lowest-highest", "goal", ""]]
-    for goal in reached:
+    for goal in [goal for part in parts for goal in part.goals]:
         table.append([goal.name, f"{goal.median:.2f}", f"{min(goal.values):.2f}-{max(goal.values):.2f}",
                       f"{'≥' if goal.at_least else '≤'} {goal.bound:g}", "met" if goal.met else "MISSED"])
     return table
 
 
-def aligned(table: Sequence[Sequence[str]]) -> str:
+def at(values: Sequence[float], share: float) -> float:
+    """The value that `share` of all stay below: 0.5 is the median, 0.99 what is called p99."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def aligned(table: Table) -> str:
     """A table for a terminal."""
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return "\n".join(
@@ -93,7 +73,7 @@ def aligned(table: Sequence[Sequence[str]]) -> str:
         for row in table)
 
 
-def markdown(table: Sequence[Sequence[str]]) -> str:
+def markdown(table: Table) -> str:
     """A table for a results file."""
     lines = ["| " + " | ".join(row) + " |" for row in table]
     lines.insert(1, "| --- |" + " ---: |" * (len(table[0]) - 1))
@@ -140,21 +120,15 @@ def _sync_ms(directory: Path) -> float:
     return statistics.median(times) * 1000
 
 
-def write(directory: Path, measured_on: Machine, rounds: Sequence[dict[str, Sample]], floors: Sequence[float],
-          setting: str) -> Path:
-    """Keep the run as `results/DATE-machine.md`; a later run of the same day replaces it."""
+def write(directory: Path, measured_on: Machine, parts: Sequence[Part], name: str = "") -> Path:
+    """Keep the run as `results/DATE-machine[-name].md`; a later run of the same day replaces it."""
     today = rfc3339(Clock().ms())[:10]
-    path = directory / f"{today}-{measured_on.slug()}.md"
+    path = directory / f"{'-'.join(filter(None, (today, measured_on.slug(), name)))}.md"
     directory.mkdir(parents=True, exist_ok=True)
-    parts = (f"# Inbox, {today}", f"{measured_on.sentence()}.\n{setting}", markdown(servers_table(rounds)),
-             floor_sentence(rounds, floors), markdown(goals_table(goals(rounds, floors))))
-    path.write_text("\n\n".join(parts) + "\n", "utf-8")
+    pieces = [f"# Measured on {today}", f"{measured_on.sentence()}."]
+    for part in parts:
+        pieces += [f"## {part.title}", part.setting]
+        pieces += [piece if isinstance(piece, str) else markdown(piece) for piece in part.seen]
+    pieces += ["## Goals", markdown(goals_table(parts))]
+    path.write_text("\n\n".join(pieces) + "\n", "utf-8")
     return path
-
-
-def floor_sentence(rounds: Sequence[dict[str, Sample]], floors: Sequence[float]) -> str:
-    """The CPU floor and what it consists of."""
-    http = statistics.median(each[HTTP_ONLY].cpu_us for each in rounds)
-    rest = statistics.median(floors)
-    return (f"CPU floor: {http + rest:.1f} µs an activity (HTTP {http:.1f}, SHA-256 + RSA verify + JSON + insert at "
-            f"batch 32 {rest:.1f}).")

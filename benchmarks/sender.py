@@ -35,7 +35,7 @@ from federation.identity import CONTEXT
 BODY_BYTES = 2048
 _IDS = Ids(Clock())
 CONTENT_TYPE = "application/activity+json"
-_SENTENCES = (
+SENTENCES = (
     "A 54-year-old woman presents with three weeks of exertional dyspnoea and intermittent low-grade fever. ",
     "Auscultation reveals a soft diastolic murmur at the left sternal border; there is no peripheral oedema. ",
     "Two of three blood cultures grew <em>Streptococcus gallolyticus</em>, sensitive to penicillin. ",
@@ -81,7 +81,7 @@ def activity(to: Prepared) -> bytes:
     whole = {"@context": CONTEXT, "id": f"{uri}#create", "type": "Create", "actor": to.actor_uri,
              "to": [to.members_uri], "object": note}
     room = BODY_BYTES - len(json.dumps(whole)) - len("<p></p>")
-    text = "".join(_SENTENCES * (room // sum(map(len, _SENTENCES))))
+    text = "".join(SENTENCES * (room // sum(map(len, SENTENCES))))
     note["content"] = f"<p>{text}{'.' * (room - len(text))}</p>"
     return json.dumps(whole).encode()
 

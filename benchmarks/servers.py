@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 20.0
@@ -19,6 +19,10 @@ _START_SECONDS = 20.0
 
 class ServerFailed(Exception):
     """A server did not start, or ended while it was measured."""
+
+
+class MeasurementFailed(Exception):
+    """A server said it had done what it had not done, or did not do what it had to."""
 
 
 def free_port() -> int:
@@ -30,7 +34,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A process with one listening port; its output goes to `log`."""
+    """A process, with one listening port or (0) with none; its output goes to `log`."""
 
     def __init__(self, name: str, arguments: Sequence[str], port: int, log: Path,
                  environment: Mapping[str, str] | None = None) -> None:
@@ -39,15 +43,19 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 env={**os.environ, **(environment or {})})
-        self._await_port()
+        if port:
+            self._await_port()
         self._seen = psutil.Process(self._process.pid)
 
     def cpu(self) -> float:
         """CPU seconds, user and system, of the process and its children since they started."""
+        return sum(self.cpu_apart())
+
+    def cpu_apart(self) -> tuple[float, float]:
+        """The same as (the process itself, its children)."""
         if self._process.poll() is not None:
             raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self._tail()}")
-        times = [process.cpu_times() for process in (self._seen, *self._seen.children(recursive=True))]
-        return float(sum(each.user + each.system for each in times))
+        return _seconds(self._seen), sum(_seconds(child) for child in self._seen.children(recursive=True))
 
     def stop(self) -> None:
         """Ask it to end; after ten seconds, make it. Its process group is its own."""
@@ -76,3 +84,13 @@ class Server:
 
     def _tail(self) -> str:
         return self._log.read_text("utf-8", "replace")[-2000:]
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def konsil(name: str, config: Path, log: Path, *arguments: str, port: int = 0) -> Server:
+    """A process of the program itself, quiet unless something is wrong."""
+    return Server(name, ["-m", "instance", "--config", str(config), *arguments], port, log, {"KONSIL_LOG__LEVEL": "warning"})

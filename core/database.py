@@ -25,6 +25,7 @@ import aiosqlite
 
 from core.clock import happens
 from core.errors import KonsilError, Misconfigured, Unavailable
+from core.pool import Pool
 from core.telemetry import get_logger
 
 T = TypeVar("T")
@@ -113,7 +114,7 @@ class Database:
 
     path: Path
     writer: _Connection
-    readers: asyncio.Queue[_Connection]
+    readers: Pool[_Connection]
     loose: sqlite3.Connection
     checkpointer: _Connection
     listeners: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
@@ -131,11 +132,11 @@ class Database:
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Run `work` on a pooled read-only connection, in one snapshot."""
-        connection = await self.readers.get()
+        connection = await self.readers.take()
         try:
             return await connection.run(_read, work)
         finally:
-            self.readers.put_nowait(connection)
+            self.readers.give(connection)
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in the next group commit; returns after the commit is durable."""
@@ -184,8 +185,8 @@ class Database:
             for task in self._tasks[1:]:
                 task.cancel()
             await asyncio.gather(*self._tasks[1:], return_exceptions=True)
-        while not self.readers.empty():
-            await self.readers.get_nowait().close()
+        for connection in self.readers.empty():
+            await connection.close()
         await self.checkpointer.close()
         self.loose.close()
         await self.writer.close()
@@ -348,10 +349,7 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
         raise Misconfigured("%(path)s cannot be opened as a database: %(error)s",
                             values={"path": path, "error": error}) from None
     path.chmod(0o600)
-    pool: asyncio.Queue[_Connection] = asyncio.Queue()
-    for connection in opened[2:]:
-        pool.put_nowait(connection)
-    database = Database(path, opened[0], pool, loose, opened[1])
+    database = Database(path, opened[0], Pool(opened[2:]), loose, opened[1])
     database.start()
     return database
 

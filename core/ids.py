@@ -12,6 +12,7 @@ from core.clock import Clock
 
 _EPOCH_MS = 1_704_067_200_000  # 2024-01-01
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(one + two for one in _ALPHABET for two in _ALPHABET)
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 
 
@@ -44,7 +45,8 @@ class Ids:
 
 def public(number: int) -> str:
     """The outside form: thirteen letters of Crockford's base 32, sortable like the number."""
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(60, -1, -5))
+    return (f"{_ALPHABET[number >> 60 & 31]}{_PAIRS[number >> 50 & 1023]}{_PAIRS[number >> 40 & 1023]}"
+            f"{_PAIRS[number >> 30 & 1023]}{_PAIRS[number >> 20 & 1023]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}")
 
 
 def number(text: str) -> int | None:

@@ -75,6 +75,23 @@ class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vote_grace_seconds: Whole = 900
 
 
+class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    operator: str = ""
+    address: str = ""
+    email: str = ""
+    phone: str = ""
+    registration: str = ""
+    responsible: str = ""
+    medical_contact: str = ""
+    dpo: str = ""
+    authority: str = ""
+    hosting: str = ""
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    notice_days: Count = 90
+
+
 class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = ""
     port: Port = 587
@@ -98,6 +115,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     federation: Federation = Federation()
     accounts: Accounts = Accounts()
     posts: Posts = Posts()
+    imprint: Imprint = Imprint()
+    retention: Retention = Retention()
     mail: Mail = Mail()
     log: Log = Log()
 

@@ -7,14 +7,14 @@ or an answer, stands in the refusal log with the direction out.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -28,11 +28,13 @@ from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
 from federation.refusals import RefusalLog
-from federation.signatures import cavage
+from federation.signing import Signers
 
 ACTIVITY_JSON = "application/activity+json"
+JRD_JSON = "application/jrd+json"
 _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
+_JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
 _NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone"})  # what the network or the other side did
 
@@ -80,14 +82,14 @@ class _CheckedResolver(AbstractResolver):
 
 
 class Client:
-    """One session with kept connections, shared by delivery and fetching; signs in two threads."""
+    """One session with kept connections, shared by delivery and fetching."""
 
     def __init__(self, identity: Identity, refusals: RefusalLog, clock: Clock, *, timeout: float, body_limit: int) -> None:
         self._identity, self._refusals, self._clock = identity, refusals, clock
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._body_limit = body_limit
         self._loopback = is_loopback(identity.origin)
-        self._signers = ThreadPoolExecutor(2, thread_name_prefix="sign")
+        self._signers = Signers(identity)
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
@@ -113,9 +115,14 @@ class Client:
         with self._logged(sibling.origin, Purpose.FETCH, url):
             if origin_of(url) != sibling.origin:
                 raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
-            headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
-            headers["signature"] = await self._sign("GET", url, headers)
-            return await self._fetch(url, headers)
+            return await self._fetch(url, await self._asking(sibling, url, _ACCEPT))
+
+    async def webfinger(self, sibling: Sibling, account: str) -> dict[str, Any]:
+        """What the sibling says about `handle@domain` (RFC 7033); `InvalidInput` where it knows nobody of that name."""
+        _check_let_through(sibling)
+        url = f"{sibling.origin}/.well-known/webfinger?resource={quote(f'acct:{account}', safe='@:')}"
+        with self._logged(sibling.origin, Purpose.WEBFINGER, url):
+            return await self._fetch(url, await self._asking(sibling, url, JRD_JSON), _JRD_TYPES)
 
     async def fetch_descriptor(self, candidate: Candidate) -> dict[str, Any]:
         """The `/actor` of an origin that is being proposed: unsigned, and nothing else can be asked of it."""
@@ -126,7 +133,7 @@ class Client:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-        self._signers.shutdown(wait=False)
+        self._signers.close()
 
     @contextmanager
     def _logged(self, origin: str, purpose: Purpose, url: str) -> Iterator[None]:
@@ -148,7 +155,13 @@ class Client:
                 headers={"user-agent": f"Konsil/{VERSION} (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
         return self._session
 
-    async def _fetch(self, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    async def _asking(self, sibling: Sibling, url: str, accept: str) -> dict[str, str]:
+        """The headers of a signed GET."""
+        headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": accept}
+        headers["signature"] = await self._sign("GET", url, headers)
+        return headers
+
+    async def _fetch(self, url: str, headers: dict[str, str], types: frozenset[str] = _DOCUMENT_TYPES) -> dict[str, Any]:
         try:
             async with self._open().get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == 404 or response.status == 410:
@@ -159,8 +172,8 @@ class Client:
                 if response.status != 200:
                     raise Unavailable("The sibling did not hand out the document.", reason="http-status",
                                       cause=str(response.status))
-                if response.content_type not in _DOCUMENT_TYPES or response.headers.get("content-encoding"):
-                    raise InvalidInput("The answer is not an ActivityPub document.", reason="content-type")
+                if response.content_type not in types or response.headers.get("content-encoding"):
+                    raise InvalidInput("The answer is not a document of the kind that was asked for.", reason="content-type")
                 body = await _read(response, self._body_limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreached(error) from None
@@ -169,9 +182,7 @@ class Client:
         return parse(body)
 
     async def _sign(self, method: str, url: str, headers: dict[str, str]) -> str:
-        target = url[len(origin_of(url)):] or "/"
-        return await asyncio.get_running_loop().run_in_executor(
-            self._signers, cavage.sign, self._identity.key, self._identity.key_id, method, target, dict(headers))
+        return await self._signers.sign(method, url[len(origin_of(url)):] or "/", headers)
 
     def _host(self, url: str, origin: str) -> str:
         """The Host header; loopback may be contacted only where our own origin is loopback."""
@@ -180,7 +191,13 @@ class Client:
         return origin.split("://", 1)[1]
 
     def _date(self) -> str:
-        return formatdate(self._clock.now(), usegmt=True)
+        return _date(int(self._clock.now()))
+
+
+@lru_cache(maxsize=4)
+def _date(seconds: int) -> str:
+    """The Date header of a second; requests come many to one."""
+    return formatdate(seconds, usegmt=True)
 
 
 def _check_let_through(sibling: Sibling) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from core.errors import InvalidInput
 from core.text import clean
 from federation.allowlist import Sibling
-from posts.models import Audience, Reach
-from posts.wire import Note, audience_of, note
+from posts.models import NO_TAGS, Audience, Reach, Tags
+from posts.wire import Note, audience_of, note, tags_of
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
@@ -20,8 +20,8 @@ NOBODY = Audience(Reach.NAMED, ())
 @dataclass(slots=True)
 class Arrival:
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
-    the post, `html` its text after the gate and `audience` whom it is for; `digest` is SHA-256 of the raw body; `now`
-    in milliseconds. All that needs no database is worked out before the writer gets it."""
+    the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `digest` is SHA-256 of
+    the raw body; `now` in milliseconds. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -35,6 +35,7 @@ class Arrival:
     note: Note | None = None
     html: str = ""
     audience: Audience = NOBODY
+    tags: Tags = NO_TAGS
 
     @property
     def about(self) -> str:
@@ -110,4 +111,5 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
         made.note, made.object = note(content), None  # one of the two: what was parsed is not carried to the writer twice
         made.html = clean(made.note.content or "")
         made.audience = audience_of(made.note, sibling.origin)
+        made.tags = tags_of(made.note)
     return made

@@ -1,10 +1,13 @@
-"""Who may speak about which id: everything that claims authority lies on the signer's own origin."""
+"""Who may speak about which id: everything that claims authority lies on the signer's own origin. And about whose posts: those
+that the signer may read."""
 
 from __future__ import annotations
 
 from core.errors import InvalidInput, Refused
 from federation.addresses import origin_of
 from inbox.arrival import Arrival
+from posts.models import Reach
+from posts.store import Post
 
 _OWN = frozenset({"Create", "Update", "Delete", "Undo"})
 """Activities whose object is the sender's; the others (Follow, Like, Announce ...) are about somebody else's."""
@@ -23,6 +26,12 @@ def check_authority(arrival: Arrival) -> None:
             raise Refused("An instance speaks for its own objects only.", reason="foreign-object")
     if arrival.note is not None and arrival.note.attributed_to != arrival.actor:
         raise Refused("A post is attributed to the actor that sends it.", reason="foreign-author")
+
+
+def may_read(arrival: Arrival, post: Post) -> bool:
+    """Whether the sibling, and where doctors are named its doctor, is in the audience of a post."""
+    return arrival.sibling.origin in post.audience.origins and (
+        post.audience.reach != Reach.NAMED or arrival.actor in post.audience.readers)
 
 
 def _lies_on(uri: str, origin: str) -> bool:

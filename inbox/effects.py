@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actors import follows
+from actors.follows import Follow
 from actors.models import Actor
-from actors.store import save
+from actors.store import by_ids, save
 from core.database import Tx
 from core.ids import Ids
 from inbox import ledger
-from posts import concerns, store
+from posts import concerns, reactions, store
+from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
 
 
@@ -43,12 +46,42 @@ class SaveActor(msgspec.Struct, frozen=True):
     actor: Actor
 
 
-Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor
+class RequestFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class AcceptFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class EndFollow(msgspec.Struct, frozen=True):
+    """It is declined, over, or withdrawn: be it while it was still held, when there is no `follow` yet."""
+
+    uri: str
+    follow: Follow | None
+
+
+class React(msgspec.Struct, frozen=True):
+    table: Table
+    reaction: Reaction
+
+
+class TakeBack(msgspec.Struct, frozen=True):
+    """`uri` is the id of the like or boost, `actor_id` None for a doctor who is not known here."""
+
+    table: Table
+    uri: str
+    actor_id: int | None
+    origin: str
+
+
+Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
+          | EndFollow)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
-    """Write a batch of effects, and tell our doctors what concerns them. Posts and votes go together; the others come alone
-    and in order."""
+    """Write a batch of effects, and tell our doctors what concerns them. Posts, votes, likes and boosts go together; the
+    others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
     if new:
         store.insert(tx, [effect.post for effect in new])
@@ -62,6 +95,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
         store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
         for post_id in {vote.post_id for vote in votes}:
             store.recount(tx, post_id, now)
+    for table in reactions.TABLES:
+        given = [effect.reaction for effect in effects if isinstance(effect, React) and effect.table == table]
+        for again in reactions.add(tx, table, given, now) if given else ():
+            reactions.rename(tx, table, again)
     for single in effects:
         match single:
             case RevisePost(old, changed, poll, closes):
@@ -78,8 +115,29 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)
-            case StorePost() | CountVote():
+            case TakeBack(kept, uri, actor_id, origin):
+                counted = actor_id is not None and reactions.take_back(tx, kept, uri, actor_id)
+                if not counted and not ledger.withdraw(tx, uri):
+                    store.bury(tx, uri, origin, now)
+            case RequestFollow(follow):
+                follows.request(tx, follow)
+                concerns.asked_to_follow(tx, ids, *_pair(tx, follow), now)
+            case AcceptFollow(follow):
+                if follows.accept(tx, follow, now):
+                    concerns.follow_accepted(tx, ids, *_pair(tx, follow), now)
+            case EndFollow(uri, ended):
+                ledger.withdraw(tx, uri)
+                if ended is not None:
+                    follows.end(tx, uri)
+                    concerns.unfollowed(tx, *_pair(tx, ended))
+            case StorePost() | CountVote() | React():
                 pass
+
+
+def _pair(tx: Tx, follow: Follow) -> tuple[Actor, Actor]:
+    """Who follows, and who is followed."""
+    people = by_ids(tx, (follow.follower_id, follow.followed_id))
+    return people[follow.follower_id], people[follow.followed_id]
 
 
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:

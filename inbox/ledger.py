@@ -120,6 +120,14 @@ def forget(tx: Tx, uri: str) -> None:
     tx.run("DELETE FROM held WHERE about_key = ?", about)
 
 
+def withdraw(tx: Tx, uri: str) -> bool:
+    """An activity is taken back by who sent it: if it is held, it goes. Whether it has ever come."""
+    key = (uri_key(uri),)
+    if tx.run("DELETE FROM held WHERE activity_key = ?", key):
+        tx.run("UPDATE ledger SET outcome = 'ignored: taken back' WHERE uri_key = ?", key)
+    return tx.row("SELECT 1 FROM ledger WHERE uri_key = ?", key) is not None
+
+
 def release(tx: Tx, uris: Sequence[str], now: int) -> None:
     """These are here now: what was held for them can be tried. Nearly always nothing is held at all."""
     if tx.row("SELECT 1 FROM held LIMIT 1") is None:

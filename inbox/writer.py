@@ -12,12 +12,15 @@ from core.errors import Conflict, KonsilError, Unavailable
 from core.ids import Ids, uri_key
 from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
-from inbox.activities import create, delete, undo, update
+from inbox.activities import accept, announce, create, delete, follow, like, reject, undo, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
 from inbox.effects import Effect, ErasePost, SaveActor, write
 from inbox.known import Known, load
 
-VERBS: dict[str, ModuleType] = {"Create": create, "Update": update, "Delete": delete, "Undo": undo}
+VERBS: dict[str, ModuleType] = {
+    "Create": create, "Update": update, "Delete": delete, "Like": like, "Announce": announce, "Follow": follow,
+    "Accept": accept, "Reject": reject, "Undo": undo}
+_TOGETHER = frozenset({"Create", "Like", "Announce"})
 Result = Outcome | KonsilError
 
 
@@ -28,13 +31,13 @@ class Writer:
         self._home, self._clock, self._ids, self._grace_ms = home, clock, ids, grace_ms
 
     def apply(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
-        """Decide about every arrival, in order. Neighbouring Creates are one batch; the rest come one by one."""
+        """Decide about every arrival, in order. Neighbours that only add something are one batch; the rest come one by one."""
         states = sibling_states(tx)
         results: list[Result] = []
         start = 0
         while start < len(arrivals):
             end = start + 1
-            while end < len(arrivals) and arrivals[start].type == "Create" == arrivals[end].type:
+            while end < len(arrivals) and arrivals[start].type in _TOGETHER and arrivals[end].type in _TOGETHER:
                 end += 1
             results += self._together(tx, arrivals[start:end], states)
             start = end

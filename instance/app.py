@@ -17,6 +17,7 @@ from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
 from instance.pages import ROUTES as PAGES
+from instance.rendering import Synchronous
 from instance.worker import Background
 
 log = get_logger("server")
@@ -31,6 +32,7 @@ def routes() -> tuple[Route, ...]:
 def create_pages(assembly: Assembly, background: Background | None = None) -> Quart:
     """The Quart application: routes behind the guard, errors in two voices."""
     app = Quart("instance", template_folder="../templates", static_folder=None)
+    app.jinja_environment = Synchronous
     app.config["KONSIL"] = assembly
     app.config["KONSIL_BACKGROUND"] = background
     app.config["MAX_CONTENT_LENGTH"] = _FORM_BYTES

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from actors.accounts import Accounts
 from actors.credentials import Credentials
+from actors.directory import Directory
 from actors.keys import load_identity
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
+from actors.profiles import Profiles
+from actors.relations import Relations
+from actors.store import sort_names
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
@@ -34,14 +38,21 @@ from inbox import held, ledger
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
+from posts import concerns
+from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.digests import Digests
+from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.notifications import Notifications
 from posts.objects import Objects
+from posts.outside import OutsideNotices
 from posts.polls import Polls
+from posts.reactions import Reactions
+from posts.texts import Texts
 from posts.threads import Threads
 from posts.timelines import Timelines
+from posts.topics import Topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +73,24 @@ class Assembly:
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
+    directory: Directory
+    profiles: Profiles
+    relations: Relations
     compose: Compose
+    colleagues: Colleagues
+    drafts: Drafts
     editing: Editing
     polls: Polls
+    reactions: Reactions
     timelines: Timelines
+    topics: Topics
     notifications: Notifications
     mailboxes: Mailboxes
     digests: Digests
     mailer: Mailer
     threads: Threads
     objects: Objects
+    outside: OutsideNotices
     inbox: Inbox
     courier: Courier
     held: HeldActivities
@@ -114,6 +133,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         synchronous=settings.database.synchronous)
     try:
         await migrate(database, clock.ms())
+        await sort_names(database)
         identity = await load_identity(database, vault, settings.instance)
     except BaseException:
         await database.close()
@@ -123,25 +143,37 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
+    doctors = Directory(database, identity, allowlist, client, clock, ids)
+    texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
+    profiles = Profiles(database, identity, clock, ids)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     try:
         yield Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
             allowlist=allowlist, client=client, door=door,
-            siblings=Siblings(database, identity, client, clock, ids, on_change=(held.sibling_changed,)),
+            siblings=Siblings(database, identity, client, clock, ids,
+                              on_change=(held.sibling_changed, profiles.sibling_changed)),
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
-            compose=Compose(database, identity, renderer, clock, ids, settings.posts),
-            editing=Editing(database, identity, renderer, clock, ids, settings.posts, ledger.forget),
+            directory=doctors,
+            profiles=profiles,
+            relations=Relations(database, identity, clock, ids, concerns),
+            compose=Compose(database, identity, texts, clock, ids, settings.posts),
+            editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
+            colleagues=Colleagues(database, identity, clock, doctors),
+            drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids),
+            reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock),
+            topics=Topics(database, clock),
             threads=Threads(database, identity, clock),
             notifications=Notifications(database, clock),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer,
             objects=Objects(database, identity),
+            outside=OutsideNotices(database, clock, ids, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
             held=HeldActivities(database, allowlist, client, writer, clock, ids, federation))

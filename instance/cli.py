@@ -70,6 +70,7 @@ def init(directory: Path, country: str, domain: str, port: int, name: str, as_js
                 "config": str(config.resolve())}], True, one=True)
     else:
         click.echo(f"{made.name} is at {made.url}; its settings are in {config}.")
+        click.echo("Enter under [imprint] who runs it: the public pages show that, or that it is missing.")
 
 
 @main.command()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from jinja2 import pass_context
@@ -15,13 +16,27 @@ from quart import Quart, current_app, g, request
 
 from actors.models import Account, Actor
 from core.clock import rfc3339
-from core.countries import CODES, pack, specialties, specialty_title
+from core.countries import CODES, CountryName, languages, pack, specialties_in, specialty_title
 from core.errors import KonsilError, NotFound, Refused
-from core.i18n import Translations, Translator, format_date, format_time, language_name, negotiate
+from core.i18n import (
+    Translations,
+    Translator,
+    format_date,
+    format_list,
+    format_number,
+    format_percent,
+    format_time,
+    language_name,
+    negotiate,
+)
+from core.ids import public
 from core.words import Sentence
 from instance.assembly import Assembly
+from instance.cookies import language_cookie
+from instance.rendering import speak
 from instance.sidebar import Sidebars
 
+T = TypeVar("T")
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
 """Where the catalogues are."""
 
@@ -83,48 +98,75 @@ def language() -> str:
     return looking.language if looking is not None else wished_language()
 
 
-def wished_language() -> str:
-    """What this request's Accept-Language chooses among the languages offered; worked out once per request.
+def language_of(account: Account) -> str:
+    """The language somebody is spoken to: the one she has chosen, else what her browser asks for."""
+    return account.language if account.language in offered() else wished_language()
 
-    Offered are those of the settings, else the country's, as far as they have a catalogue, so that everything on a page is
-    in one language. Where the browser asks for none of them it is the first; where none has a catalogue, English.
+
+def offered() -> tuple[str, ...]:
+    """The languages pages can be had in, best first: those of the settings, else the country's and then all others.
+
+    Only such as have a catalogue, so that everything on a page is in one language.
+    """
+    known = _translations().languages
+    wanted = services().settings.instance.languages or (*services().pack.languages, *known)
+    return tuple(code for code in dict.fromkeys(wanted) if code in known)
+
+
+def wished_language() -> str:
+    """The language this request asks for among those offered; worked out once per request.
+
+    A choice made with `?lang=` counts, then the one this browser made before (`guard.finish` has it remember), then its
+    Accept-Language. Where it asks for nothing that is offered, it is the first; where none is, English.
     """
     found: str | None = g.get("wished_language")
     if found is None:
-        known = _translations().languages
-        wanted = services().settings.instance.languages or services().pack.languages
-        found = g.wished_language = negotiate(
-            request.headers.get("accept-language", ""), [code for code in wanted if code in known])
+        choices, asked = offered(), request.args.get("lang", "")
+        if asked in choices:
+            g.chosen_language = asked
+        else:
+            asked = request.cookies.get(language_cookie(services()), "")
+        found = g.wished_language = asked if asked in choices else negotiate(
+            request.headers.get("accept-language", ""), choices)
     return found
+
+
+def _in_language(code: str) -> str:
+    """The address, within this one's path, of the same page in another language."""
+    return "?" + urlencode([*((name, value) for name, value in request.args.items(multi=True) if name != "lang"), ("lang", code)])
 
 
 def prepare(app: Quart, assembly: Assembly) -> None:
     """Give the templates gettext, filters and what every page shows."""
     app.config["KONSIL_WORDS"] = Translations(LOCALE)
     zone = assembly.pack.zone
+    written_in = tuple(dict.fromkeys((*assembly.pack.languages, *languages())))
     sidebars = Sidebars(assembly)
     jinja = app.jinja_env
-    jinja.add_extension("jinja2.ext.i18n")
-    jinja.install_gettext_callables(  # type: ignore[attr-defined]
-        lambda text: _words().gettext(text), lambda one, many, count: _words().ngettext(one, many, count), newstyle=True)
+    speak(jinja, app.config["KONSIL_WORDS"])
     jinja.trim_blocks = jinja.lstrip_blocks = True
     jinja.filters.update({
         "said": pass_context(lambda _, text: _said(text)),
         "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
         "specialty": _spoken(specialty_title),
         "topic": _spoken(lambda topic, language: topic if topic.startswith("#") else specialty_title(topic, language)),
+        "by_title": _spoken(lambda topics, language: [code for code in specialties_in(language) if code in topics]),
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
+        "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
-        "rfc3339": rfc3339, "codes": lambda codes: ", ".join(c.upper() for c in codes),
+        "listed": _spoken(lambda words, language: format_list([*words], language)),
+        "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })
 
     async def shared() -> dict[str, Any]:
         looking = viewer()
         shown: dict[str, Any] = {
-            "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking, "specialty_codes": specialties(),
-            "now": assembly.clock.ms(), "languages": ("de", "fr", "it", "es", "en"), "page_language": language(),
+            "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking,
+            "specialty_codes": specialties_in(language()),
+            "now": assembly.clock.ms(), "languages": written_in, "page_language": language(), "offered": offered(),
+            "in_language": _in_language,
             "emergency_notice": assembly.pack.notice_in(language()),
         }
         if looking is not None and looking.actor is not None:
@@ -143,14 +185,19 @@ def _words() -> Translator:
     return _translations().translator(language())
 
 
-def _spoken(say: Callable[[Any, str], str]) -> Callable[[Context, Any], str]:
+def _spoken(say: Callable[[Any, str], T]) -> Callable[[Context, Any], T]:
     """A filter that speaks the page's language. It takes the context, or Jinja would compile one language's answer in."""
-    return pass_context(lambda _, value: say(value, language()))
+    return pass_context(lambda page, value: say(value, page["page_language"]))
 
 
 def _said(text: KonsilError | str) -> str:
     """An error's sentence, a `Sentence`, or a word marked with `N_`, in the page's language."""
-    return text.said(_words().gettext) if isinstance(text, KonsilError | Sentence) else _words().gettext(text)
+    return text.said(_word) if isinstance(text, KonsilError | Sentence) else _words().gettext(text)
+
+
+def _word(text: str) -> str:
+    """A sentence or a word in it, in the page's language."""
+    return text.name_in(language()) if isinstance(text, CountryName) else _words().gettext(text)
 
 
 def _ago(ms: int, words: Translator) -> str:

@@ -12,33 +12,13 @@ from core.access import Access, Route
 from core.errors import KonsilError, NotFound, NotSignedIn, Refused
 from federation.allowlist import Purpose, Sibling
 from federation.door import Request, gather
-from instance.context import Viewer, services, wished_language
+from instance.context import Viewer, language_of, services
+from instance.cookies import session_cookie, set_language
 from instance.objects import PURPOSES
 
 _SAFE = frozenset({"GET", "HEAD"})
 _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'")
-
-
-def cookie_name() -> str:
-    """Carries the port, so that instances on one host stay apart; `__Host-` wherever there is TLS."""
-    settings = services().settings
-    prefix = "__Host-" if _secure() else ""
-    return f"{prefix}konsil-{settings.server.port}"
-
-
-def set_session(response: Response, token: str) -> None:
-    """Put the session's token into its cookie."""
-    response.set_cookie(cookie_name(), token, httponly=True, samesite="Lax", path="/", secure=_secure())
-
-
-def clear_session(response: Response) -> None:
-    """Take the cookie out of the browser; one called `__Host-` goes only if the attributes are those it came with."""
-    response.delete_cookie(cookie_name(), httponly=True, samesite="Lax", path="/", secure=_secure())
-
-
-def _secure() -> bool:
-    return services().identity.origin.startswith("https://")
 
 
 def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
@@ -65,10 +45,10 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
 
 
 async def _viewer() -> Viewer | None:
-    session = await services().sessions.find(request.cookies.get(cookie_name(), ""))
+    session = await services().sessions.find(request.cookies.get(session_cookie(services()), ""))
     if session is None:
         return None
-    return Viewer(session.account, session.actor, wished_language())
+    return Viewer(session.account, session.actor, language_of(session.account))
 
 
 async def _check_role(access: Access, viewer: Viewer) -> None:
@@ -108,6 +88,11 @@ def _check_origin() -> None:
     raise Refused("This form was not sent from this site; nothing was done.", reason="cross-site")
 
 
+def inside(path: str) -> str:
+    """A path of this site to go on to or back to, or nothing."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else ""
+
+
 async def finish(response: Response) -> Response:
     """Headers of every answer."""
     headers = response.headers
@@ -119,6 +104,8 @@ async def finish(response: Response) -> Response:
     headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
     if not request.path.startswith("/static/"):
         headers["cache-control"] = "no-store"
+    if (chosen := g.get("chosen_language")) is not None:
+        set_language(services(), response, chosen)
     return response
 
 

@@ -8,6 +8,7 @@ import gc
 import signal
 
 import uvicorn
+import uvloop
 
 from core.settings import Settings
 from core.telemetry import configure
@@ -44,10 +45,11 @@ def run_worker(settings: Settings) -> None:
     async def main() -> None:
         async with assemble(settings) as assembly:
             task = asyncio.create_task(work(assembly))
+            _settle_memory()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    with asyncio.Runner(loop_factory=None) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

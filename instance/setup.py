@@ -29,12 +29,11 @@ async def create_instance(directory: Path, *, country: str, domain: str, port: i
     if config.exists() or (directory / "konsil.db").exists():
         raise Misconfigured("%(path)s holds an instance already; nothing was changed.", values={"path": directory})
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    languages = ", ".join(f'"{language}"' for language in chosen.languages)
     title = (name or f"Konsil {chosen.name}").replace("\\", "").replace('"', "")
     KeyVault.create(directory / "secret.key")
     config.write_text(
         f'[instance]\ncountry = "{chosen.code}"\nname = "{title}"\ndomain = "{domain_of(origin)}"\nurl = "{origin}"\n'
-        f'languages = [{languages}]\ndata_dir = "."\n\n[server]\nhost = "127.0.0.1"\nport = {port}\n', "utf-8")
+        f'data_dir = "."\n\n[server]\nhost = "127.0.0.1"\nport = {port}\n', "utf-8")
     settings = load(config, {})
     clock = Clock()
     database = await open_database(settings.database.url, directory)

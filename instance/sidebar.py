@@ -8,21 +8,25 @@ from typing import NamedTuple
 from actors.models import Actor
 from core.database import Tx
 from instance.assembly import Assembly
+from posts.drafts import Title, newest
 from posts.models import Destination
 from posts.network import network
 from posts.notifications import Unread, unread
 from posts.timelines import topics_of, waiting_by_topic
 
 _FRESH_SECONDS = 3.0
+_DRAFTS = 3
 
 
 class Sidebar(NamedTuple):
-    """`waiting` counts unanswered cases by topic, `""` for all of them; `unread` is None where a verification does not hold."""
+    """`waiting` counts unanswered cases by topic, `""` for all of them; `drafts` are those saved last; `unread` is None where
+    a verification does not hold."""
 
     network: tuple[Destination, ...]
     topics: tuple[str, ...]
     waiting: dict[str, int]
     unread: Unread | None
+    drafts: tuple[Title, ...]
 
 
 class Sidebars:
@@ -40,7 +44,7 @@ class Sidebars:
         def look(tx: Tx) -> Sidebar:
             return Sidebar(network(tx, self._its.identity).destinations(), topics_of(tx, viewer),
                            waiting_by_topic(tx) if stale else self._waiting,
-                           unread(tx, viewer.id) if viewer.badge.holds(now) else None)
+                           unread(tx, viewer.id) if viewer.badge.holds(now) else None, newest(tx, viewer, _DRAFTS))
 
         found = await self._its.database.read(look)
         if stale:

@@ -113,5 +113,7 @@ async def _mail(assembly: Assembly) -> None:
 async def _daily(assembly: Assembly) -> None:
     while True:
         await assembly.refusals.prune(assembly.settings.federation.refusal_days)
+        await assembly.outside.prune(assembly.settings.retention.notice_days)
+        await assembly.sessions.prune()
         await assembly.digests.prune()
         await asyncio.sleep(_DAY_SECONDS)

@@ -19,32 +19,40 @@ from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, public
 from core.settings import Posts
-from core.text import Renderer
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import concerns, store, wire
-from posts.drafts import check_draft, check_text, option_names
+from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
-from posts.network import Network, list_digest, network
+from posts.network import Network, list_digest, network, party
 from posts.reading import readable
+from posts.rules import CONSULTED, check_draft, check_text, option_names
 from posts.store import Poll, Post
-
-_CONSULTED = range(1, 21)
+from posts.texts import Text, Texts, check_readers
+from posts.views import led_home
 
 
 class Compose:
     """What a verified author can do with words."""
 
-    def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
+    def __init__(self, database: Database, identity: Identity, texts: Texts, clock: Clock, ids: Ids,
                  settings: Posts) -> None:
-        self._database, self._identity, self._renderer = database, identity, renderer
+        self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings = clock, ids, settings
 
-    async def preview(self, draft: Draft) -> str:
-        """The draft as readers would see it; raises what `publish` would raise about its content."""
+    async def preview(self, draft: Draft, audience: Audience | None = None) -> str:
+        """The draft as readers would see it; raises what `publish` would raise about its content, and as soon as its audience
+        is known, about whom it names."""
+        text = await self._read(draft, audience)
+        return led_home(text.html, text.tags, self._identity.origin)
+
+    async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
-        return await self._renderer.render(draft.text)
+        text = await self._texts.read(draft.text)
+        if audience is not None:
+            check_readers(text.named, audience, settled=False)
+        return text
 
     async def destinations(self) -> tuple[Destination, ...]:
         """The other countries a post can be sent to."""
@@ -54,12 +62,13 @@ class Compose:
         return list_digest(destinations)
 
     async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str,
-                      form: str = "", asked_from: str = "") -> str:
+                      form: str = "", asked_from: str = "", sheet: Sheet | None = None) -> str:
         """Publish a new post and return its id; if this form has made one already, that one's.
 
         `origins` are the other countries' origins (none: it stays home); `seen` is the digest of the list of countries
         the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent. `asked_from`
-        is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody.
+        is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody. `sheet` is the
+        form's draft, which ends with this.
         """
         if reach == Reach.NAMED or (reach == Reach.HOME) != (not origins):
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
@@ -75,18 +84,19 @@ class Compose:
             if not asked_from:
                 return None
             before = readable(tx, asked_from, author.actor)
-            if before.author_id != author.actor.id or before.audience.reach != Reach.HOME:
+            if before.author_id != author.actor.id or before.audience.reach != Reach.HOME or before.parent_id is not None:
                 raise NotFound("There is no such post here.")
             return before.id
 
-        return await self._publish(author, draft, Audience(reach, (self._identity.origin, *sorted(set(origins)))), form, check)
+        return await self._publish(author, draft, Audience(reach, (self._identity.origin, *sorted(set(origins)))), form, sheet,
+                                   check)
 
-    async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "") -> str:
+    async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "",
+                      sheet: Sheet | None = None) -> str:
         """Put a post before named doctors and nobody else; returns its id. `InvalidInput` where one cannot be reached."""
         named = {doctor.uri: doctor for doctor in doctors if doctor.id != author.actor.id}
-        if len(named) not in _CONSULTED:
-            raise InvalidInput("A consult goes to 1 to %(most)s colleagues.", values={"most": _CONSULTED[-1]}, field="doctors")
-        origins = sorted({origin_of(uri) for uri in named} - {self._identity.origin})
+        if len(named) not in CONSULTED:
+            raise InvalidInput("A consult goes to 1 to %(most)s colleagues.", values={"most": CONSULTED[-1]}, field="doctors")
 
         def check(tx: Tx, places: Network) -> None:
             for doctor in named.values():
@@ -96,19 +106,18 @@ class Compose:
                     raise InvalidInput("%(name)s cannot be reached at the moment. Nothing was sent.",
                                        values={"name": doctor.mention}, field="doctors")
 
-        audience = Audience(Reach.NAMED, (self._identity.origin, *origins), tuple(sorted({author.actor.uri, *named})))
-        return await self._publish(author, draft, audience, form, check)
+        return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check)
 
-    async def _publish(self, author: Author, draft: Draft, audience: Audience, form: str,
+    async def _publish(self, author: Author, draft: Draft, audience: Audience, form: str, sheet: Sheet | None,
                        check: Callable[[Tx, Network], int | None]) -> str:
         """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
         and says what it is linked to."""
-        html = await self.preview(draft)
+        text = await self._read(draft, audience)
         now, post_id = self._clock.ms(), self._ids.new()
         post = Post(
             post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, draft.kind, post_id, None,
-            draft.question.strip(), draft.text, html, draft.language, draft.facts,
-            State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now)
+            draft.question.strip(), draft.text, text.html, draft.language, draft.facts,
+            State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags)
         poll = None
         if draft.poll is not None:
             names = option_names(draft.poll.options)
@@ -127,15 +136,17 @@ class Compose:
             if once is not None:
                 store.mark_sent(tx, post.id, once)
             enqueue(tx, self._ids.new(), activity, places.recipients(audience.origins), now)
+            let_go(tx, author.actor, sheet)
             return post.id
 
         return public(await self._database.write(write))
 
-    async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "") -> str:
+    async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "",
+                    sheet: Sheet | None = None) -> str:
         """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
-        already, that one's."""
+        already, that one's. The draft of `sheet` ends with this."""
         check_text(text, language, self._settings.text_limit)
-        html = await self._renderer.render(text)
+        read = await self._texts.read(text)
         now, post_id = self._clock.ms(), self._ids.new()
         once = _once(form, Kind.REPLY, parent_id, text)
 
@@ -143,16 +154,18 @@ class Compose:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             parent = readable(tx, parent_id, author.actor)
+            check_readers(read.named, parent.audience, settled=True)
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, Kind.REPLY,
-                parent.root_id, parent.id, "", text, html, language, CaseFacts(), None, parent.audience,
-                self._identity.country, now)
+                parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
+                self._identity.country, now, tags=read.tags)
             store.insert(tx, [post])
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
             activity = wire.create(post, None, author.actor.uri, parent.uri)
             enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
+            let_go(tx, author.actor, sheet)
             return post.id
 
         return public(await self._database.write(write))

@@ -1,66 +1,258 @@
-"""What may be written: the rules a draft, an answer or an edit has to keep before anything else happens with it."""
+"""Drafts: what a doctor has begun to write, kept for her alone until she sends or discards it.
+
+A form that writes a draft is a `Sheet`. It knows the version it was filled from and has a mark of its own: it may save if
+nobody has saved since, or if the last to save was itself (an answer that never came back is no reason to stop). So of two
+tabs the one that knows less never overwrites the other. A draft that is sent or discarded is overwritten on the disk, the
+write-ahead log included; while it is alive, what was taken out of it goes with the next such moment.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
 
-from core.countries import specialties
-from core.errors import InvalidInput
-from posts import wire
-from posts.models import AGE_BANDS, AIMS, SEXES, CaseFacts, Draft, Kind
+import msgspec
 
-_DAY_MS = 86_400_000
-_SPECIALTIES = 8
+from actors.models import Actor
+from core.clock import Clock
+from core.database import Database, Row, Tx
+from core.errors import Conflict, InvalidInput, NotFound
+from core.ids import Ids, number, public
+from posts import store
+from posts.reading import readable
 
-
-def check_draft(draft: Draft, text_limit: int, now: int) -> None:
-    """`InvalidInput` with the field that breaks a rule; `text_limit` in characters, `now` in milliseconds."""
-    if draft.kind == Kind.REPLY:
-        raise InvalidInput("A reply answers something.", field="kind")
-    check_question(draft.question)
-    check_text(draft.text, draft.language, text_limit, may_be_empty=draft.kind == Kind.POLL)
-    _check_facts(draft.facts)
-    if draft.kind == Kind.CASE and not draft.facts.specialties:
-        raise InvalidInput("Name at least one specialty you are asking.", field="specialties")
-    if (draft.kind == Kind.POLL) != (draft.poll is not None):
-        raise InvalidInput("A poll has options, and only a poll.", field="options")
-    if draft.poll is not None:
-        names = option_names(draft.poll.options)
-        if len(names) not in wire.OPTIONS or len(set(names)) != len(names):
-            raise InvalidInput("A poll has 2 to 20 different options.", field="options")
-        if any(len(name) > wire.OPTION_LENGTH for name in names):
-            raise InvalidInput("An option has at most %(most)s characters.",
-                               values={"most": wire.OPTION_LENGTH}, field="options")
-        if not now < draft.poll.ends_at <= now + 366 * _DAY_MS:
-            raise InvalidInput("A poll ends in the future, within a year.", field="ends_at")
+MOST = 50
+"""How many drafts a doctor has at once."""
+PAGE = 20
+_END = (1 << 63) - 1
+_TITLE_LENGTH = 80
+_REST_BYTES = 32_000
+_MARK_LENGTH = 64
+_COLUMNS = "what, about, title, fields, version, updated_at"
 
 
-def check_question(question: str) -> None:
-    """One sentence, neither missing nor endless."""
-    if not 0 < len(question.strip()) <= wire.QUESTION_LENGTH:
-        raise InvalidInput("The question has 1 to %(most)s characters.",
-                           values={"most": wire.QUESTION_LENGTH}, field="question")
+class What(StrEnum):
+    """What a draft becomes: a new post, the answer to a post, another text of a post."""
+
+    NEW = "new"
+    REPLY = "reply"
+    EDIT = "edit"
 
 
-def check_text(text: str, language: str, limit: int, *, may_be_empty: bool = False) -> None:
-    """Some lines, in a language that is named (BCP 47)."""
-    if not may_be_empty and not text.strip():
-        raise InvalidInput("Please write a few lines.", field="text")
-    if len(text) > limit:
-        raise InvalidInput("A post has at most %(most)s characters.", values={"most": limit}, field="text")
-    if not (2 <= len(language) <= 20 and language.isascii() and all(part.isalnum() for part in language.split("-"))):
-        raise InvalidInput("Say which language this is written in.", field="language")
+class Written(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
+    question, text, state and the revision it began with. `doctors` are handles, `asked_from` the post at home that is asked
+    about abroad."""
+
+    kind: str = "case"
+    question: str = ""
+    text: str = ""
+    language: str = ""
+    specialties: tuple[str, ...] = ()
+    age_band: str = ""
+    sex: str = ""
+    aim: str = ""
+    options: str = ""
+    multiple: str = ""
+    hours: str = "72"
+    reach: str = ""
+    origins: tuple[str, ...] = ()
+    doctors: tuple[str, ...] = ()
+    asked_from: str = ""
+    state: str = ""
+    revision: str = ""
+
+    @property
+    def blank(self) -> bool:
+        """Whether there are no words in it."""
+        return not (self.question.strip() or self.text.strip() or self.options.strip())
+
+    @property
+    def title(self) -> str:
+        """The question, else how the text begins."""
+        first = next((line.strip() for line in (self.question, *self.text.splitlines(), *self.options.splitlines())
+                      if line.strip()), "")
+        return first if len(first) <= _TITLE_LENGTH else first[: _TITLE_LENGTH - 1].rstrip() + "…"
 
 
-def option_names(options: tuple[str, ...]) -> list[str]:
-    """The options of a poll as they are compared everywhere: trimmed, in NFC, without empty ones."""
-    return [unicodedata.normalize("NFC", name.strip()) for name in options if name.strip()]
+class Sheet(NamedTuple):
+    """A form that writes a draft: which one, the version it knows (empty: none yet) and its own mark. `about` is public."""
+
+    what: What
+    about: str
+    version: str = ""
+    mark: str = ""
 
 
-def _check_facts(facts: CaseFacts) -> None:
-    """Codes are codes of ours: what is free text does not hide here."""
-    if len(facts.specialties) > _SPECIALTIES or not set(facts.specialties) <= set(specialties()):
-        raise InvalidInput("Choose up to %(most)s specialties from the list.", values={"most": _SPECIALTIES}, field="specialties")
-    for value, known, field in ((facts.age_band, AGE_BANDS, "age_band"), (facts.sex, SEXES, "sex"), (facts.aim, AIMS, "aim")):
-        if value and value not in known:
-            raise InvalidInput("Choose one of the values offered.", field=field)
+class Kept(msgspec.Struct, frozen=True):
+    """A draft as it lies here; `at` in milliseconds. Of an answer or edit: the question of the conversation and its language,
+    and whether the post is `gone`, so that this can be sent no more."""
+
+    what: What
+    about: str
+    title: str
+    written: Written
+    version: str
+    at: int
+    question: str = ""
+    language: str = ""
+    gone: bool = False
+
+
+class Title(NamedTuple):
+    """A draft in a short list."""
+
+    what: What
+    about: str
+    title: str
+
+
+class DraftPage(NamedTuple):
+    """Drafts, last saved first, and the cursor of the next page or None."""
+
+    drafts: tuple[Kept, ...]
+    before: str | None
+
+
+class Drafts:
+    """Keeps, lists and discards the drafts of doctors of this instance."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids, text_limit: int) -> None:
+        self._database, self._clock, self._ids, self._text_limit = database, clock, ids, text_limit
+
+    async def keep(self, owner: Actor, sheet: Sheet, written: Written) -> Kept | None:
+        """Save what a form holds; one that holds no words any more ends the draft, and None is returned.
+
+        `Conflict` where another form has saved since (`reason` elsewhere) or has sent or discarded it (gone); then nothing
+        was changed. `InvalidInput` with the reason too-long or too-many.
+        """
+        self._check_sizes(written)
+        now, version = self._clock.ms(), self._ids.new()
+
+        def write(tx: Tx) -> Kept | None:
+            key = (owner.id, sheet.what, _about(tx, owner, sheet))
+            before = tx.row("SELECT version, mark FROM drafts WHERE actor_id = ? AND what = ? AND about = ?", key)
+            if before is None and sheet.version:
+                raise Conflict("This draft was sent or discarded elsewhere. What you wrote is still here.", reason="gone")
+            if before is not None and not _knows(sheet, before):
+                raise Conflict("This draft was saved elsewhere since you opened it. What you wrote is still here and was not"
+                               " saved over it.", reason="elsewhere")
+            if written.blank:
+                _erase(tx, key)
+                return None
+            if before is None and _count(tx, owner) >= MOST:
+                raise InvalidInput("You have %(most)s drafts already. Send or discard one, then this can be kept.",
+                                   values={"most": MOST}, reason="too-many")
+            tx.run("INSERT INTO drafts (actor_id, what, about, title, fields, version, mark, updated_at)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (actor_id, what, about) DO UPDATE SET"
+                   " title = excluded.title, fields = excluded.fields, version = excluded.version, mark = excluded.mark,"
+                   " updated_at = excluded.updated_at",
+                   (*key, written.title, msgspec.json.encode(written).decode(), version, sheet.mark[:_MARK_LENGTH], now))
+            return Kept(sheet.what, sheet.about, written.title, written, public(version), now)
+
+        return await self._database.write(write)
+
+    async def of(self, owner: Actor, what: What, about: str) -> Kept | None:
+        """The draft of a new post by its own id, or that of the answer to a post or of its edit; None where there is none."""
+        def look(tx: Tx) -> Kept | None:
+            row = tx.row(f"SELECT {_COLUMNS} FROM drafts WHERE actor_id = ? AND what = ? AND about = ?",
+                         (owner.id, what, number(about)))
+            return _placed(tx, owner, [_kept(row)])[0] if row is not None else None
+
+        return await self._database.read(look)
+
+    async def page(self, owner: Actor, before: str | None) -> DraftPage:
+        """Twenty drafts, last saved first, older than the cursor."""
+        key = (number(before) if before else None) or _END
+
+        def look(tx: Tx) -> DraftPage:
+            rows = tx.rows(f"SELECT {_COLUMNS} FROM drafts WHERE actor_id = ? AND version < ? ORDER BY version DESC LIMIT ?",
+                           (owner.id, key, PAGE + 1))
+            found = _placed(tx, owner, [_kept(row) for row in rows[:PAGE]])
+            return DraftPage(found, found[-1].version if len(rows) > PAGE else None)
+
+        return await self._database.read(look)
+
+    async def discard(self, owner: Actor, what: What, about: str) -> None:
+        """Erase a draft; `NotFound` where there is none."""
+        def write(tx: Tx) -> None:
+            if not _erase(tx, (owner.id, what, number(about))):
+                raise NotFound("This draft was sent or discarded.")
+
+        await self._database.write(write)
+
+    def _check_sizes(self, written: Written) -> None:
+        """What a form can hold: the text what a post may have, everything else little."""
+        if len(written.text) > self._text_limit:
+            raise InvalidInput("A post has at most %(most)s characters.", values={"most": self._text_limit}, field="text",
+                               reason="too-long")
+        if len(msgspec.json.encode(msgspec.structs.replace(written, text=""))) > _REST_BYTES:
+            raise InvalidInput("This is too long to be kept.", reason="too-long")
+
+
+def newest(tx: Tx, owner: Actor, most: int) -> tuple[Title, ...]:
+    """The drafts a doctor saved last."""
+    return tuple(Title(What(row["what"]), public(row["about"]), row["title"]) for row in tx.rows(
+        "SELECT what, about, title FROM drafts WHERE actor_id = ? ORDER BY version DESC LIMIT ?", (owner.id, most)))
+
+
+def let_go(tx: Tx, owner: Actor, sheet: Sheet | None) -> None:
+    """The form was sent: erase the draft it wrote, unless another form has saved since."""
+    if sheet is None:
+        return
+    key = (owner.id, sheet.what, number(sheet.about))
+    row = tx.row("SELECT version, mark FROM drafts WHERE actor_id = ? AND what = ? AND about = ?", key)
+    if row is not None and _knows(sheet, row):
+        _erase(tx, key)
+
+
+def _knows(sheet: Sheet, row: Row) -> bool:
+    return public(row["version"]) == sheet.version or (sheet.mark != "" and row["mark"] == sheet.mark[:_MARK_LENGTH])
+
+
+def _about(tx: Tx, owner: Actor, sheet: Sheet) -> int:
+    """The key of a sheet's draft. What is answered may have been deleted meanwhile; it has to be something she may read."""
+    about = number(sheet.about)
+    if about is None:
+        raise NotFound("There is no such draft here.")
+    if sheet.what != What.NEW:
+        post = readable(tx, sheet.about, owner, erased=sheet.what == What.REPLY)
+        if sheet.what == What.EDIT and post.author_id != owner.id:
+            raise NotFound("There is no such post here.")
+    return about
+
+
+def _erase(tx: Tx, key: tuple[int, What, int | None]) -> int:
+    gone = tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = ? AND about = ?", key)
+    if gone:
+        tx.scrub()
+    return gone
+
+
+def _count(tx: Tx, owner: Actor) -> int:
+    row = tx.row("SELECT count(*) AS n FROM drafts WHERE actor_id = ?", (owner.id,))
+    return int(row["n"]) if row is not None else 0
+
+
+def _kept(row: Row) -> Kept:
+    return Kept(What(row["what"]), public(row["about"]), row["title"], msgspec.json.decode(row["fields"], type=Written),
+                public(row["version"]), row["updated_at"])
+
+
+def _placed(tx: Tx, owner: Actor, drafts: Sequence[Kept]) -> tuple[Kept, ...]:
+    """Say of answers and edits which conversation they belong to, and whether their post is still there."""
+    posts = store.by_many(tx, [number(draft.about) or 0 for draft in drafts if draft.what != What.NEW])
+    roots = store.by_many(tx, sorted({post.root_id for post in posts.values()}))
+
+    def place(draft: Kept) -> Kept:
+        post = posts.get(number(draft.about) or 0)
+        if draft.what == What.NEW:
+            return draft
+        gone = post is None or post.erased_at is not None or not post.audience.admits(owner)
+        root = roots.get(post.root_id) if post is not None and not gone else None
+        if root is None:
+            return msgspec.structs.replace(draft, gone=gone)
+        return msgspec.structs.replace(draft, question=root.question, language=root.language)
+
+    return tuple(place(draft) for draft in drafts)

@@ -13,15 +13,16 @@ from core.database import Database, Tx
 from core.errors import Conflict, NotFound, Refused
 from core.ids import Ids
 from core.settings import Posts
-from core.text import Renderer
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import concerns, store, wire
-from posts.drafts import check_question, check_text
+from posts.drafts import Sheet, let_go
 from posts.models import Kind, State
 from posts.network import network
 from posts.reading import readable
+from posts.rules import check_question, check_text
 from posts.store import Post
+from posts.texts import Texts, check_readers
 
 
 class Forget(Protocol):
@@ -33,15 +34,17 @@ class Forget(Protocol):
 class Editing:
     """What authors can do with what they have published."""
 
-    def __init__(self, database: Database, identity: Identity, renderer: Renderer, clock: Clock, ids: Ids,
+    def __init__(self, database: Database, identity: Identity, texts: Texts, clock: Clock, ids: Ids,
                  settings: Posts, forget: Forget) -> None:
-        self._database, self._identity, self._renderer = database, identity, renderer
+        self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
-                   expected_revision: int) -> None:
-        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since."""
-        html = await self._renderer.render(text)
+                   expected_revision: int, sheet: Sheet | None = None) -> None:
+        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since. The draft
+        of `sheet` ends with this."""
+        before = (await self._database.read(lambda tx: self._own(tx, author, post_id))).tags
+        read = await self._texts.read(text, before)
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
@@ -53,8 +56,10 @@ class Editing:
             if old.kind != Kind.REPLY:
                 check_question(title)
             check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
+            check_readers(read.named, old.audience, settled=True)
+            let_go(tx, author.actor, sheet)
             new = msgspec.structs.replace(
-                old, question=title, source=text, html=html, updated_at=now, revision=old.revision + 1,
+                old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
                 state=(state or old.state) if old.kind == Kind.CASE else None)
             if (new.question, new.source, new.state) == (old.question, old.source, old.state):
                 return

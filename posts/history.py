@@ -11,6 +11,7 @@ from posts import store
 from posts.differences import Difference, difference, differs
 from posts.notifications import Seen
 from posts.store import Post
+from posts.views import shown
 
 PAGE = 20
 _SECONDS = 0.3  # for all comparisons of one page
@@ -57,8 +58,9 @@ class History(NamedTuple):
 
 def versions(tx: Tx, post: Post, before: int | None) -> list[Version]:
     """The versions older than a revision (None: all, the present one first), newest first, one more than a page holds."""
-    present = [Version(post.revision, post.question, post.html, post.updated_at or post.published_at)] if before is None else []
-    return present + [Version(*row) for row in store.revisions(tx, post.id, before, PAGE + 1 - len(present))]
+    present = [(post.revision, post.question, post.html, post.updated_at or post.published_at)] if before is None else []
+    return [Version(revision, question, shown(post, html), at) for revision, question, html, at in (
+        *present, *store.revisions(tx, post.id, before, PAGE + 1 - len(present)))]
 
 
 def compared(found: list[Version]) -> tuple[Change, ...]:

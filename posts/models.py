@@ -137,6 +137,14 @@ class DeliveryView(msgspec.Struct, frozen=True):
         return len(self.received) + len(self.waiting) + len(self.refused) + len(self.outside)
 
 
+class AskedAbroad(msgspec.Struct, frozen=True):
+    """A post that asks about one at home abroad: its public id, the codes of the countries besides home, its answers."""
+
+    id: str
+    countries: tuple[str, ...]
+    replies: int
+
+
 class PostView(msgspec.Struct, frozen=True):
     """A post as one viewer may see it. `id` is the public id; times are milliseconds; `html` has passed the gate."""
 
@@ -170,8 +178,10 @@ class PostView(msgspec.Struct, frozen=True):
     boosted_by: Actor | None = None  # who brought it into this list
     shunned: bool = False  # the viewer does not want to read its author
     readers: tuple[Actor, ...] = ()  # of a consult: who is in it and known here, author among them
+    instances: tuple[str, ...] = ()  # of a consult: the names of the instances it lies at, whose operators could read it
+    latest: int | None = None  # of a consult in its list: when it was last written in (ms)
     asked_from: str | None = None  # the post at home that this one asks about abroad
-    asked_abroad: tuple[str, ...] = ()  # the posts that ask about this one abroad
+    asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
     tags: Tags = NO_TAGS
 
     @property
@@ -181,10 +191,11 @@ class PostView(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Posts, newest first, and the cursor (`?before=`) of the next page or None."""
+    """Posts, newest first, the cursor (`?before=`) of the next page or None, and that of its first entry."""
 
     posts: tuple[PostView, ...]
     before: str | None
+    newest: str = ""
 
 
 class Destination(msgspec.Struct, frozen=True):

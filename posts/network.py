@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
+from actors.models import Actor
 from core.database import Tx
+from federation.addresses import origin_of
 from federation.identity import Identity
-from posts.models import Destination
+from posts.models import Audience, Destination, Reach
 
 
 class Place(NamedTuple):
@@ -21,6 +24,7 @@ class Place(NamedTuple):
     id: int
     failing_since: int | None
     changed_at: int
+    name: str
 
     @property
     def sent_to(self) -> bool:
@@ -29,15 +33,16 @@ class Place(NamedTuple):
 
 
 class Network(msgspec.Struct, frozen=True):
-    """A snapshot: this instance's origin and country, and its siblings."""
+    """A snapshot: this instance's origin, country and name, and its siblings by their origin, in the order of their countries."""
 
     home: str
     country: str
-    siblings: tuple[Place, ...]
+    name: str
+    siblings: dict[str, Place]
 
     def place(self, origin: str) -> Place | None:
         """The sibling at an origin, whatever its state."""
-        return next((place for place in self.siblings if place.origin == origin), None)
+        return self.siblings.get(origin)
 
     def code(self, origin: str) -> str:
         """The country code of an origin; its host where nobody here knows it."""
@@ -45,6 +50,13 @@ class Network(msgspec.Struct, frozen=True):
             return self.country
         place = self.place(origin)
         return place.country if place is not None else origin.split("://", 1)[1]
+
+    def called(self, origin: str) -> str:
+        """What the instance at an origin calls itself; its host where nobody here knows it."""
+        if origin == self.home:
+            return self.name
+        place = self.place(origin)
+        return place.name if place is not None else origin.split("://", 1)[1]
 
     def outside(self, origin: str) -> bool:
         """True when what lies there is outside our control: revoked."""
@@ -56,21 +68,27 @@ class Network(msgspec.Struct, frozen=True):
         return tuple(sorted(
             (Destination(place.origin, place.country,
                          "paused" if place.state == "paused" else "waiting" if place.failing_since else "up", place.failing_since)
-             for place in self.siblings if place.sent_to),
+             for place in self.siblings.values() if place.sent_to),
             key=lambda destination: destination.country))
 
     def recipients(self, origins: tuple[str, ...]) -> list[int]:
         """The siblings among an audience that are sent to, now (active) or later (paused)."""
-        return [place.id for place in self.siblings if place.origin in origins and place.sent_to]
+        return [place.id for place in self.siblings.values() if place.origin in origins and place.sent_to]
 
 
 def network(tx: Tx, identity: Identity) -> Network:
     """The network at this moment."""
-    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at FROM siblings s"
+    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at, s.name FROM siblings s"
                    " JOIN delivery_lines d ON d.sibling_id = s.id ORDER BY s.country")
-    return Network(identity.origin, identity.country, tuple(Place(*row) for row in rows))
+    return Network(identity.origin, identity.country, identity.name, {row["origin"]: Place(*row) for row in rows})
 
 
 def list_digest(destinations: tuple[Destination, ...]) -> str:
     """Stands for a list of countries; if it differs when the author sends, she is asked again."""
     return hashlib.blake2b("\n".join(sorted(place.origin for place in destinations)).encode(), digest_size=8).hexdigest()
+
+
+def party(home: str, author: Actor, doctors: Iterable[Actor]) -> Audience:
+    """The audience of a consult: its author and the doctors she names, at the instances these live at, hers first."""
+    readers = tuple(sorted({author.uri, *(doctor.uri for doctor in doctors)}))
+    return Audience(Reach.NAMED, (home, *sorted({origin_of(uri) for uri in readers} - {home})), readers)

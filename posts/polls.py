@@ -60,7 +60,7 @@ class Polls:
     def _send(self, tx: Tx, author: Author, post: store.Post, names: list[str], now: int) -> None:
         """Put one standard vote per choice in the outbox, for the poll's own instance and nobody else."""
         asker = by_ids(tx, [post.author_id])[post.author_id]
-        recipients = [place.id for place in network(tx, self._identity).siblings
+        recipients = [place.id for place in network(tx, self._identity).siblings.values()
                       if place.id == post.sibling_id and place.sent_to]
         if not recipients:
             raise Conflict("This poll's country cannot be reached any more; your vote was not counted.", reason="outside")

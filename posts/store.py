@@ -205,8 +205,10 @@ def voted(tx: Tx, voters: Iterable[tuple[int, int]]) -> set[tuple[int, int, int]
     pairs = [value for pair in voters for value in pair]
     if not pairs:
         return set()
-    rows = tx.rows("SELECT post_id, voter_id, slot FROM votes WHERE (post_id, voter_id) IN"
-                   f" (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))})", pairs)
+    rows = tx.rows(  # a join: `(post_id, voter_id) IN (VALUES ...)` would go through the whole index
+        f"WITH asked (post_id, voter_id) AS (VALUES {','.join(['(?, ?)'] * (len(pairs) // 2))})"
+        " SELECT v.post_id, v.voter_id, v.slot FROM asked a JOIN votes v ON v.post_id = a.post_id AND v.voter_id = a.voter_id",
+        pairs)
     return {(row["post_id"], row["voter_id"], row["slot"]) for row in rows}
 
 
@@ -273,8 +275,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
 
     Replies of others stay; an erased post keeps its place in the thread with nothing in it.
     """
-    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
-           (uri_key(uri), uri, origin, now))
+    bury(tx, uri, origin, now)
     forget(tx, uri, now)
     tx.scrub()
     post = by_keys(tx, [uri_key(uri)]).get(uri)
@@ -282,11 +283,18 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     for table in ("votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
+    tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', state = NULL, likes = 0, boosts = 0,"
            " erased_at = ? WHERE id = ?", (now, post.id))
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
+
+
+def bury(tx: Tx, uri: str, origin: str, now: int) -> None:
+    """Leave a tombstone: whatever is called so can never come again, nor for the first time."""
+    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
+           (uri_key(uri), uri, origin, now))
 
 
 def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:

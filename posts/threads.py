@@ -16,8 +16,8 @@ from core.ids import number, public
 from federation.identity import Identity
 from posts import store
 from posts.history import PAGE, History, Version, compared, versions
-from posts.models import PostView
-from posts.network import network
+from posts.models import AskedAbroad, PostView
+from posts.network import Network, network
 from posts.notifications import Seen, seen_in_history, seen_in_thread
 from posts.reading import readable
 from posts.store import Post
@@ -61,11 +61,11 @@ class Threads:
             shown = answers[:ANSWERS]
             ordered, depths = _depth_first(root, [answer for answer in shown if answer.audience.admits(viewer)])
             now = self._clock.ms()
-            posts = views(tx, ordered, viewer, network(tx, self._identity), now, results=results, depths=depths,
+            places = network(tx, self._identity)
+            posts = views(tx, ordered, viewer, places, now, results=results, depths=depths,
                           shunned=shunned_by(tx, viewer.id, now))
             if posts[0].mine:
-                asked = store.select(tx, "asked_from = ? AND erased_at IS NULL ORDER BY id", (root.id,))
-                posts = (msgspec.structs.replace(posts[0], asked_abroad=tuple(public(each.id) for each in asked)), *posts[1:])
+                posts = (msgspec.structs.replace(posts[0], asked_abroad=_asked_abroad(tx, root, places)), *posts[1:])
             last = shown[-1].id if len(answers) > ANSWERS else None
             return Conversation(posts, public(last) if last is not None else None, start > 0,
                                 seen_in_thread(tx, viewer.id, root.id, last))
@@ -105,6 +105,11 @@ class Threads:
             return views(tx, [post], author, network(tx, self._identity), self._clock.ms())[0], post.source
 
         return await self._database.read(look)
+
+
+def _asked_abroad(tx: Tx, root: Post, places: Network) -> tuple[AskedAbroad, ...]:
+    return tuple(AskedAbroad(public(post.id), tuple(places.code(origin) for origin in post.audience.origins[1:]), post.replies)
+                 for post in store.select(tx, "asked_from = ? AND erased_at IS NULL ORDER BY id", (root.id,)))
 
 
 def _answers(tx: Tx, root: Post, after: int) -> list[Post]:

@@ -57,6 +57,8 @@ class _Entry(NamedTuple):
 
 Take = Callable[[Tx, int, int], Sequence[_Entry]]
 """The entries before a key, newest first, at most so many."""
+Finish = Callable[[Tx, Sequence[_Entry], Sequence[PostView]], tuple[PostView, ...]]
+"""What the entries say about the posts of a page."""
 
 
 class Timelines:
@@ -68,21 +70,36 @@ class Timelines:
     async def home(self, viewer: Actor, tab: str, before: str | None) -> Page:
         """Twenty posts of a tab, older than the cursor: `specialties` and `following` are what the viewer follows, `country`
         and `abroad` where it was asked, `waiting` the cases without an answer, `all` everything."""
+        return await self._page(viewer, self._tab(viewer, tab), before)
+
+    async def newer(self, viewer: Actor, tab: str, since: str) -> int:
+        """How many posts of others stand in a tab above the entry `since` (`Page.newest`, empty for a page with none); of very
+        many only `PAGE` and one more are counted."""
+        known, take = number(since) or 0, self._tab(viewer, tab)
+
+        def look(tx: Tx) -> int:
+            skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id}
+            found = store.by_many(tx, [entry.post_id for entry in take(tx, _END, PAGE + 1)
+                                       if entry.entry > known and entry.by_id not in skipped])
+            return sum(post.author_id not in skipped for post in found.values())
+
+        return await self._database.read(look)
+
+    def _tab(self, viewer: Actor, tab: str) -> Take:
         here = self._identity.country
         match tab:
             case "specialties":
-                take = _followed_topics(viewer, "<>")
+                return _followed_topics(viewer, "<>")
             case "following":
-                take = _following(viewer)
+                return _following(viewer)
             case "country":
-                take = _where(f"{LISTED} AND country = ?", here)
+                return _where(f"{LISTED} AND country = ?", here)
             case "abroad":
-                take = _where(f"{LISTED} AND country <> ?", here)
+                return _where(f"{LISTED} AND country <> ?", here)
             case "waiting":
-                take = _where(_WAITING)
+                return _where(_WAITING)
             case _:
-                take = _where(LISTED)
-        return await self._page(viewer, take, before)
+                return _where(LISTED)
 
     async def topic(self, viewer: Actor, topic: str, before: str | None, *, waiting: bool = False) -> Page:
         """The posts of one specialty (its code) or hashtag (with its `#`), or those of its cases that nobody has answered."""
@@ -107,7 +124,7 @@ class Timelines:
                 " AND c.newest < ? AND (p.erased_at IS NULL OR p.replies > 0) ORDER BY c.newest DESC LIMIT ?",
                 (viewer.id, key, most))]
 
-        return await self._page(viewer, take, before, shunning=False)
+        return await self._page(viewer, take, before, shunning=False, finish=_last_written)
 
     async def bookmarks(self, viewer: Actor, before: str | None) -> Page:
         """What the viewer has kept, last kept first."""
@@ -118,7 +135,8 @@ class Timelines:
 
         return await self._page(viewer, take, before, shunning=False)
 
-    async def _page(self, viewer: Actor, take: Take, before: str | None, *, shunning: bool = True) -> Page:
+    async def _page(self, viewer: Actor, take: Take, before: str | None, *, shunning: bool = True,
+                    finish: Finish | None = None) -> Page:
         """One page out of a list: what the viewer shuns is left out, and what stands in it twice stands where it is newest."""
         def look(tx: Tx) -> Page:
             shunned = shunned_by(tx, viewer.id, self._clock.ms()) if shunning else frozenset()
@@ -140,8 +158,9 @@ class Timelines:
                         break
             chosen = list(shown.values())[:PAGE]
             posts = views(tx, [post for _, post in chosen], viewer, network(tx, self._identity), self._clock.ms())
-            return Page(_passed_on(tx, [entry for entry, _ in chosen], posts),
-                        public(chosen[-1][0].entry) if len(shown) > PAGE else None)
+            return Page((finish or _passed_on)(tx, [entry for entry, _ in chosen], posts),
+                        public(chosen[-1][0].entry) if len(shown) > PAGE else None,
+                        public(chosen[0][0].entry) if chosen else "")
 
         return await self._database.read(look)
 
@@ -165,6 +184,13 @@ def _passed_on(tx: Tx, entries: Sequence[_Entry], posts: Sequence[PostView]) -> 
     """Say of each post that was passed on by whom."""
     people = by_ids(tx, [entry.by_id for entry in entries if entry.by_id])
     return tuple(msgspec.structs.replace(post, boosted_by=people[entry.by_id]) if entry.by_id in people else post
+                 for entry, post in zip(entries, posts, strict=True))
+
+
+def _last_written(tx: Tx, entries: Sequence[_Entry], posts: Sequence[PostView]) -> tuple[PostView, ...]:
+    """Say of each consult when it was last written in."""
+    newest = store.by_many(tx, [entry.entry for entry in entries])
+    return tuple(msgspec.structs.replace(post, latest=newest[entry.entry].published_at) if entry.entry in newest else post
                  for entry, post in zip(entries, posts, strict=True))
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Row, Tx
 from core.ids import public
+from core.tags import led
 from core.words import Sentence
+from federation.addresses import origin_of
 from federation.store import arrivals
 from federation.troubles import NOT_SENT, in_words
 from posts import store
-from posts.models import DeliveryView, Kind, OptionView, PollView, PostView, State
+from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, Reach, State, Tags
 from posts.network import Network
 from posts.store import Poll, Post, Touched
+from posts.wire import hashtags_of
 
 
 def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: int, *, results: bool = False,
@@ -37,6 +41,19 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
         for post in posts)
 
 
+def shown(post: Post, html: str) -> str:
+    """A text of a post, its present or an earlier one, for reading here."""
+    return led_home(html, post.tags, origin_of(post.uri)) if post.tags != NO_TAGS else html
+
+
+def led_home(html: str, tags: Tags, origin: str) -> str:
+    """A text written at an instance, with its mentions and hashtags led to pages of this one: doctors to `/@name@domain`,
+    hashtags to `/tags/name`. A link that no tag stands for leads where it says."""
+    hashtags = hashtags_of(origin)
+    return led(html, [*((mention.uri, f"/{quote(mention.name, safe='@:')}") for mention in tags.mentions),
+                      *((hashtags + quote(name), f"/tags/{quote(name)}") for name in tags.hashtags)])
+
+
 def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll | None, chosen: set[int],
           sent: dict[str, list[Row]], now: int, results: bool, depth: int, touched: Touched, readers: dict[str, Actor],
           shunned: bool) -> PostView:
@@ -45,7 +62,8 @@ def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll 
     if state == State.OPEN and post.replies:
         state = State.ANSWERED
     return PostView(
-        id=public(post.id), uri=post.uri, kind=post.kind, question=post.question, html=post.html, language=post.language,
+        id=public(post.id), uri=post.uri, kind=post.kind, question=post.question, html=shown(post, post.html),
+        language=post.language,
         author=author, published=post.published_at, updated=post.updated_at, revision=post.revision, state=state,
         facts=post.facts, audience=post.audience,
         countries=tuple(places.code(origin) for origin in post.audience.origins),
@@ -57,6 +75,7 @@ def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll 
         likes=post.likes, boosts=post.boosts, liked=post.id in touched.liked, boosted=post.id in touched.boosted,
         bookmarked=post.id in touched.bookmarked, shunned=shunned,
         readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers),
+        instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags)
 
 

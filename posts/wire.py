@@ -6,17 +6,19 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
+from core import tags
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
-from federation.addresses import origin_of
+from federation.addresses import domain_of, origin_of
 from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.signatures.cavage import digest
 from federation.store import FRESH, URGENT, Outgoing
-from posts.models import Audience, CaseFacts, Reach, State
+from posts.models import NO_TAGS, Audience, CaseFacts, Mention, Reach, State, Tags
 from posts.store import Poll, Post
 
 OPTIONS = range(2, 21)
@@ -25,6 +27,7 @@ QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
 _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
+_TAGS, _TAG_NAME_LENGTH = 100, 200
 _STATES = {str(state): state for state in State}
 
 
@@ -44,6 +47,12 @@ class _Option(msgspec.Struct, frozen=True):
     replies: _Count = _Count()
 
 
+class _Tag(msgspec.Struct, frozen=True):
+    type: str
+    name: str
+    href: str = ""
+
+
 class Note(msgspec.Struct, frozen=True, rename="camel"):
     """A `Note` or `Question` as it arrives; unknown members are ignored."""
 
@@ -56,6 +65,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     in_reply_to: str | None = None
     to: Any = ()
     cc: Any = ()
+    tag: Any = None
     published: str | None = None
     updated: str | None = None
     revision: int = 1
@@ -163,12 +173,59 @@ def _recipients(recipients: tuple[str, ...], author_origin: str) -> Audience:
 _few_recipients = lru_cache(maxsize=256)(_recipients)  # what a network of some countries names again and again
 
 
-def recipients_of(post: Post, author_uri: str) -> list[str]:
-    """Whom a local post is addressed to: the other countries' members, or the doctors it names."""
+def recipients_of(post: Post, speaker_uri: str) -> list[str]:
+    """Whom a doctor of this instance addresses when she writes a post or does something about one: its other countries'
+    members, or the other doctors it names."""
     if post.audience.reach == Reach.NAMED:
-        return [uri for uri in post.audience.readers if uri != author_uri]
-    home = origin_of(post.uri)
+        return [uri for uri in post.audience.readers if uri != speaker_uri]
+    home = origin_of(speaker_uri)
     return [members_of(origin) for origin in post.audience.origins if origin != home]
+
+
+def hashtags_of(origin: str) -> str:
+    """Where the hashtags of an instance's posts lead: their names follow, percent-encoded."""
+    return f"{origin}/tags/"
+
+
+def tags_of(parsed: Note) -> Tags:
+    """What a note points at. Of very many the first ones; what is no mention of a doctor and no hashtag is passed over, and
+    so is a mention without a name, which only says once more whom a note is addressed to."""
+    if not parsed.tag:
+        return NO_TAGS
+    mentions: dict[str, Mention] = {}
+    hashtags: dict[str, None] = {}
+    for entry in (parsed.tag if isinstance(parsed.tag, list) else [parsed.tag])[:_TAGS]:
+        try:
+            tag = msgspec.convert(entry, _Tag)
+        except msgspec.ValidationError:
+            continue
+        if len(tag.name) > _TAG_NAME_LENGTH or len(tag.href) > _URI_LENGTH:
+            continue
+        if tag.type == "Hashtag" and (name := tags.hashtag(tag.name.removeprefix("#"))):
+            hashtags[name] = None
+        elif tag.type == "Mention" and (found := _mention(tag)) is not None:
+            mentions.setdefault(found.uri, found)
+    return Tags(tuple(mentions.values())[:tags.MENTIONS], tuple(hashtags)[:tags.HASHTAGS])
+
+
+def _mention(tag: _Tag) -> Mention | None:
+    """Whom a tag names: the handle it says, at the domain its address really has."""
+    handle = tags.handle(tag.name if tag.name.startswith("@") else f"@{tag.name}")
+    try:
+        return Mention(tag.href, f"@{handle}@{domain_of(origin_of(tag.href))}") if handle is not None else None
+    except InvalidInput:
+        return None
+
+
+def _tags(post: Post, author_uri: str) -> list[dict[str, str]]:
+    """The tags of a local post. The doctors of a consult are among them without their names: that is how other software
+    tells a message to some people from one to a whole instance."""
+    home, mentions = hashtags_of(origin_of(post.uri)), post.tags.mentions
+    named = {mention.uri for mention in mentions}
+    return [
+        *({"type": "Mention", "href": mention.uri, "name": mention.name} for mention in mentions),
+        *({"type": "Mention", "href": uri} for uri in post.audience.readers if uri != author_uri and uri not in named),
+        *({"type": "Hashtag", "href": home + quote(name), "name": f"#{name}"} for name in post.tags.hashtags)]
 
 
 def language_of(parsed: Note) -> str:
@@ -213,6 +270,8 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
     if post.facts != CaseFacts():
         made["facts"] = {"specialties": list(post.facts.specialties), "ageBand": post.facts.age_band, "sex": post.facts.sex,
                          "aim": post.facts.aim}
+    if found := _tags(post, author_uri):
+        made["tag"] = found
     if poll is not None:
         made["anyOf" if poll.multiple else "oneOf"] = [
             {"type": "Note", "name": name, "replies": {"type": "Collection", "totalItems": votes}}
@@ -246,6 +305,25 @@ def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name
     made = {"id": uri, "type": "Note", "attributedTo": voter_uri, "name": name, "inReplyTo": question_uri,
             "to": [question_author]}
     return _activity("Create", f"{uri}#create", voter_uri, made, uri, about=question_uri)
+
+
+def reaction(kind: str, uri: str, actor_uri: str, post: Post, order: str) -> Outgoing:
+    """`Like` or `Announce` of a post, by reference: it holds nothing of it, and is for those who can read it already.
+
+    `order` names what one doctor does so with one post: a second `Like` must not come before the `Undo` of the first.
+    """
+    body = dumps({"@context": CONTEXT, **_reference(kind, uri, actor_uri, post), "to": recipients_of(post, actor_uri)})
+    return Outgoing(uri, kind, order, body, digest(body), about_uri=post.uri)
+
+
+def undo(kind: str, uri: str, actor_uri: str, post: Post, order: str) -> Outgoing:
+    """`Undo` of such a `Like` or `Announce`, which comes with it as it was sent."""
+    made = {**_reference(kind, uri, actor_uri, post), "to": recipients_of(post, actor_uri)}
+    return _activity("Undo", f"{uri}#undo", actor_uri, made, order, about=post.uri)
+
+
+def _reference(kind: str, uri: str, actor_uri: str, post: Post) -> dict[str, Any]:
+    return {"id": uri, "type": kind, "actor": actor_uri, "object": post.uri}
 
 
 def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,

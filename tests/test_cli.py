@@ -134,6 +134,11 @@ def test_init_makes_an_instance_once(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in at.place.iterdir()} == before
 
 
+def test_init_hints_once_at_who_runs_it(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["init", str(tmp_path / "at"), "--country", "at", "--domain", "at.example"])
+    assert result.exit_code == 0 and result.stdout.count("[imprint]") == 1 and len(result.stdout.splitlines()) == 2
+
+
 @pytest.mark.parametrize(("words", "code"), [
     (("--country", "xx", "--domain", "xx.example"), 1), (("--country", "de", "--domain", "http://de.example"), 1),
     (("--country", "de", "--domain", "10.0.0.1"), 1), (("--country", "de", "--domain", "de.example:8443"), 1),

@@ -23,6 +23,7 @@ def test_a_pack_is_whole(code: str) -> None:
     assert set(found.names) == set(found.emergency_notice) == set(_SPOKEN)
     assert all(found.emergency_number in notice for notice in found.emergency_notice.values())
     assert found.register_url.startswith("https://") and found.documents and found.identifiers
+    assert found.authority_url.startswith("https://") and found.authority_name
     assert set(found.student_may) <= {"read", "reply", "post", "vote"}
 
 

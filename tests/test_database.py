@@ -214,6 +214,20 @@ async def test_readers_read_only(database: Database) -> None:
     assert on_disk(database) == {"a"}
 
 
+async def test_readers_are_served_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    database, served = await open_database(_URL, tmp_path, readers=1), list[int]()
+
+    async def read(number: int) -> None:
+        for _ in range(3):
+            await database.read(lambda tx: served.append(number))
+
+    try:
+        await asyncio.gather(*map(read, range(5)))
+    finally:
+        await database.close()
+    assert served == [0, 1, 2, 3, 4] * 3
+
+
 async def test_what_hangs_on_nothing_is_refused(database: Database) -> None:
     await database.write(lambda tx: add(tx, "a"))
     assert await database.write(lambda tx: tx.run("INSERT INTO uses VALUES ('a')")) == 1

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from core.errors import NotSignedIn, TooMany
-from instance import guard
+from instance import cookies
 from tests.servers import PASSWORD, Running, countries
 from tests.test_pages import Browser
 
@@ -81,6 +81,19 @@ async def test_the_wait_ends_with_the_window(de: Running) -> None:
     assert await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
 
 
+async def test_what_has_ended_is_forgotten_by_the_day(de: Running) -> None:
+    await guess(de, "ada", "203.0.113.5", 1)
+    token = await de.its.sessions.login("ben", PASSWORD, "203.0.113.6")
+    await de.its.sessions.prune()
+    assert await de.count("login_attempts", "subject LIKE '%203.0.113.5%'") == 2 and await de.its.sessions.find(token)
+    de.its.clock.offset = 901
+    await de.its.sessions.prune()
+    assert await de.count("login_attempts") == 0 and await de.its.sessions.find(token)
+    de.its.clock.offset = 12 * 3600 + 1
+    await de.its.sessions.prune()
+    assert await de.count("sessions") == 0
+
+
 async def test_a_session_is_another_one_after_each_login_and_the_old_one_has_ended(de: Running) -> None:
     first = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
     other_browser = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
@@ -142,7 +155,7 @@ async def test_the_cookie_is_taken_away_as_it_was_given(de: Running, monkeypatch
         return {part for part in parts if not part.startswith(("expires", "max-age"))}
 
     for secure in (False, True):
-        monkeypatch.setattr(guard, "_secure", lambda secure=secure: secure)
+        monkeypatch.setattr(cookies, "_secure", lambda _, secure=secure: secure)
         async with aiohttp.ClientSession(de.url, headers={"sec-fetch-site": "same-origin"}) as bare:
             async with bare.post("/login", data={"handle": "ada", "password": PASSWORD}, allow_redirects=False) as response:
                 given = response.headers["set-cookie"]

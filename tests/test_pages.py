@@ -18,12 +18,12 @@ from tests.servers import PASSWORD, Running, countries, until
 
 
 class Browser:
-    """As much of a browser as the pages need."""
+    """As much of a browser as the pages need. It asks for English, whatever the country's language is."""
 
     def __init__(self, at: Running) -> None:
         self.at = at
         self.session = aiohttp.ClientSession(at.url, cookie_jar=aiohttp.CookieJar(unsafe=True), headers={
-            "accept": "text/html", "sec-fetch-site": "same-origin"})
+            "accept": "text/html", "accept-language": "en", "sec-fetch-site": "same-origin"})
 
     async def __aenter__(self) -> Browser:
         return self
@@ -78,7 +78,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
         assert (await ben.post(f"/p/{found[1]}/reply", {"text": "This one.", "language": "fr"}))[0] == 303
         await until(lambda: de.count("posts", "kind = 'reply'"))
         thread = (await ada.get(where))[1]
-        assert "This one." in thread and "Answered" in thread and "Received by 1 of 1 countries" in thread
+        assert "This one." in thread and "Answered" in thread and "Received by 1 of 1 country" in thread
         assert (await ben.get(f"/p/{found[1]}/edit"))[0] == 403
         assert (await ada.get(f"{where}/edit"))[0] == 200
         assert (await ada.post(f"{where}/delete", {}))[0] == 303
@@ -103,7 +103,8 @@ async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Run
         assert (await ben.post(f"/p/{found[1]}/vote", {}))[0] == 400
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "1"}))[0] == 303
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "0"}))[0] == 409
-        assert "your vote" in (await ben.get("/?tab=all"))[1]
+        home = (await ben.get("/?tab=all"))[1]
+        assert "your vote" in home and '<span class="percent">100%</span>' in home and '<span class="percent">0%</span>' in home
 
 
 async def test_what_was_typed_survives_errors_turning_back_and_another_kind(pair: tuple[Running, Running]) -> None:
@@ -170,7 +171,7 @@ async def test_a_failed_answer_stays_where_it_belongs_and_a_deletion_says_who_co
         await until(lambda: fr.count("tombstones"))
 
         async def confirmed() -> bool:
-            return "Deleted in 1 of 1 countries" in (await ben.get(first))[1]
+            return "Deleted in 1 of 1 country" in (await ben.get(first))[1]
 
         await until(confirmed)
         assert "You deleted this" in (await ben.get(first))[1] and "You deleted this" not in (await ada.get(first))[1]
@@ -270,8 +271,8 @@ def test_every_route_declares_who_may_call_it() -> None:
     declared = routes()
     assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
     public = {route.rule for route in declared if route.access == Access.VISITOR}
-    assert public == {"/login", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>",
-                      "/mail/confirm/<token>", "/mail/stop/<token>"}
+    assert public == {"/login", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1",
+                      "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}
     assert {route.rule for route in declared if route.from_anywhere} == {"/mail/stop/<token>"}
 
 

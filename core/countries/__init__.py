@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core.errors import Misconfigured
+from core.words import Phrase
 
 CODES = ("de", "fr", "it", "es", "gb", "at", "ch")
 
@@ -23,7 +25,8 @@ class Identifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One country. `languages`: the first is the default; `student_may`: of read, reply, post, vote."""
+    """One country. `languages`: the first is the default, and that of the names of its register and of its supervisory
+    authority for data protection; `student_may`: of read, reply, post, vote."""
 
     code: str
     name: str
@@ -32,6 +35,8 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str
     register_name: str
     register_url: str
+    authority_name: str
+    authority_url: str
     identifiers: tuple[Identifier, ...]
     documents: tuple[str, ...]
     emergency_number: str
@@ -53,6 +58,22 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _in(self.emergency_notice, language) or self.emergency_notice["en"]
 
 
+class CountryName(Phrase):
+    """A country as a value in an error's sentence: its name in English, and in the page's language where it is shown."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, code: str) -> CountryName:
+        made = super().__new__(cls, pack(code).name if code in CODES else code.upper())
+        made.code = code
+        return made
+
+    def name_in(self, language: str) -> str:
+        """The name in a language; of a country that has no pack, its code."""
+        return pack(self.code).name_in(language) if self.code in CODES else str(self)
+
+
 @cache
 def pack(code: str) -> CountryPack:
     """The pack of a country; `Misconfigured` for one that has none."""
@@ -60,6 +81,12 @@ def pack(code: str) -> CountryPack:
         raise Misconfigured("There is no country %(code)s; there are %(codes)s.",
                             values={"code": repr(code), "codes": ", ".join(CODES)})
     return msgspec.convert(_read(f"{code}.toml"), CountryPack, strict=True)
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages of all countries, in the order of their packs."""
+    return tuple(dict.fromkeys(language for code in CODES for language in pack(code).languages))
 
 
 @cache
@@ -73,10 +100,22 @@ def specialties() -> tuple[str, ...]:
     return tuple(_titles())
 
 
+@cache
+def specialties_in(language: str) -> tuple[str, ...]:
+    """The codes of all specialties, by their titles in a language."""
+    return tuple(sorted(_titles(), key=lambda code: _sorted_by(specialty_title(code, language))))
+
+
 def specialty_title(code: str, language: str) -> str:
     """A specialty's title in a language, else in English, else its code."""
     titles = _titles().get(code, {})
     return _in(titles, language) or titles.get("en") or code
+
+
+def _sorted_by(title: str) -> str:
+    """As all languages here sort their words: without case, an accented letter beside its plain one."""
+    letters = unicodedata.normalize("NFKD", title).casefold()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _in(texts: dict[str, str], language: str) -> str | None:

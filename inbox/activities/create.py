@@ -8,6 +8,7 @@ from core.errors import Conflict, InvalidInput, Refused
 from core.ids import Ids
 from federation.addresses import origin_of
 from inbox.arrival import Arrival, Held, Ignored, Wanted
+from inbox.authority import may_read
 from inbox.effects import CountVote, Effect, StorePost
 from inbox.known import Known
 from posts import wire
@@ -33,7 +34,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         parent = known.posts.get(note.in_reply_to)
         if parent is None:
             return _without_parent(note.in_reply_to, known)
-        if parent.sibling_id is None and not _may_answer(arrival, parent):
+        if parent.sibling_id is None and not may_read(arrival, parent):
             raise _no_such_parent()  # not theirs and not there are the same answer
         if not arrival.audience.within(parent.audience):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
@@ -62,7 +63,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         parent.id if parent else None, "" if parent else (note.name or ""), "", arrival.html,
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
         arrival.audience, arrival.sibling.country, published,
-        min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision)
+        min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision, tags=arrival.tags)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
     if poll is not None:
@@ -74,7 +75,7 @@ def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> H
     post = known.posts.get(note.in_reply_to or "")
     poll = known.polls.get(post.id) if post is not None else None
     if post is None or poll is None or post.sibling_id is not None or post.erased_at is not None \
-            or not _may_answer(arrival, post):
+            or not may_read(arrival, post):
         raise InvalidInput("There is no such poll here.", reason="no-such-poll")
     if arrival.now > poll.ends_at + grace_ms:
         raise Conflict("The poll has closed.", reason="poll-closed")
@@ -92,12 +93,6 @@ def _addressed(audience: Audience, known: Known) -> bool:
     if audience.reach != Reach.NAMED:
         return known.home in audience.origins
     return not known.here.isdisjoint(audience.readers)
-
-
-def _may_answer(arrival: Arrival, post: Post) -> bool:
-    """Whether the sibling, and where doctors are named its doctor, is in the audience of a post of ours."""
-    return arrival.sibling.origin in post.audience.origins and (
-        post.audience.reach != Reach.NAMED or arrival.actor in post.audience.readers)
 
 
 def _position(note: Note, poll: Poll) -> int:

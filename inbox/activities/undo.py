@@ -1,4 +1,4 @@
-"""`Undo` (ActivityPub, section 7.9) of what its own actor did; each activity that can be undone says how in its own file."""
+"""`Undo` (ActivityPub, section 7.12) of what its own actor did; each activity that can be undone says how in its own file."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from types import ModuleType
 
 from core.errors import InvalidInput, Refused
 from core.ids import Ids
+from inbox.activities import announce, follow, like
 from inbox.arrival import Arrival, Held, Ignored
 from inbox.effects import Effect
 from inbox.known import Known
 
-UNDONE: dict[str, ModuleType] = {}
+UNDONE: dict[str, ModuleType] = {"Follow": follow, "Like": like, "Announce": announce}
 """By the type of what is undone; a module in here has `undo(arrival, known) -> list[Effect]`."""
 
 
@@ -21,6 +22,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         raise InvalidInput("What is undone comes with its id and its type.", reason="bad-object")
     if undone.get("actor") != arrival.actor:
         raise Refused("An activity is undone by its own actor.", reason="foreign-author")
+    if arrival.object_id in known.posts:
+        raise InvalidInput("A post is deleted, not undone.", reason="bad-object")
     return None if undone["type"] in UNDONE else Ignored(f"undo of {undone['type'][:40]}")
 
 

@@ -21,6 +21,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         if isinstance(arrival.object, dict) and arrival.object.get("type") == "Person":
             if arrival.object_id != arrival.actor:
                 raise Refused("A profile is updated by its own actor.", reason="foreign-author")
+            if arrival.actor not in known.actors and arrival.object.get("discoverable") is not True:
+                return Ignored("nobody here has met her, and she does not want to be found")
             return None
         return Ignored("an object of another type")
     if note.id in known.deleted:
@@ -52,7 +54,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
                                    country=arrival.sibling.country, actor_id=ids.new()))]
     old = known.posts[note.id]
     new = msgspec.structs.replace(
-        old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=arrival.html,
+        old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=arrival.html, tags=arrival.tags,
         language=wire.language_of(note), facts=wire.facts_of(note),
         state=wire.state_of(note) if old.kind == Kind.CASE else None, revision=note.revision,
         updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)

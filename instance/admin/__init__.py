@@ -1,5 +1,5 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
-from instance.admin import refusals, siblings
+from instance.admin import notices, refusals, siblings
 
-ROUTES = (*siblings.ROUTES, *refusals.ROUTES)
+ROUTES = (*siblings.ROUTES, *refusals.ROUTES, *notices.ROUTES)

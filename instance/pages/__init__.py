@@ -1,5 +1,34 @@
-"""Doctors' pages. `ROUTES` gathers what each module declares."""
+"""People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
-from instance.pages import compose, home, mail, notifications, session, thread
+from instance.pages import (
+    compose,
+    consults,
+    drafts,
+    home,
+    mail,
+    notifications,
+    people,
+    public,
+    reactions,
+    session,
+    settings,
+    thread,
+    topics,
+)
 
-ROUTES = (*session.ROUTES, *home.ROUTES, *notifications.ROUTES, *mail.ROUTES, *thread.ROUTES, *compose.ROUTES)
+_MODULES = (
+    session,
+    home,
+    notifications,
+    thread,
+    reactions,
+    consults,
+    compose,
+    drafts,
+    topics,
+    people,
+    settings,
+    mail,
+    public,
+)
+ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

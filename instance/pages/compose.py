@@ -8,98 +8,153 @@ import msgspec
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
+from actors.models import Actor, Author
 from core.access import Access, Route
-from core.errors import InvalidInput
+from core.countries import specialties
+from core.errors import Conflict, InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
-from instance.context import me, services
-from posts.models import CaseFacts, Destination, Draft, Kind, PollDraft, Reach
+from instance.context import doctor, me, services
+from instance.pages.sheets import KINDS, carried_on, fresh_sheet, is_hers, sheet_of, written_of
+from posts.colleagues import handles, party_digest
+from posts.drafts import Sheet, What, Written
+from posts.models import Audience, CaseFacts, Destination, Draft, Kind, PollDraft, Reach
+from posts.network import party
 
 _HOUR_MS = 3_600_000
-_KINDS = {"case": Kind.CASE, "poll": Kind.POLL, "note": Kind.NOTE}
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The first step's fields, as they were typed; they travel through the steps as hidden fields."""
-
-    kind: str = "case"
-    question: str = ""
-    text: str = ""
-    language: str = ""
-    specialties: tuple[str, ...] = ()
-    age_band: str = ""
-    sex: str = ""
-    aim: str = ""
-    options: str = ""
-    multiple: str = ""
-    hours: str = "72"
 
 
 async def write_form() -> ResponseReturnValue:
-    """Step one, empty."""
+    """Step one: empty, from a draft (`?draft=`), to colleagues (`?to=`), or about a post at home (`?abroad=`)."""
     await services().credentials.author(me().account, "post")
-    kind = request.args.get("kind", "case")
-    return await _write(Written(kind=kind if kind in _KINDS else "case", language=services().pack.languages[0]))
+    asked = request.args
+    if "draft" in asked:
+        kept = await services().drafts.of(doctor(), What.NEW, asked["draft"])
+        if kept is None:
+            raise NotFound("This draft was sent or discarded.")
+        return await write_page(kept.written, fresh_sheet(What.NEW, kept.about, kept), at=kept.at)
+    if "abroad" in asked:
+        return await write_page(await _asked_at_home(asked["abroad"]), fresh_sheet(What.NEW))
+    written = Written(kind=asked.get("kind", ""), language=services().pack.languages[0])
+    if written.kind not in KINDS:
+        written = msgspec.structs.replace(written, kind="case")
+    if asked.get("specialty", "") in specialties():
+        written = msgspec.structs.replace(written, specialties=(asked["specialty"],))
+    if "to" in asked:
+        named = tuple(handle[:500] for handle in asked.getlist("to") if handle)[:20]
+        written = msgspec.structs.replace(written, reach="named", doctors=named)
+    return await write_page(written, fresh_sheet(What.NEW))
 
 
 async def write_step() -> ResponseReturnValue:
-    """From any step to the next, or back; nothing is stored before the last one."""
+    """From any step to the next, or back; nothing is sent before the last one."""
     author = await services().credentials.author(me().account, "post")
     form = await request.form
-    written = _written(form)
+    written, sheet = written_of(form), sheet_of(form)
     step = form.get("step", "write")
-    if form.get("turn") in _KINDS:  # another kind with what has been typed so far
-        return await _write(msgspec.structs.replace(written, kind=form["turn"]), form=form)
+    if form.get("turn") in KINDS:  # another kind with what has been typed so far
+        return await write_page(msgspec.structs.replace(written, kind=form["turn"]), sheet)
+    if is_hers(form):
+        sheet = await carried_on(sheet, written) if step != "publish" else sheet
+    elif step == "publish":
+        step = "confirm"
     if step == "write":
-        return await _write(written, form=form)
+        return await write_page(written, sheet)
     try:
         draft = _draft(written, services().clock.ms())
-        html = await services().compose.preview(draft)
+        await services().compose.preview(draft)
     except InvalidInput as error:
-        return await _write(written, error, form)
-    places = await services().compose.destinations()
-    reach, origins = _audience(form, places)
+        return await write_page(written, sheet, error)
     if step == "audience":
-        return await _choose(written, places, None, form)
+        return await _choose(written, sheet)
     try:
-        if reach is None or (reach == Reach.COUNTRIES and not origins):
-            raise InvalidInput("Choose who may read this.", field="audience")
-        if reach == Reach.HOME and form.get("was") == "home" and form.getlist("origin"):
-            raise InvalidInput("Countries are ticked, but home only is chosen. Choose one of the two.", field="audience")
-        if step == "publish":
-            made = await services().compose.publish(author, draft, origins, reach, form.get("seen", ""), form.get("form", ""))
-            return redirect(f"/p/{made}", 303)
+        _check_choice(written, form.get("was", ""))
+        if written.reach == "named":
+            return await _named(author, written, sheet, draft, form if step == "publish" else None)
+        return await _shared(author, written, sheet, draft, form if step == "publish" else None)
     except InvalidInput as error:
-        return await _choose(written, await services().compose.destinations(), error, form)
-    chosen = tuple(place for place in places if place.origin in origins)
-    return await render_template("compose_confirm.html", written=written, draft=draft, html=html, reach=reach, chosen=chosen,
-                                 seen=services().compose.network_digest(places), author=author, form=token())
+        return await _choose(written, sheet, error, form.get("was", ""))
+    except NotFound:
+        if not written.asked_from:
+            raise
+        gone = Conflict("What you ask about abroad is not at home any more. Nothing was sent; it can go out on its own.")
+        return await _choose(msgspec.structs.replace(written, asked_from=""), sheet, gone)
 
 
-async def _write(written: Written, error: InvalidInput | None = None, form: Any = None) -> ResponseReturnValue:
-    """Step one; readers chosen before wait in it for the way forward."""
-    reach, origins = (form.get("reach", ""), form.getlist("origin")) if form is not None else ("", [])
-    page = await render_template("compose_write.html", written=written, error=error, reach=reach, origins=origins)
+async def _named(author: Author, written: Written, sheet: Sheet, draft: Draft, sent: Any) -> ResponseReturnValue:
+    """The last look at a consult, or, with the form that is `sent` from there, the consult."""
+    doctors = await services().colleagues.named(author.actor, written.doctors)
+    if sent is not None:
+        if sent.get("seen") != party_digest(doctors):
+            raise Conflict("One of these handles stands for somebody else now. Nothing was sent; please look once more.",
+                           reason="audience-changed", field="doctors")
+        made = await services().compose.consult(author, draft, doctors, sent.get("form", ""), sheet)
+        return redirect(f"/p/{made}", 303)
+    html = await services().compose.preview(draft, party(services().identity.origin, author.actor, doctors))
+    return await _confirm(written, sheet, draft, html, author, doctors=doctors, seen=party_digest(doctors),
+                          instances=await services().colleagues.instances(doctors))
+
+
+async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, sent: Any) -> ResponseReturnValue:
+    """The last look at a post for home, some countries or all, or, with the form that is `sent` from there, the post."""
+    places = await services().compose.destinations()
+    reach, origins = _audience(written, places, chosen_before=sent is not None)
+    if sent is not None:
+        made = await services().compose.publish(author, draft, origins, reach, sent.get("seen", ""), sent.get("form", ""),
+                                                written.asked_from, sheet)
+        return redirect(f"/p/{made}", 303)
+    written = msgspec.structs.replace(written, reach=str(reach))
+    html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)))
+    return await _confirm(written, sheet, draft, html, author, seen=services().compose.network_digest(places),
+                          chosen=tuple(place for place in places if place.origin in origins))
+
+
+async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *,
+                     at: int | None = None) -> ResponseReturnValue:
+    """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved."""
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at)
     return await make_response(page, error.status if error is not None else 200)
 
 
-async def _choose(written: Written, places: tuple[Destination, ...], error: InvalidInput | None,
-                  form: Any) -> ResponseReturnValue:
-    page = await render_template("compose_audience.html", written=written, places=places, error=error,
-                                 reach=form.get("reach") or "home", origins=form.getlist("origin"))
+async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = None, was: str = "") -> ResponseReturnValue:
+    """Step two. Home is set, unless something is asked abroad; `was` is what the page had set before."""
+    reach = written.reach or ("" if written.asked_from else "home")
+    page = await render_template(
+        "compose_audience.html", written=written, sheet=sheet, error=error, reach=reach, was=was or reach,
+        unfound=_unfound(written, error), places=await services().compose.destinations(),
+        suggested=await services().colleagues.suggested(doctor()))
     return await make_response(page, error.status if error is not None else 200)
 
 
-def _written(form: Any) -> Written:
-    limits = {"text": services().settings.posts.text_limit + 1, "options": 8_000}
-    values = {name: form.get(name, "")[: limits.get(name, 1000)] for name in Written.__struct_fields__ if name != "specialties"}
-    if values["kind"] not in _KINDS:
-        values["kind"] = "case"
-    return Written(specialties=tuple(dict.fromkeys(code for code in form.getlist("specialties") if code))[:8], **values)
+def _unfound(written: Written, error: InvalidInput | None) -> int:
+    """Which of the fields for colleagues an error is about: the one with the handle it names, else the first."""
+    wrong = str(error.values.get("name", "")) if error is not None else ""
+    return next((place for place, typed in enumerate(written.doctors)
+                 if any(wrong == handle or wrong.startswith(f"{handle}@") for handle in handles([typed]))), 0)
+
+
+async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, author: Author, *, seen: str,
+                   chosen: tuple[Destination, ...] = (), doctors: tuple[Actor, ...] = (),
+                   instances: tuple[str, ...] = ()) -> ResponseReturnValue:
+    return await render_template("compose_confirm.html", written=written, sheet=sheet, draft=draft, html=html, author=author,
+                                 chosen=chosen, doctors=doctors, instances=instances, seen=seen, form=token())
+
+
+async def _asked_at_home(post_id: str) -> Written:
+    """One's own question at home, as a new one for other countries."""
+    post, source = await services().threads.source(doctor(), post_id)
+    if post.audience.reach != Reach.HOME or post.parent_id is not None:
+        raise NotFound("There is no such post here.")
+    poll = post.poll
+    return Written(
+        kind=str(post.kind), question=post.question, text=source, language=post.language, specialties=post.facts.specialties,
+        age_band=post.facts.age_band, sex=post.facts.sex, aim=post.facts.aim,
+        options="\n".join(option.name for option in poll.options) if poll is not None else "",
+        multiple="1" if poll is not None and poll.multiple else "", asked_from=post.id)
 
 
 def _draft(written: Written, now: int) -> Draft:
-    kind = _KINDS[written.kind]
+    kind = KINDS[written.kind]
     poll = None
     if kind == Kind.POLL:
         hours = whole(written.hours, 24 * 90)
@@ -113,15 +168,25 @@ def _draft(written: Written, now: int) -> Draft:
     return Draft(kind, written.question, written.text, written.language, facts, poll)
 
 
-def _audience(form: Any, places: tuple[Destination, ...]) -> tuple[Reach | None, tuple[str, ...]]:
-    """Home, the whole network, or the countries ticked."""
-    reach = form.get("reach", "")
-    if reach == "home":
+def _check_choice(written: Written, was: str) -> None:
+    """A choice left as it `was` beside something that was filled in for another one is a slip, and one that could tell more
+    people than was meant."""
+    if written.reach == was == "home" and written.origins:
+        raise InvalidInput("Countries are ticked, but home only is chosen. Choose one of the two.", field="audience")
+    if written.reach != "named" and was != "named" and written.doctors:
+        raise InvalidInput("Colleagues are named, but another choice is marked. Choose one of the two.", field="audience")
+
+
+def _audience(written: Written, places: tuple[Destination, ...], *, chosen_before: bool) -> tuple[Reach, tuple[str, ...]]:
+    """Home, the whole network, or the countries ticked. What is asked abroad goes to countries."""
+    reach = written.reach
+    if reach == "home" and not written.asked_from:
         return Reach.HOME, ()
     if reach == "network":
-        return Reach.NETWORK, tuple(form.getlist("origin")) if form.get("step") == "publish" else tuple(
-            place.origin for place in places)
-    return (Reach.COUNTRIES, tuple(form.getlist("origin"))) if reach == "countries" else (None, ())
+        return Reach.NETWORK, written.origins if chosen_before else tuple(place.origin for place in places)
+    if written.origins and (reach == "countries" or (written.asked_from and not reach)):
+        return Reach.COUNTRIES, written.origins
+    raise InvalidInput("Choose who may read this.", field="audience")
 
 
 ROUTES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quart import redirect, render_template, request
+from quart import jsonify, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
@@ -22,6 +22,14 @@ async def home() -> ResponseReturnValue:
     return await render_template("home.html", page=page, tab=tab)
 
 
+async def new_posts() -> ResponseReturnValue:
+    """How many posts have come into a tab since the page was drawn, for its script: `{"count": 3}`."""
+    asked = request.args
+    tab = asked.get("tab", "")
+    return jsonify(count=await services().timelines.newer(doctor(), tab if tab in _TABS else "specialties",
+                                                          asked.get("since", "")))
+
+
 async def mine() -> ResponseReturnValue:
     """One's own posts. Reading and deleting them needs no badge that holds."""
     page = await services().timelines.mine(owner(), request.args.get("before"))
@@ -30,5 +38,6 @@ async def mine() -> ResponseReturnValue:
 
 ROUTES = (
     Route("/", ("GET",), home, Access.MEMBER),
+    Route("/new", ("GET",), new_posts, Access.DOCTOR),
     Route("/mine", ("GET",), mine, Access.MEMBER),
 )

@@ -9,22 +9,23 @@ from core.access import Access, Route
 from core.errors import NotSignedIn, TooMany
 from instance import guard
 from instance.context import services, viewer
+from instance.cookies import clear_session, session_cookie, set_session
 
 
 async def login_form() -> ResponseReturnValue:
     """The door for people."""
     if viewer() is not None:
         return redirect("/", 303)
-    return await render_template("login.html", error=None, handle="", next=_inside(request.args.get("next", "")))
+    return await render_template("login.html", error=None, handle="", next=guard.inside(request.args.get("next", "")))
 
 
 async def login() -> ResponseReturnValue:
     """Check the password and open a session."""
     form = await request.form
-    handle, onward = form.get("handle", "")[:120], _inside(form.get("next", ""))
+    handle, onward = form.get("handle", "")[:120], guard.inside(form.get("next", ""))
     try:
         token = await services().sessions.login(handle, form.get("password", "")[:1024], request.remote_addr or "",
-                                                replacing=request.cookies.get(guard.cookie_name(), ""))
+                                                replacing=request.cookies.get(session_cookie(services()), ""))
     except (NotSignedIn, TooMany) as error:
         page = await render_template("login.html", error=error, handle=handle, next=onward)
         response = await make_response(page, error.status)
@@ -32,21 +33,16 @@ async def login() -> ResponseReturnValue:
             response.headers["retry-after"] = str(error.retry_after)
         return response
     response = await make_response(redirect(onward or "/", 303))
-    guard.set_session(response, token)  # type: ignore[arg-type]
+    set_session(services(), response, token)  # type: ignore[arg-type]
     return response
 
 
 async def logout() -> ResponseReturnValue:
     """End the session here and in the browser."""
-    await services().sessions.logout(request.cookies.get(guard.cookie_name(), ""))
+    await services().sessions.logout(request.cookies.get(session_cookie(services()), ""))
     response = await make_response(redirect("/login", 303))
-    guard.clear_session(response)  # type: ignore[arg-type]
+    clear_session(services(), response)  # type: ignore[arg-type]
     return response
-
-
-def _inside(path: str) -> str:
-    """A path of this site to go on to, or nothing."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else ""
 
 
 ROUTES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import msgspec
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
@@ -12,18 +13,21 @@ from core.errors import InvalidInput, NotFound, Unavailable
 from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
-from posts.models import State
+from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
+from posts.drafts import Sheet, What, Written
+from posts.models import PostView, State
 from posts.notifications import Seen
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
     """The whole conversation a post belongs to. Whoever looks at it has read what she was told about it."""
-    return await _page(post_id, looking=_is_looked_at())
+    return await thread_page(post_id, looking=_is_looked_at())
 
 
-async def _page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", text: str = "",
-                language: str = "", looking: bool = False) -> ResponseReturnValue:
-    """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed."""
+async def thread_page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", written: Written | None = None,
+                      sheet: Sheet | None = None, looking: bool = False) -> ResponseReturnValue:
+    """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed. An answer
+    that was begun before stands in its form."""
     failed_vote = error if not answering else None
     found = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1",
                                             after=request.args.get("after"))
@@ -32,10 +36,14 @@ async def _page(post_id: str, *, error: InvalidInput | None = None, answering: s
         await _settle(found.seen)
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
+    kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
+    written = written or (kept.written if kept is not None else Written())
     page = await render_template(
         "thread.html", found=found, posts=posts, root=posts[0], here=post_id, target=target,
-        by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote, text=text,
-        language=language or services().pack.languages[0], form=token())
+        by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
+        written=written, language=written.language or services().pack.languages[0], form=token(),
+        sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
+        at=kept.at if kept is not None else None)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -43,13 +51,16 @@ async def reply(post_id: str) -> ResponseReturnValue:
     """Answer; the answer goes to exactly the parent's audience."""
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
+    sheet = sheet_of(form, What.REPLY, post_id)
     try:
         made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
-                                              form.get("form", ""))
+                                              form.get("form", ""), sheet)
     except NotFound:
+        if await rescued(sheet, written_of(form)):
+            raise NotFound("What you answer was deleted meanwhile. Your text is kept among your drafts.") from None
         raise
     except InvalidInput as error:
-        return await _page(post_id, error=error, answering=post_id, text=form.get("text", ""), language=form.get("language", ""))
+        return await thread_page(post_id, error=error, answering=post_id, written=written_of(form), sheet=sheet)
     return redirect(f"/p/{made}#p-{made}", 303)
 
 
@@ -62,15 +73,29 @@ async def vote(post_id: str) -> ResponseReturnValue:
     try:
         await services().polls.vote(author, post_id, positions)
     except InvalidInput as error:
-        return await _page(post_id, error=error)
+        return await thread_page(post_id, error=error)
     return redirect(f"/p/{post_id}", 303)
 
 
 async def edit_form(post_id: str) -> ResponseReturnValue:
-    """One's own text, to be changed."""
+    """One's own text, to be changed; a change that was begun before goes on."""
     post, source = await services().threads.source(doctor(), post_id)
-    return await render_template("edit.html", post=post, question=post.question, text=source, state=post.state,
-                                 revision=post.revision, error=None)
+    kept = await services().drafts.of(doctor(), What.EDIT, post_id)
+    written = kept.written if kept is not None else Written(
+        question=post.question, text=source, state=post.state or "", revision=str(post.revision))
+    return await _edit_page(post, written, fresh_sheet(What.EDIT, post_id, kept), at=kept.at if kept is not None else None)
+
+
+async def edit_page(post_id: str, written: Written, sheet: Sheet, error: InvalidInput) -> ResponseReturnValue:
+    """The form of an edit that failed."""
+    post, _ = await services().threads.source(doctor(), post_id)
+    return await _edit_page(post, written, sheet, error)
+
+
+async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None,
+                     at: int | None = None) -> ResponseReturnValue:
+    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at)
+    return await make_response(page, error.status if error is not None else 200)
 
 
 async def edit(post_id: str) -> ResponseReturnValue:
@@ -79,15 +104,15 @@ async def edit(post_id: str) -> ResponseReturnValue:
     author = await services().credentials.author(me().account, "reply")
     state = form.get("state", "")
     revision = whole(form.get("revision"), 1 << 50)
+    sheet = sheet_of(form, What.EDIT, post_id)
     try:
         await services().editing.edit(
             author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
-            revision or 0)
+            revision or 0, sheet)
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
-        page = await render_template("edit.html", post=post, question=form.get("question", ""), text=form.get("text", ""),
-                                     state=state, revision=post.revision, error=error)
-        return await make_response(page, error.status)
+        written = msgspec.structs.replace(written_of(form), revision=str(post.revision))  # saving again replaces what is there
+        return await _edit_page(post, written, sheet, error)
     return redirect(f"/p/{post_id}", 303)
 
 

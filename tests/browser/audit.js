@@ -1,4 +1,4 @@
-// What is wrong with the page that is open, as a list of sentences; an empty list is what the tests want.
+// What is wrong with the page that is open and axe-core does not say, as a list of sentences; the tests want an empty one.
 (() => {
   const wrong = [];
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -11,10 +11,8 @@
   const work = document.querySelector("main");
   if (!work.matches(".wide") && box(work).width > 42 * 16 + 1) wrong.push(`the work column is ${box(work).width} px wide`);
 
-  // one h1, no level left out
-  const levels = all("h1, h2, h3, h4").map((heading) => Number(heading.tagName[1]));
-  if (levels.filter((level) => level === 1).length !== 1) wrong.push(`${levels} is not one h1`);
-  levels.forEach((level, at) => { if (level > (levels[at - 1] ?? 0) + 1) wrong.push(`the headings ${levels} leave out a level`); });
+  // one h1
+  if (all("h1").length !== 1) wrong.push(`there are ${all("h1").length} h1`);
 
   // targets of 24 px; a label counts with its field
   for (const element of all("a, button, input:not([type=hidden]), select, textarea").filter(visible)) {
@@ -22,10 +20,7 @@
     if (target.width < 24 || target.height < 24) wrong.push(`${name(element)} is ${Math.round(target.width)} × ${Math.round(target.height)} px`);
   }
 
-  // every field has a name, every id is one, every description exists, every error belongs to a field
-  for (const field of all("input:not([type=hidden]), select, textarea")) {
-    if (!field.labels?.length && !field.ariaLabel) wrong.push(`${name(field)} has no label`);
-  }
+  // every id is one, every description exists, every error belongs to a field
   const ids = all("[id]").map((element) => element.id);
   ids.filter((id, at) => ids.indexOf(id) !== at).forEach((id) => wrong.push(`#${id} is there twice`));
   for (const element of all("[aria-describedby]")) {
@@ -40,26 +35,14 @@
   const primary = all(".button:not(.second, .danger)").filter(visible);
   if (primary.length > 1) wrong.push(`primary buttons: ${primary.map(name)}`);
 
-  // contrast AA
-  const channels = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = (colour) => {
-    const [red, green, blue] = channels(colour).map((value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const ground = (element) => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if ((channels(colour)[3] ?? 1) > 0) return colour;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (words.nextNode()) {
-    const element = words.currentNode.parentElement;
-    if (!words.currentNode.textContent.trim() || !visible(element)) continue;
-    const [low, high] = [luminance(getComputedStyle(element).color), luminance(ground(element))].sort((a, b) => a - b);
-    const ratio = (high + 0.05) / (low + 0.05);
-    if (ratio < 4.5) wrong.push(`${name(element)} has a contrast of ${ratio.toFixed(2)}`);
+  // whatever can have the focus shows it, a choice by the line around it
+  const before = document.activeElement;
+  for (const element of all("a, button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']").filter(visible)) {
+    element.focus({preventScroll: true});
+    const shown = [element, element.closest("label.option")].some((around) => around
+      && getComputedStyle(around).outlineStyle !== "none" && parseFloat(getComputedStyle(around).outlineWidth) >= 2);
+    if (document.activeElement === element && !shown) wrong.push(`${name(element)} does not show the focus`);
   }
+  if (before === document.body) document.activeElement.blur(); else before.focus({preventScroll: true});
   return wrong;
 })()

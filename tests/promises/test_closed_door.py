@@ -46,7 +46,12 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
-    ("GET", "/mine", "operator"): NOWHERE,
+    ("GET", "/mine", "operator"): NOWHERE, ("GET", "/drafts", "operator"): NOWHERE,
+    # the draft in this table is of a new post, and nobody has kept it
+    **{(method, rule, who): NOWHERE for method, rule in (("GET", "/drafts/<what>/<about>"),
+                                                         ("POST", "/drafts/<what>/<about>/discard"))
+       for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    ("POST", "/drafts/<what>/<about>", "student"): FORBIDDEN,
     # the notification in this table is nobody's, the link was sent to nobody, and this instance sends no mail
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
@@ -124,8 +129,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             await de.author("ada"), poll, (servers["active sibling"].origin,), Reach.COUNTRIES, places)
         ada = de.doctors["ada"].actor_id
         assert ada is not None
-        found = House(de, post_id, {"post_id": post_id, "actor_id": public(ada), "name": "konsil.css",
+        reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
+        found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
+                                    "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
+                                    "what": "new", "about": "0000000000000",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
@@ -233,7 +241,7 @@ async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> Non
 
 # The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
 
-OUT = {"post": "Sibling", "get": "Sibling", "fetch_descriptor": "Candidate"}
+OUT = {"post": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate"}
 
 
 def sources() -> list[tuple[str, ast.Module]]:
@@ -259,7 +267,8 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert call.func.attr in OUT, f"{where}:{call.lineno}"
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
-    assert sorted(found) == ["federation/delivery.py", "federation/siblings.py", "inbox/held.py"]
+    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/delivery.py", "federation/siblings.py",
+                             "inbox/held.py"]
 
 
 def _other_client(call: ast.Call) -> bool:

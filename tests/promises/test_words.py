@@ -12,34 +12,31 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
-from babel.messages.mofile import write_mo
+from babel.messages.pofile import write_po
 from jinja2 import Environment, nodes
 from quart import render_template, render_template_string
 
-import core.errors
+from actors.relations import Circle
+from catalogues import ERRORS, PACKAGES, ROOT, extracted
 from core.countries import CODES, pack, specialties, specialty_title
-from core.errors import InvalidInput, KonsilError
-from core.i18n import DOMAIN, Translations, language_name
+from core.errors import InvalidInput
+from core.i18n import Translations, catalogue_path, language_name
 from core.settings import Settings
 from core.words import N_
 from federation.allowlist import Purpose, SiblingState
 from federation.refusals import SENTENCES
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.app import create_pages
+from tests.conversations.test_consults import met
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
+from tests.test_relations import doctor
 
-ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
-ERRORS = {name for name, found in vars(core.errors).items() if isinstance(found, type) and issubclass(found, KonsilError)}
-KEYWORDS: dict[str, Any] = {name: None for name in (*ERRORS, "N_", "_", "gettext")} | {
-    "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "npgettext": ((1, "c"), 2, 3)}
 TEMPLATES = sorted(path for kind in ("html", "txt") for path in (ROOT / "templates").rglob(f"*.{kind}"))
 BRANDS = {"Konsil", "UTC"}
 _READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
@@ -70,17 +67,6 @@ def calls() -> tuple[Call, ...]:
 def literal(node: ast.Call) -> str | None:
     first = node.args[0] if node.args else None
     return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-
-
-@cache
-def extracted() -> frozenset[str | tuple[str, ...]]:
-    """What the extraction finds in all packages and templates."""
-    found: set[str | tuple[str, ...]] = set()
-    for package, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2"),
-                                     ("templates", "**.txt", "jinja2")):
-        for _, _, message, _, _ in extract_from_dir(ROOT / package, [(pattern, method)], keywords=KEYWORDS):
-            found.add(message)
-    return frozenset(found)
 
 
 @cache
@@ -228,10 +214,10 @@ def pseudo_german(directory: Path) -> Translations:
     catalogue = Catalog(locale="de")
     for message in extracted():
         catalogue.add(message, f"«{message}»" if isinstance(message, str) else tuple(f"«{form}»" for form in message))
-    folder = directory / "de" / "LC_MESSAGES"
-    folder.mkdir(parents=True)
-    with (folder / f"{DOMAIN}.mo").open("wb") as file:
-        write_mo(file, catalogue)
+    path = catalogue_path(directory, "de")
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        write_po(file, catalogue)
     return Translations(directory)
 
 
@@ -264,9 +250,12 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for one in (fr, it):
             data |= {one.domain, one.url, one.its.identity.name, fingerprint_words(one.its.identity.fingerprint),
                      grouped(one.its.identity.fingerprint)}
-        data |= {"Dr Ada", "Dr Ben", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        data |= {"Dr Ada", "Dr Ben", f"@ben@{fr.domain}", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
+        data.add("sepsis")
+        data |= {"Dr Ben", "Dr Zoe", "Dr Leo", "@ada", "@ben", "@zoe", "@leo", "@x", "x" * 501}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
-                 await ada.get("/nothing")]
+                 await ada.get("/nothing"), *[await ada.get(path) for path in ("/imprint", "/privacy", "/terms", "/notice")],
+                 await ada.get("/notice?reference=ABCD-EFGH"), await ada.post("/notice", {"concern": "", "text": "Texte"})]
         assert "Kein Notfalldienst" in pages[0][1]
         assert await ada.login("ada") == 303 and await operator.login("op") == 303
         written = {"kind": "case", "question": "Laquelle?", "text": "Texte", "language": "fr", "specialties": "cardiology",
@@ -284,18 +273,81 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         pages += [await ada.get("/notifications"), await ada.get(f"/p/{answer}/history")]
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
-                  await ada.get("/p/0000000000000"), await ada.get("/mine"), await ada.get("/notifications"),
-                  await ada.get("/settings/mail"), await ada.get("/mail/confirm/x"), await ada.post("/mail/stop/x", {})]
+                  await ada.get("/p/0000000000000"), await ada.get("/mine"), await ada.get("/settings?saved=language"),
+                 await ada.post("/settings/language", {"language": "nonsense"}), await ada.get("/privacy"),
+                  await ada.get("/notifications"), await ada.get("/settings/mail"), await ada.get("/mail/confirm/x"),
+                  await ada.post("/mail/stop/x", {}), await ada.get("/specialties"),
+                  await ada.get("/specialties/cardiology"), await ada.get("/specialties/urology"),
+                  await ada.get("/specialties/cardiology?tab=waiting"), await ada.get("/specialties/nothing"),
+                  await ada.get("/tags/sepsis")]
+        await _met(fr, it)
+        pages += [await ada.get("/directory"), await ada.get(f"/directory?name=@ben@{it.domain}"),
+                  await ada.get("/directory?name=x"), await ada.post("/directory", {"name": "@x"}),
+                  *[await ada.get(f"/@{one}") for one in ("ada", "ben", "zoe", "leo", f"ada@{it.domain}", f"ben@{it.domain}")],
+                  *[await ada.get(f"/follows?tab={circle}") for circle in (*Circle, "following&before=0")],
+                  await ada.post("/@ben/relation", {"do": "mute", "hours": "x"}),
+                  await ada.get("/settings/profile"), await ada.post("/settings/profile", {"about": "x" * 501})]
+        notices = [await fr.its.outside.take("other", "Texte", "Autre", "fr", "203.0.113.5") for _ in range(2)]
+        await fr.its.outside.handle(notices[0], "Texte", "op")
+        pages += await _consulted(fr, ada, written)
+        data |= {*notices, "ABCD", "EFGH", "op"}
+        named = written | {"text": f"@ben@{it.domain}", "step": "confirm", "reach": "home"}
+        await met(fr, it, "ben")
+        pages += [await ada.post("/compose", named), await ada.post("/compose", named | {"text": "@nobody@home"})]
+        assert "Add Italien to the readers" in pages[-2][1]
         await _refused(fr)
         wrong = {"domain": "not a domain", "country": "it", "fingerprint": "ab" * 32}
         pages += [await operator.get("/compose"), await operator.get("/admin/siblings"),
                   await operator.get(f"/admin/siblings/{it.domain}"), await operator.get("/admin/refusals"),
                   await operator.post("/admin/siblings", wrong),
-                  await operator.get("/admin/siblings/nobody.example")]
+                  await operator.get("/admin/siblings/nobody.example"), await operator.get("/admin/notices"),
+                 await operator.get("/admin/notices?tab=handled"), await operator.get("/admin/notices?reference=ABCD-EFGH"),
+                 await operator.get("/admin/notices?before=1"), await operator.get("/admin/notices?before=1&tab=handled"),
+                 *[await operator.get(f"/admin/notices/{reference}") for reference in notices],
+                 await operator.post(f"/admin/notices/{notices[1]}", {"note": ""})]
         data.add("nobody.example")
         for _, page in pages:
             assert _not_translated(page, data) == []
-        assert "Frankreich" in pages[3][1] and "Kardiologie" in pages[4][1] and "Italiano" in pages[4][1]
+        assert "Frankreich" in pages[9][1] and "Kardiologie" in pages[10][1] and "Italiano" in pages[10][1]
+
+
+async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list[tuple[int, str]]:
+    """A consult with its answer begun, one that goes wrong, a question that is asked abroad; empty pages before."""
+    named = written | {"reach": "named", "doctor": "@ben"}
+    pages = [await ada.get("/consults"), await ada.get("/drafts"), await ada.get("/compose?to=@ben"),
+             await ada.post("/compose", named | {"doctor": "", "step": "confirm"}),
+             await ada.post("/compose", named | {"step": "confirm"})]
+    where = (await ada.post("/compose", named | fields(pages[-1][1]) | {"step": "publish"}))[1]
+    pages.append(await ada.get(where))
+    begun = fields(pages[-1][1]) | {"text": "Texte", "language": "fr"}
+    assert (await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun))[0] == 303
+    pages += [await ada.post(f"/drafts/reply{where.removeprefix('/p')}", begun | {"mark": "another"}), await ada.get(where),
+              await ada.get(f"{where}/edit"), await ada.get("/consults"), await ada.get("/drafts")]
+    home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
+    abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
+    pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
+    pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "step": "confirm"}))
+    assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
+    return [*pages, await ada.get(home)]
+
+
+async def _met(at: Running, other: Running) -> None:
+    """People whom `ada` stands to in every way there is."""
+    its = at.its.relations
+    for handle in ("zoe", "leo"):
+        await at.add_doctor(handle)
+    ada, ben, zoe, leo = [await doctor(at, handle) for handle in ("ada", "ben", "zoe", "leo")]
+    there, far = [await at.its.directory.resolve(f"@{handle}@{other.domain}") for handle in ("ada", "ben")]
+    await its.follow(ben, ada.actor)
+    await its.follow(ada, there)
+    await its.follow(zoe, ada.actor)
+    await its.accept(ada, zoe.actor)
+    await its.follow(ada, zoe.actor)
+    await its.accept(zoe, ada.actor)
+    await its.block(ada.actor, leo.actor)
+    await its.mute(ada.actor, zoe.actor, at.its.clock.ms() + 3_600_000)
+    await its.mute(ada.actor, far)
+    await at.its.accounts.suspend("leo", "left", "test")
 
 
 async def _refused(at: Running) -> None:
@@ -311,7 +363,7 @@ async def test_the_browser_chooses_the_language_then_the_country_then_english(
     async with countries(tmp_path, "de", "fr", friends=False) as (de, fr), Browser(de) as at_home, Browser(fr) as abroad:
         for browser, wish, language in (
                 (at_home, "", "de"), (at_home, "en, de;q=0.4", "en"), (at_home, "fr", "de"), (at_home, "*", "de"),
-                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "en")):
+                (abroad, "", "en"), (abroad, "fr-CA, fr", "en"), (abroad, "fr, de;q=0.1", "de")):
             for path in ("/login", "/nothing"):
                 page = (await browser.get(path, **{"accept-language": wish}))[1]
                 assert f'<html lang="{language}"' in page and ("«" in page) == (language == "de"), (wish, path)

@@ -1,0 +1,42 @@
+"""The two cookies: whose session it is, and in which language a visitor reads.
+
+Their names carry the port, so that instances on one host stay apart, and `__Host-` wherever there is TLS.
+"""
+
+from __future__ import annotations
+
+from quart import Response
+
+from instance.assembly import Assembly
+
+_LANGUAGE_SECONDS = 365 * 86_400
+
+
+def session_cookie(its: Assembly) -> str:
+    """The name of the session's cookie."""
+    return f"{'__Host-' if _secure(its) else ''}konsil-{its.settings.server.port}"
+
+
+def language_cookie(its: Assembly) -> str:
+    """The name of the language's cookie."""
+    return f"{session_cookie(its)}-language"
+
+
+def set_session(its: Assembly, response: Response, token: str) -> None:
+    """Put the session's token into its cookie."""
+    response.set_cookie(session_cookie(its), token, httponly=True, samesite="Lax", path="/", secure=_secure(its))
+
+
+def clear_session(its: Assembly, response: Response) -> None:
+    """Take the cookie out of the browser; one called `__Host-` goes only if the attributes are those it came with."""
+    response.delete_cookie(session_cookie(its), httponly=True, samesite="Lax", path="/", secure=_secure(its))
+
+
+def set_language(its: Assembly, response: Response, language: str) -> None:
+    """Remember the language for a year; the cookie says nothing else, and of nobody."""
+    response.set_cookie(language_cookie(its), language, max_age=_LANGUAGE_SECONDS, httponly=True, samesite="Lax", path="/",
+                        secure=_secure(its))
+
+
+def _secure(its: Assembly) -> bool:
+    return its.identity.origin.startswith("https://")
