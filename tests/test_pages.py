@@ -70,7 +70,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
         status, where = await ada.post("/compose", written | fields(page) | {"step": "publish"})
         assert status == 303
         await until(lambda: fr.count("posts"))
-        home = (await ben.get("/"))[1]
+        home = (await ben.get("/?tab=all"))[1]
         assert "Which test first?" in home and "Answer (DE, FR)" in home and "verified by Konsil Germany" in home
         found = re.search(r'href="/p/(\w+)"', home)
         assert found is not None
