@@ -86,8 +86,9 @@ class Letters:
                     reason=str(trouble.reason), cause=str(trouble), tries=mail.tries + 1)
 
     def letter(self, mail: WaitingMail, recipient: Recipient) -> Letter:
-        """The mail in words; the same mail is the same letter each time."""
-        words = self._words.translator(self._pack.languages[0])
+        """The mail in words, in the language its reader has chosen, else the country's; the same mail is the same letter each
+        time."""
+        words = self._words.translator(recipient.language or self._pack.languages[0])
         origin, name = self._identity.origin, self._identity.name
         shown: dict[str, Any] = {"instance": name, "page_language": words.language}
         headers: tuple[tuple[str, str], ...] = ()

@@ -12,6 +12,7 @@ import pytest
 from actors.mailboxes import Rhythm
 from actors.mails import MailKind, WaitingMail
 from actors.models import Account, Author
+from core.countries import pack
 from core.settings import Settings
 from instance.assembly import Assembly
 from instance.letters import Letters
@@ -265,7 +266,7 @@ async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, 
     letters = Letters(its.mailer, its.digests, its.mailboxes, its.identity, its.pack, words)
     counts = {str(kind): number for number, kind in enumerate(Told, start=1)}
     for kind in MailKind:
-        letter = letters.letter(WaitingMail(1, 2, kind, 3, "", 0, 0), Recipient(2, "ada@klinik.example", 3, counts))
+        letter = letters.letter(WaitingMail(1, 2, kind, 3, "", 0, 0), Recipient(2, "ada@klinik.example", "", 3, counts))
         markup = re.sub(r"<[^>]*>|https?://\S+|&\w+;", " ", letter.html)
         for text in (letter.subject, re.sub(r"https?://\S+", " ", letter.text), markup):
             text = text.replace(its.pack.notice_in("de"), "").replace(its.identity.name, "")
@@ -273,6 +274,18 @@ async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, 
                 text = inner
             assert re.findall(r"[^\W\d_]+", text) == []
         assert '<html lang="de">' in letter.html and its.identity.name in letter.text
+
+
+async def test_a_mail_speaks_the_language_its_reader_has_chosen(office: Office, tmp_path: Path) -> None:
+    its = office.its
+    await its.accounts.choose_language(office.account, "de")
+    await its.mailboxes.change(office.account, "ada@elsewhere.example", Rhythm.DAILY)
+    mail = (await its.digests.due(9))[0]
+    recipient = await its.digests.recipient(mail)
+    assert isinstance(recipient, Recipient) and recipient.language == "de"
+    letters = Letters(its.mailer, its.digests, its.mailboxes, its.identity, pack("fr"), pseudo_german(tmp_path / "locale"))
+    letter = letters.letter(mail, recipient)
+    assert '<html lang="de">' in letter.html and letter.subject.startswith("«")
 
 
 async def test_with_mail_off_nothing_is_queued_and_with_no_rhythm_nothing_is_due(its: Assembly) -> None:
