@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 
 import click
 
-from actors.models import Author
+from actors.models import Account, Author, VerifiedDoctor
+from actors.relations import Circle
 from core.clock import Clock
 from core.errors import Misconfigured
 from core.ids import public, uri_key
@@ -29,9 +30,12 @@ async def plant(settings: list[Settings], seed: Seed) -> None:
             await planter.post(post)
         for reply in seed.replies:
             await planter.reply(reply)
+        for consult in seed.consults:
+            await planter.consult(consult)
         for post in seed.posts:
             await planter.votes(post)
         clock.offset = 0.0
+        await planter.together(seed)
         await planter.settled()
 
 
@@ -72,6 +76,56 @@ class _Planter:
             here = await self._local_id(place, self._uris[post.key])
             await place.polls.vote(await self._author(who), here, tuple(positions))
 
+    async def consult(self, consult: SeedPost) -> None:
+        place = self._places[_country(consult.author)]
+        self._clock.offset = -consult.hours_ago * 3600
+        doctors = [await place.directory.resolve(self._address(who)) for who in consult.doctors]
+        draft = Draft(consult.kind, consult.question, consult.text.strip(), consult.language, CaseFacts(consult.specialties))
+        await place.compose.consult(await self._author(consult.author), draft, doctors)
+
+    async def together(self, seed: Seed) -> None:
+        """What people say of themselves, whom they follow, what they like, pass on and keep."""
+        for profile in seed.profiles:
+            place, doctor = await self._doctor(profile.who)
+            await place.profiles.change(doctor, profile.about, discoverable=profile.abroad)
+        for follow in seed.follows:
+            place, doctor = await self._doctor(follow.who)
+            await place.relations.follow(doctor, await place.directory.resolve(self._address(follow.whom)))
+        for follow in seed.follows:
+            if follow.accepted:
+                await self._accept(follow.whom, self._address(follow.who))
+        for like in seed.likes:
+            place, doctor = await self._doctor(like.who)
+            await place.reactions.like(doctor, await self._local_id(place, self._uris[like.post]))
+        for boost in seed.boosts:
+            place = self._places[_country(boost.who)]
+            await place.reactions.boost(await self._author(boost.who), await self._local_id(place, self._uris[boost.post]))
+        for kept in seed.bookmarks:
+            place, doctor = await self._doctor(kept.who)
+            await place.reactions.bookmark(doctor.actor, await self._local_id(place, self._uris[kept.post]))
+
+    async def _accept(self, who: str, address: str) -> None:
+        """Let somebody follow, once her request has arrived."""
+        place, doctor = await self._doctor(who)
+        limit = asyncio.get_running_loop().time() + _ARRIVE_SECONDS
+        while asyncio.get_running_loop().time() < limit:
+            asked = await place.relations.circle(doctor.actor, Circle.REQUESTS)
+            for member in asked.members:
+                if member.actor.mention == address:
+                    await place.relations.accept(doctor, member.actor)
+                    return
+            await asyncio.sleep(0.05)
+        raise Misconfigured("%(address)s's request did not arrive at %(origin)s; see its server.log.",
+                            values={"address": address, "origin": place.identity.origin})
+
+    def _address(self, who: str) -> str:
+        handle, _, country = who.rpartition("@")
+        return f"@{handle}@{self._places[country].identity.domain}"
+
+    async def _doctor(self, who: str) -> tuple[Assembly, VerifiedDoctor]:
+        place = self._places[_country(who)]
+        return place, await place.credentials.require_verified(await self._account(place, who))
+
     async def settled(self) -> None:
         """Wait until every queue is empty and every count has come back."""
         limit = asyncio.get_running_loop().time() + _ARRIVE_SECONDS
@@ -102,10 +156,13 @@ class _Planter:
 
     async def _author(self, who: str) -> Author:
         place = self._places[_country(who)]
+        return await place.credentials.author(await self._account(place, who), "reply")
+
+    async def _account(self, place: Assembly, who: str) -> Account:
         account = await place.accounts.by_handle(who.rpartition("@")[0])
         if account is None:
             raise Misconfigured("The demo's content names %(who)s, who does not exist.", values={"who": who})
-        return await place.credentials.author(account, "reply")
+        return account
 
 
 def _country(who: str) -> str:

@@ -10,6 +10,7 @@ from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Tx, marks
 from core.ids import Ids
+from posts import store
 from posts.models import Reach
 from posts.store import Post
 from posts.telling import Event, Told, take_back, tell
@@ -53,19 +54,17 @@ def closed(tx: Tx, ids: Ids, post: Post, now: int) -> None:
                    for actor_id in sorted(voters | asker)], now)
 
 
-def liked(tx: Tx, ids: Ids, post: Post, by: Actor, now: int) -> None:
-    """A like of a post concerns its author."""
-    _touched(tx, ids, Told.LIKE, post, by, now)
+def touched(tx: Tx, ids: Ids, kind: Told, deeds: Sequence[tuple[int, int]], now: int) -> None:
+    """That posts were liked (`Told.LIKE`) or passed on (`Told.BOOST`) concerns their authors; `deeds` are (post, actor)."""
+    posts = store.by_many(tx, sorted({post_id for post_id, _ in deeds}))
+    tell(tx, ids, [Event(post.author_id, kind, actor_id, post.id, post.root_id, _is_named(post), post.id)
+                   for post_id, actor_id in deeds
+                   if (post := posts.get(post_id)) is not None and post.sibling_id is None and post.erased_at is None], now)
 
 
-def passed_on(tx: Tx, ids: Ids, post: Post, by: Actor, now: int) -> None:
-    """Passing a post on concerns its author."""
-    _touched(tx, ids, Told.BOOST, post, by, now)
-
-
-def untouched(tx: Tx, kind: Told, post: Post, by: Actor) -> None:
-    """A like (`Told.LIKE`) or passing on (`Told.BOOST`) was taken back."""
-    take_back(tx, Event(post.author_id, kind, by.id, post.id))
+def untouched(tx: Tx, kind: Told, author_id: int, post_id: int, actor_id: int) -> None:
+    """A like or passing on was taken back: its post's author is not told of it any more."""
+    take_back(tx, Event(author_id, kind, actor_id, post_id))
 
 
 def asked_to_follow(tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int) -> None:
@@ -84,11 +83,6 @@ def unfollowed(tx: Tx, follower: Actor, followed: Actor) -> None:
     """A request to follow, or its acceptance, was taken back: neither of the two is told of it any more."""
     take_back(tx, Event(followed.id, Told.FOLLOW, follower.id))
     take_back(tx, Event(follower.id, Told.ACCEPTED, followed.id))
-
-
-def _touched(tx: Tx, ids: Ids, kind: Told, post: Post, by: Actor, now: int) -> None:
-    if post.sibling_id is None and post.erased_at is None:
-        tell(tx, ids, [Event(post.author_id, kind, by.id, post.id, post.root_id, _is_named(post), post.id)], now)
 
 
 def _authors_here(tx: Tx, answers: Sequence[Post]) -> dict[int, int]:

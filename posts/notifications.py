@@ -206,8 +206,10 @@ def _view(row: Row, viewer: Actor, first: Row | None, last: Sequence[Row], peopl
 
 
 def _place(kind: Told, first: Row | None, people: Sequence[Actor]) -> str:
-    """Where to begin reading: the first post of it that is not read, the change, the doctor herself."""
+    """Where to begin reading: the first post of it that is not read, the change, the requests, the doctor herself."""
     if first is not None and first["post_id"] is not None:
         post = public(first["post_id"])
         return f"/p/{post}/history#v-{first['revision']}" if kind == Told.CHANGED else f"/p/{post}#p-{post}"
+    if kind == Told.FOLLOW:
+        return "/follows"
     return f"/@{people[0].handle}@{people[0].domain}" if people else "/notifications"

@@ -22,7 +22,7 @@ from posts.telling import Told
 from tests.mailserver import TAKEN, MailServer, mailserver, post_office
 from tests.promises.test_words import pseudo_german
 from tests.test_mailboxes import DAY, account, link
-from tests.test_notifications import asked, doctors, post_of, told
+from tests.test_notifications import asked, doctors, told, verified
 
 HOUR = 3_600
 
@@ -83,8 +83,7 @@ async def test_a_digest_says_how_much_is_new_and_unread_since_the_last_one(offic
     for who in (ben, cleo, ben):
         await its.compose.reply(who, case, "Answer", "de")
     await its.database.write(lambda tx: concerns.asked_to_follow(tx, its.ids, ben.actor, office.ada.actor, its.clock.ms()))
-    post = await post_of(its, case)
-    await its.database.write(lambda tx: concerns.liked(tx, its.ids, post, ben.actor, its.clock.ms()))
+    await its.reactions.like(await verified(its, ben), case)
     await office.at(1, 6, 59)
     assert office.server.taken == []
     await office.at(1)

@@ -10,9 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.database import Tx
-from core.ids import number
-from posts import concerns, store
+from posts import concerns
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_the_whole_path import case, published
 from tests.mailserver import MailServer, mailserver
@@ -123,13 +121,8 @@ async def test_every_kind_has_its_sentence(de: Running, ada: Browser) -> None:
     await de.its.compose.consult(ben, case("Would you operate?"), [(await de.author("ada")).actor])
     note = await published(de, Draft(Kind.NOTE, "Note", "Text", "de"))
 
-    def more(tx: Tx) -> None:
-        found, me, now = store.by_id(tx, number(note) or 0), de.doctors["ada"].actor_id, de.its.clock.ms()
-        assert found is not None and found.author_id == me
-        concerns.liked(tx, de.its.ids, found, ben.actor, now)
-        concerns.passed_on(tx, de.its.ids, found, ben.actor, now)
-
-    await de.its.database.write(more)
+    await de.its.reactions.like(await de.its.credentials.require_verified(de.doctors["ben"]), note)
+    await de.its.reactions.boost(ben, note)
     follower = (await de.author("ada")).actor
     await de.its.database.write(lambda tx: concerns.asked_to_follow(tx, de.its.ids, ben.actor, follower, 0))
     await de.its.database.write(lambda tx: concerns.follow_accepted(tx, de.its.ids, follower, ben.actor, 0))

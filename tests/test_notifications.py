@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.accounts import NewDoctor
-from actors.models import Actor, Author
+from actors.models import Actor, Author, VerifiedDoctor
 from core.database import Tx
 from core.errors import NotFound
 from core.ids import number, public
@@ -42,6 +42,12 @@ async def told(its: Assembly, who: Author, *, only_unread: bool = False) -> list
 
 async def kinds(its: Assembly, who: Author) -> list[Told]:
     return [one.kind for one in await told(its, who)]
+
+
+async def verified(its: Assembly, who: Author) -> VerifiedDoctor:
+    account = await its.accounts.by_handle(who.actor.handle)
+    assert account is not None
+    return await its.credentials.require_verified(account)
 
 
 async def post_of(its: Assembly, post_id: str) -> Post:
@@ -200,19 +206,16 @@ async def test_what_fails_while_a_poll_closes_leaves_it_open_to_be_closed_and_to
 
 async def test_likes_and_passing_on_are_quiet_and_can_be_taken_back(its: Assembly) -> None:
     ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
-    post, now = await post_of(its, await asked(its, ada)), its.clock.ms()
-
-    def touch(tx: Tx) -> None:
-        for who in (ben, cleo, ada):
-            concerns.liked(tx, its.ids, post, who.actor, now)
-        concerns.passed_on(tx, its.ids, post, ben.actor, now)
-
-    await its.database.write(touch)
+    post = await asked(its, ada)
+    for who in (ben, cleo):
+        await its.reactions.like(await verified(its, who), post)
+    for who in (ben, ada):
+        await its.reactions.boost(who, post)
     assert [(one.kind, one.number) for one in await told(its, ada)] == [(Told.BOOST, 1), (Told.LIKE, 2)]
     assert await its.database.read(lambda tx: unread(tx, ada.actor.id)) == (0, 0)
     assert (await its.database.read(lambda tx: unread_since(tx, ada.actor.id, 0))).counts == {}
-    await its.database.write(lambda tx: concerns.untouched(tx, Told.LIKE, post, cleo.actor))
-    await its.database.write(lambda tx: concerns.untouched(tx, Told.BOOST, post, ben.actor))
+    await its.reactions.unlike(cleo.actor, post)
+    await its.reactions.unboost(ben.actor, post)
     assert [(one.kind, one.people[0].handle, one.times) for one in await told(its, ada)] == [(Told.LIKE, "ben", 1)]
 
 
@@ -227,7 +230,7 @@ async def test_follow_requests_and_their_acceptance_are_told_and_can_be_taken_ba
 
     await its.database.write(ask)
     [one], [accepted] = await told(its, ada), await told(its, ben)
-    assert (one.kind, one.number, one.place) == (Told.FOLLOW, 2, f"/@cleo@{its.identity.domain}")
+    assert (one.kind, one.number, one.place) == (Told.FOLLOW, 2, "/follows")
     assert (accepted.kind, accepted.place) == (Told.ACCEPTED, f"/@ada@{its.identity.domain}")
     await its.database.write(lambda tx: concerns.unfollowed(tx, ben.actor, ada.actor))
     [one] = await told(its, ada)
@@ -238,8 +241,7 @@ async def test_erasing_a_post_takes_what_was_told_of_it_along(its: Assembly) -> 
     ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
     case = await asked(its, ada)
     answers = [await its.compose.reply(who, case, "Answer", "de") for who in (ben, cleo)]
-    post = await post_of(its, answers[0])
-    await its.database.write(lambda tx: concerns.liked(tx, its.ids, post, ada.actor, its.clock.ms()))
+    await its.reactions.like(await verified(its, ada), answers[0])
     await its.editing.edit(ben, answers[0], "", "Changed", None, 1)
     await its.editing.delete(ben.actor, answers[0])
     [one] = await told(its, ada)

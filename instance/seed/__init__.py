@@ -50,10 +50,11 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     multiple: bool = False
     open_hours: float = 72
     votes: dict[str, list[int]] = {}
+    doctors: tuple[str, ...] = ()
 
     @property
     def reach(self) -> Reach:
-        return Reach.NETWORK if self.network else Reach.COUNTRIES if self.to else Reach.HOME
+        return Reach.NAMED if self.doctors else Reach.NETWORK if self.network else Reach.COUNTRIES if self.to else Reach.HOME
 
 
 class SeedReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,17 +68,46 @@ class SeedReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
+class SeedProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody says of herself; `abroad`: doctors of other countries find her."""
+
+    who: str
+    about: str
+    abroad: bool
+
+
+class SeedFollow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody asks to follow another, who has accepted or has not answered yet."""
+
+    who: str
+    whom: str
+    accepted: bool
+
+
+class SeedDeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody likes, passes on or keeps a post or reply by its key."""
+
+    who: str
+    post: str
+
+
 class Seed(msgspec.Struct, frozen=True):
-    """All of it, for some countries. `author` and voters are `handle@country`."""
+    """All of it, for some countries. `author`, `who`, `whom`, `doctors` and voters are `handle@country`."""
 
     people: tuple[Person, ...]
     posts: tuple[SeedPost, ...]
     replies: tuple[SeedReply, ...]
+    consults: tuple[SeedPost, ...]
+    profiles: tuple[SeedProfile, ...]
+    follows: tuple[SeedFollow, ...]
+    likes: tuple[SeedDeed, ...]
+    boosts: tuple[SeedDeed, ...]
+    bookmarks: tuple[SeedDeed, ...]
 
 
 def load(countries: tuple[str, ...]) -> Seed:
     """The content for these countries; what needs others is left out."""
-    tables = [_read("people.toml"), _read("posts.toml")]
+    tables = [_read("people.toml"), _read("posts.toml"), _read("together.toml")]
     people = tuple(person for person in msgspec.convert(tables[0]["people"], tuple[Person, ...]) if person.country in countries)
     posts = tuple(
         msgspec.structs.replace(post, to=tuple(code for code in post.to if code in countries),
@@ -91,7 +121,19 @@ def load(countries: tuple[str, ...]) -> Seed:
         if reply.to in keys and _country(reply.author) in countries:
             keys.add(reply.key)
             replies.append(reply)
-    return Seed(people, posts, tuple(replies))
+    def deeds(what: str) -> tuple[SeedDeed, ...]:
+        return tuple(deed for deed in msgspec.convert(tables[2][what], tuple[SeedDeed, ...])
+                     if deed.post in keys and _country(deed.who) in countries)
+
+    return Seed(
+        people, posts, tuple(replies),
+        tuple(consult for consult in msgspec.convert(tables[2]["consults"], tuple[SeedPost, ...])
+              if {_country(who) for who in (consult.author, *consult.doctors)} <= set(countries)),
+        tuple(profile for profile in msgspec.convert(tables[2]["profiles"], tuple[SeedProfile, ...])
+              if _country(profile.who) in countries),
+        tuple(follow for follow in msgspec.convert(tables[2]["follows"], tuple[SeedFollow, ...])
+              if {_country(follow.who), _country(follow.whom)} <= set(countries)),
+        deeds("likes"), deeds("boosts"), deeds("bookmarks"))
 
 
 def _country(who: str) -> str:
