@@ -18,6 +18,9 @@ class Hands(Protocol):
     async def push(self, selector: str) -> None:
         """A link or a button that leads to another page."""
 
+    async def unfold(self, selector: str) -> None:
+        """What is folded behind a summary."""
+
     async def write(self, selector: str, text: str) -> None:
         """Put this text into a field, in place of what is there."""
 
@@ -36,6 +39,9 @@ class Mouse:
 
     async def push(self, selector: str) -> None:
         await self.window.click(selector, leaves=True)
+
+    async def unfold(self, selector: str) -> None:
+        await self.window.click(selector)
 
     async def write(self, selector: str, text: str) -> None:
         await self.window.click(selector)
@@ -62,6 +68,10 @@ class Keyboard:
     async def push(self, selector: str) -> None:
         await self.window.tab_to(selector)
         await self.window.press("Enter", leaves=True)
+
+    async def unfold(self, selector: str) -> None:
+        await self.window.tab_to(selector)
+        await self.window.press("Enter")
 
     async def write(self, selector: str, text: str) -> None:
         await self.window.tab_to(selector)

@@ -15,6 +15,7 @@ from tests.servers import countries, until
 
 QUESTION, POLL = "Erst das Labor oder gleich die Bildgebung?", "Wer von uns impft selbst?"
 BEFORE, AFTER = "Drei Wochen Fieber, kein Befund.", "Drei Wochen Fieber, jetzt ein Herzgeräusch."
+TOLD = ".places a[href='/notifications']"
 ANSWER = "Chez nous d'abord le laboratoire."
 
 
@@ -39,7 +40,7 @@ async def test_two_doctors_in_two_countries_have_a_morning(
         await vote(ben, "Niemand")
         await until(lambda: de.count("votes"))
 
-        await read(ada, QUESTION)
+        await be_told(ada)
         said = await ada.window.text()
         assert ANSWER in said and "Dr Ben" in said
         await edit(ada, case, AFTER)
@@ -53,7 +54,11 @@ async def test_two_doctors_in_two_countries_have_a_morning(
             assert AFTER in said and BEFORE not in said
             await doctor.push(".root a[href$='/history']")
             said = await doctor.window.text()
-            assert AFTER in said and BEFORE in said
+            assert BEFORE in said and AFTER not in said  # what was changed stands between the lines
+            marked = await doctor.window.evaluate("['del', 'ins'].map((mark) => document.querySelector(mark).innerText)")
+            assert "kein Befund" in marked[0] and "jetzt ein Herzgeräusch" in marked[1]
+            await doctor.unfold("main summary")
+            assert AFTER in await doctor.window.text()
 
         await delete(ada, case)
         await until(lambda: fr.count("posts", "erased_at IS NOT NULL"))
@@ -95,10 +100,20 @@ async def ask(hands: Hands, kind: str, question: str, text: str, options: str = 
     await hands.tick("input[name=reach][value=countries]")
     await hands.tick("input[name=origin]")
     await hands.push("button[value=confirm]")
-    assert question in await hands.window.text() and "France" in await hands.window.text()
+    assert question in await hands.window.text()
     await hands.push("button[value=publish]")
     assert question in await hands.window.text()
     return str(await hands.window.evaluate("location.pathname"))
+
+
+async def be_told(hands: Hands) -> None:
+    """From the mark at the places through the notification to the post; then the mark is gone."""
+    await home(hands)
+    assert await hands.window.has(f"{TOLD} .count")
+    await hands.push(TOLD)
+    assert QUESTION in await hands.window.text()
+    await hands.push(".told .unread .where a")
+    assert QUESTION in await hands.window.text() and not await hands.window.has(f"{TOLD} .count")
 
 
 async def answer(hands: Hands, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Pages as people see them: every page in light, dark, on a phone and at 200 % zoom, and by keyboard alone."""
+"""By keyboard alone, without JavaScript: asking, correcting, voting, and a session that ends over a text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Chromium
-from tests.browser.sights import sights
+from tests.browser.looking import look
 from tests.browser.window import Window
 from tests.servers import PASSWORD, Running, countries, until
-
-AUDIT = Path(__file__).with_name("audit.js").read_text("utf-8")
-WINDOWS = {"desk": (1280, False), "desk, dark": (1280, True), "200 % zoom": (640, False), "phone, dark": (390, True),
-           "narrow": (320, False)}
 
 
 @pytest.fixture
@@ -32,25 +27,6 @@ async def login(window: Window, at: Running, handle: str) -> None:
     await window.type(PASSWORD)
     await window.press("Enter", leaves=True)
     assert await window.evaluate("document.querySelector('.who') !== null")
-
-
-async def look(window: Window, where: str) -> list[str]:
-    """What is wrong with the open page in each of the windows."""
-    wrong = []
-    await window.press("Shift")  # the focus is shown to those who use the keyboard
-    for name, (width, dark) in WINDOWS.items():
-        await window.resize(width, dark=dark)
-        wrong += [f"{where}, {name}: {sentence}" for sentence in await window.evaluate(AUDIT)]
-    await window.resize(1280)
-    return wrong
-
-
-async def test_every_page_reads_well_in_every_window(pair: tuple[Running, Running], browser: Chromium) -> None:
-    wrong = []
-    async for sight, window in sights(browser, *pair, scripts=False):
-        wrong += await look(window, sight)
-    wrong += [complaint for window in browser.windows.values() for complaint in window.complaints]
-    assert not wrong, "\n".join(wrong)
 
 
 async def test_by_keyboard_alone_a_doctor_asks_corrects_and_publishes(pair: tuple[Running, Running], window: Window) -> None:
@@ -106,6 +82,6 @@ async def test_an_ended_session_gives_the_text_back(pair: tuple[Running, Running
     await window.call("Network.clearBrowserCookies")
     await window.tab_to(".row .button")
     await window.press("Enter", leaves=True)
-    assert "session has ended" in await window.evaluate("document.body.innerText") and await look(window, "ended") == []
+    assert await window.has(".steps a[href='/login']") and await look(window, "ended") == []
     kept = await window.evaluate("Object.fromEntries(new FormData(document.querySelector('main form')))")
     assert (kept["question"], kept["text"]) == ("Bleibt das?", "Ja.") and await de.count("posts") == 0

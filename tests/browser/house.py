@@ -1,0 +1,185 @@
+"""Instances with something of everything in them, so that every page has something to show; and one with nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from actors.mailboxes import Rhythm
+from actors.models import Author, Role
+from core.database import Tx
+from core.settings import Imprint, Settings
+from posts.drafts import Sheet, What, Written
+from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from tests.mailserver import MailServer, mailserver
+from tests.servers import PASSWORD, Running, countries, until
+
+TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
+        "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
+FACTS = CaseFacts(("cardiology", "haematology"), "80-89", "x", "therapeutic")
+IMPRINT = Imprint(operator="Konsil Deutschland e. V.", address="Turmweg 1\n20148 Hamburg", email="post@konsil.example",
+                  phone="+49 40 123456", responsible="Dr. Vera Beispiel", authority="Die Aufsicht, Hamburg")
+
+
+class House(NamedTuple):
+    """A German instance that is full, a French sibling of it, an Italian one that is empty and knows nobody; and what a path
+    can name."""
+
+    de: Running
+    fr: Running
+    it: Running
+    made: dict[str, str]
+
+    def at(self, country: str) -> Running:
+        return next(place for place in (self.de, self.fr, self.it) if place.country == country)
+
+
+@asynccontextmanager
+async def house(directory: Path) -> AsyncIterator[House]:
+    """It stands for one block."""
+    async with mailserver() as mail:
+
+        def settled(settings: Settings) -> Settings:
+            return msgspec.structs.replace(mail.used()(settings), imprint=IMPRINT)
+
+        async with (countries(directory, "de", "fr", settled=settled) as (de, fr),
+                    countries(directory, "it", friends=False) as (it,)):
+            await it.its.accounts.add_operator("op", "Operator", PASSWORD)
+            yield House(de, fr, it, await _furnish(de, fr, mail))
+
+
+async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]:
+    await de.its.accounts.add_operator("op", "Operator", PASSWORD)
+    for handle, role in (("stu", Role.STUDENT), ("old", Role.DOCTOR), ("eva", Role.DOCTOR)):
+        await de.add_doctor(handle, role)
+    made = {"sibling": fr.domain} | await _posts(de, fr)
+    await _people(de, fr)
+    await _reactions(de, made)
+    made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de)
+    await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
+    return made
+
+
+async def _posts(de: Running, fr: Running) -> dict[str, str]:
+    """A case with nested answers, a deleted and a changed one, one at home, polls in every state, notes, a question deleted
+    after somebody had begun an answer, a consult."""
+    ada, ben, old, claire = await de.author("ada"), await de.author("ben"), await de.author("old"), await fr.author("ben")
+    its = de.its
+    seen = its.compose.network_digest(await its.compose.destinations())
+    asked = Draft(Kind.CASE, "Welche Untersuchung zuerst?", TEXT, "de", FACTS)
+    note = Draft(Kind.NOTE, "Mitteilung", f"@ada, #Sepsis und #Größe: {TEXT}", "de")
+    made = {name: await its.compose.publish(author, draft, (), Reach.HOME, "") for name, author, draft in (
+        ("note", ben, note), ("lapsed", old, note), ("home", ada, asked))}
+    made |= {name: await its.compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen) for name in ("erased", "case")}
+    options = ("Ein langer Satz, der auf einem Telefon umbricht", "Nein", "Donaudampfschifffahrtsgesellschaft" * 2)
+    for name, author, several in (("unvoted", ben, False), ("several", ben, True), ("own", ada, False), ("voted", ben, False),
+                                  ("closed", ben, False)):
+        draft = Draft(Kind.POLL, f"Umfrage: {name}?", "", "de", FACTS,
+                      PollDraft(options, several, its.clock.ms() + 3_600_000))
+        made[name] = await its.compose.publish(author, draft, (fr.url,), Reach.NETWORK, seen)
+    for name in ("voted", "closed"):
+        await its.polls.vote(ada, made[name], (0,))
+    answers = await _answers(de, made["case"], (ben, ada, ben, ada, ben, ada))
+    made |= {"hers": answers[3], "answer": answers[4]}
+    await its.editing.delete(ada.actor, answers[1])
+    await its.editing.edit(ada, made["hers"], "", "Anders.", None, 1)
+    await its.editing.edit(ben, answers[0], "", f"Antwort 0, besser. {TEXT}", None, 1)
+    await its.editing.edit(ada, made["case"], "Welche Untersuchung als erste?", TEXT, None, 1)
+    await its.compose.reply(ben, made["erased"], "Gute Frage.", "de")
+    await its.drafts.keep(ada.actor, Sheet(What.REPLY, made["erased"], "", "1"), Written(text="Zu spät.", language="de"))
+    await its.editing.delete(ada.actor, made["erased"])
+    colleagues = await its.colleagues.named(ada.actor, ["@ben", f"@ben@{fr.domain}"])
+    made["consult"] = await its.compose.consult(ada, msgspec.structs.replace(asked, question="Nur unter uns?"), colleagues)
+    await its.compose.reply(ben, made["consult"], "Ja.", "de")
+    await its.compose.publish(ada, asked, (fr.url,), Reach.COUNTRIES, seen, asked_from=made["home"])
+    uri = f"{de.url}/posts/{made['case']}"
+    await until(lambda: fr.count("posts", f"uri = '{uri}' AND revision = 2"))
+    there = await fr.its.timelines.home(claire.actor, "all", None)
+    await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
+    await until(lambda: de.count("posts", "language = 'fr'"))
+    return made
+
+
+async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:
+    """One under the other."""
+    made = []
+    for number, author in enumerate(authors):
+        parent = await de.its.compose.reply(author, parent, f"Antwort {number}. {TEXT}", "de")
+        made.append(parent)
+    return made
+
+
+async def _people(de: Running, fr: Running) -> None:
+    """Ada and Ben follow each other, a student asks to follow Ada, Ada has asked one doctor in France and blocked another;
+    one at home she has muted."""
+    its = de.its.relations
+    ada, ben, stu, eva = [await de.its.credentials.require_verified(de.doctors[handle])
+                          for handle in ("ada", "ben", "stu", "eva")]
+    for one, other in ((ada, ben), (ben, ada)):
+        await its.follow(one, other.actor)
+        await its.accept(other, one.actor)
+    await its.follow(stu, ada.actor)
+    await its.follow(ada, await de.its.directory.resolve(f"@ben@{fr.domain}"))
+    await its.block(ada.actor, await de.its.directory.resolve(f"@ada@{fr.domain}"))
+    await its.mute(ada.actor, eva.actor, de.its.clock.ms() + 3_600_000)
+    await de.its.profiles.change(ada, "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True)
+    await de.its.topics.follow(ada.actor, "#sepsis")
+
+
+async def _reactions(de: Running, made: dict[str, str]) -> None:
+    """Ada and Ben like, pass on and keep."""
+    for handle, post in (("ben", made["case"]), ("ada", made["note"])):
+        doctor = await de.its.credentials.require_verified(de.doctors[handle])
+        await de.its.reactions.like(doctor, post)
+        await de.its.reactions.boost(await de.author(handle), post)
+        await de.its.reactions.bookmark(doctor.actor, post)
+
+
+async def _drafts(de: Running, made: dict[str, str]) -> dict[str, str]:
+    """A new case for one colleague, two answers."""
+    ada, keep = (await de.author("ada")).actor, de.its.drafts.keep
+    new = await keep(ada, Sheet(What.NEW, made["note"], "", "1"), Written(
+        question="Begonnen, " * 12, text=TEXT, language="de", reach="named", doctors=("@ben",)))
+    for about in (made["answer"], made["consult"]):
+        await keep(ada, Sheet(What.REPLY, about, "", "1"), Written(text="Dazu später mehr.", language="de"))
+    assert new is not None
+    return {"draft": new.about}
+
+
+async def _mail(de: Running, mail: MailServer) -> dict[str, str]:
+    """Ada's address counts, and she has asked for another one."""
+    ada = de.doctors["ada"]
+    await de.its.mailboxes.change(ada, "ada@klinik.example", Rhythm.DAILY)
+    await until(lambda: mail.taken)
+    assert await de.its.mailboxes.confirm(_token(mail))
+    stop = de.its.mailboxes.stop_token(ada.id, "ada@klinik.example")
+    await de.its.mailboxes.change(ada, "ada@praxis.example", Rhythm.DAILY)
+    await until(lambda: len(mail.taken) == 2)
+    return {"confirm": _token(mail), "stop": stop}
+
+
+def _token(mail: MailServer) -> str:
+    found = re.search(r"/mail/confirm/([\w-]+)", mail.taken[-1].text)
+    assert found is not None
+    return found[1]
+
+
+async def _outside(de: Running) -> dict[str, str]:
+    """A notice that waits, one that was handled, somebody who was turned away."""
+    waiting, handled = [await de.its.outside.take("recognisable", f"{TEXT} {'x' * 300}", "y" * 200, "de", "203.0.113.5")
+                        for _ in range(2)]
+    await de.its.outside.handle(handled, "z" * 500, "op")
+    de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",
+                           reason="unlisted", path="/inbox/" + "x" * 150)
+    return {"waiting": waiting, "handled": handled}
+
+
+def _let_time_pass(tx: Tx, before: int) -> None:
+    """One poll has ended by now, one verification has run out."""
+    tx.run("UPDATE polls SET ends_at = ? WHERE post_id = (SELECT id FROM posts WHERE question = 'Umfrage: closed?')", (before,))
+    tx.run("UPDATE actors SET verified_until = ? WHERE handle = 'old'", (before,))
