@@ -97,7 +97,7 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
             store.recount(tx, post_id, now)
     for table in reactions.TABLES:
         given = [effect.reaction for effect in effects if isinstance(effect, React) and effect.table == table]
-        for again in reactions.add(tx, table, given, now) if given else ():
+        for again in reactions.add(tx, ids, table, given, now) if given else ():
             reactions.rename(tx, table, again)
     for single in effects:
         match single:

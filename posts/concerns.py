@@ -53,19 +53,21 @@ def closed(tx: Tx, ids: Ids, post: Post, now: int) -> None:
                    for actor_id in sorted(voters | asker)], now)
 
 
-def liked(tx: Tx, ids: Ids, post: Post, by: Actor, now: int) -> None:
-    """A like of a post concerns its author."""
-    _touched(tx, ids, Told.LIKE, post, by, now)
+def touched(tx: Tx, ids: Ids, kind: Told, pairs: Sequence[tuple[int, int]], now: int) -> None:
+    """Likes (`Told.LIKE`) of posts, or passing them on (`Told.BOOST`), concern their authors; `pairs` are (post, who did it)."""
+    posts = {row["id"]: row for row in tx.rows(
+        f"SELECT id, author_id, root_id, reach FROM posts WHERE id IN ({marks(len(pairs))}) AND sibling_id IS NULL"
+        " AND erased_at IS NULL", [post_id for post_id, _ in pairs])}
+    tell(tx, ids, [
+        Event(post["author_id"], kind, actor_id, post_id, post["root_id"], post["reach"] == Reach.NAMED, post_id)
+        for post_id, actor_id in pairs if (post := posts.get(post_id)) is not None], now)
 
 
-def passed_on(tx: Tx, ids: Ids, post: Post, by: Actor, now: int) -> None:
-    """Passing a post on concerns its author."""
-    _touched(tx, ids, Told.BOOST, post, by, now)
-
-
-def untouched(tx: Tx, kind: Told, post: Post, by: Actor) -> None:
-    """A like (`Told.LIKE`) or passing on (`Told.BOOST`) was taken back."""
-    take_back(tx, Event(post.author_id, kind, by.id, post.id))
+def untouched(tx: Tx, kind: Told, post_id: int, actor_id: int) -> None:
+    """A like or passing on was taken back: its author is not told of it any more."""
+    post = tx.row("SELECT author_id FROM posts WHERE id = ? AND sibling_id IS NULL", (post_id,))
+    if post is not None:
+        take_back(tx, Event(post["author_id"], kind, actor_id, post_id))
 
 
 def asked_to_follow(tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int) -> None:
@@ -84,11 +86,6 @@ def unfollowed(tx: Tx, follower: Actor, followed: Actor) -> None:
     """A request to follow, or its acceptance, was taken back: neither of the two is told of it any more."""
     take_back(tx, Event(followed.id, Told.FOLLOW, follower.id))
     take_back(tx, Event(follower.id, Told.ACCEPTED, followed.id))
-
-
-def _touched(tx: Tx, ids: Ids, kind: Told, post: Post, by: Actor, now: int) -> None:
-    if post.sibling_id is None and post.erased_at is None:
-        tell(tx, ids, [Event(post.author_id, kind, by.id, post.id, post.root_id, _is_named(post), post.id)], now)
 
 
 def _authors_here(tx: Tx, answers: Sequence[Post]) -> dict[int, int]:

@@ -24,10 +24,12 @@ _READ = N_("Everything was read meanwhile.")
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """Whom a mail goes to, and what it may say: `counts` of a digest by kind, `about_id` a confirmation's id."""
+    """Whom a mail goes to, in which language ('' where she has chosen none), and what it may say: `counts` of a digest by
+    kind, `about_id` a confirmation's id."""
 
     account_id: int
     address: str
+    language: str
     about_id: int
     counts: dict[str, int] = {}
 
@@ -110,12 +112,14 @@ def _recipient(tx: Tx, mail: WaitingMail, now: int) -> Recipient | Phrase:
     if not may_be_mailed(tx, mail.account_id, now):
         return _UNVERIFIED
     if mail.kind == MailKind.CONFIRMATION:
-        asked = tx.row("SELECT address FROM mail_confirmations WHERE id = ? AND expires_at > ?", (mail.about_id, now))
-        return Recipient(mail.account_id, asked["address"], mail.about_id) if asked is not None else _UNWANTED
-    box = tx.row("SELECT b.address, b.told, a.actor_id FROM mailboxes b JOIN accounts a ON a.id = b.account_id"
+        asked = tx.row("SELECT c.address, a.language FROM mail_confirmations c JOIN accounts a ON a.id = c.account_id"
+                       " WHERE c.id = ? AND c.expires_at > ?", (mail.about_id, now))
+        return Recipient(mail.account_id, asked["address"], asked["language"], mail.about_id) if asked is not None else _UNWANTED
+    box = tx.row("SELECT b.address, b.told, a.actor_id, a.language FROM mailboxes b JOIN accounts a ON a.id = b.account_id"
                  " WHERE b.account_id = ? AND b.address <> '' AND b.rhythm <> 'none'", (mail.account_id,))
     if box is None:
         return _UNWANTED
     if not unread_since(tx, box["actor_id"], box["told"]).counts:
         return _READ
-    return Recipient(mail.account_id, box["address"], mail.about_id, msgspec.json.decode(mail.counts, type=dict[str, int]))
+    return Recipient(mail.account_id, box["address"], box["language"], mail.about_id,
+                     msgspec.json.decode(mail.counts, type=dict[str, int]))

@@ -20,11 +20,12 @@ from core.errors import InvalidInput, Refused
 from core.ids import Ids, number, public, uri_key
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import wire
+from posts import concerns, wire
 from posts.models import PostView, Reach
 from posts.network import network
 from posts.reading import readable
 from posts.store import Post
+from posts.telling import Told
 from posts.views import views
 
 Table = Literal["likes", "boosts"]
@@ -33,6 +34,7 @@ Table = Literal["likes", "boosts"]
 TABLES: tuple[Table, ...] = ("likes", "boosts")
 PEOPLE = 50
 _TYPES: dict[Table, str] = {"likes": "Like", "boosts": "Announce"}
+_TOLD: dict[Table, Told] = {"likes": Told.LIKE, "boosts": Told.BOOST}
 _LETTERS = len(public(0))
 
 
@@ -124,7 +126,7 @@ class Reactions:
         check(post)
         made, now = self._ids.new(), self._clock.ms()
         uri = f"{self._identity.origin}/{table}/{public(made)}"
-        if add(tx, table, [Reaction(made, post.id, actor.id, uri)], now):
+        if add(tx, self._ids, table, [Reaction(made, post.id, actor.id, uri)], now):
             return
         activity = wire.reaction(_TYPES[table], uri, actor.uri, post, self._order(table, actor, post))
         enqueue(tx, made, activity, network(tx, self._identity).recipients(post.audience.origins), now)
@@ -143,11 +145,11 @@ class Reactions:
         return f"{self._identity.origin}/{table}/{public(post.id)}-{public(actor.id)}"
 
 
-def add(tx: Tx, table: Table, reactions: Sequence[Reaction], now: int) -> list[Reaction]:
+def add(tx: Tx, ids: Ids, table: Table, reactions: Sequence[Reaction], now: int) -> list[Reaction]:
     """Count likes or boosts, and return those of doctors who had been counted at that post already: they change nothing.
 
-    Every one, of this instance's doctors and of its siblings', is counted here once and nowhere else: telling authors of
-    them begins here.
+    Every one, of this instance's doctors and of its siblings', is counted here once and nowhere else, and here its author is
+    told, if she is one of ours.
     """
     newest = {(reaction.post_id, reaction.actor_id): reaction for reaction in reactions}
     there = {(row["post_id"], row["actor_id"]) for row in tx.rows(
@@ -166,6 +168,7 @@ def add(tx: Tx, table: Table, reactions: Sequence[Reaction], now: int) -> list[R
         tx.run(f"WITH more (id, n) AS (VALUES {','.join(['(?, ?)'] * len(counted))})"
                f" UPDATE posts SET {table} = {table} + more.n FROM more WHERE posts.id = more.id",
                [value for pair in counted.items() for value in pair])
+        concerns.touched(tx, ids, _TOLD[table], [(each.post_id, each.actor_id) for each in new], now)
     return [reaction for pair, reaction in newest.items() if pair in there]
 
 
@@ -182,6 +185,7 @@ def take_back(tx: Tx, table: Table, uri: str, actor_id: int) -> bool:
         return False
     tx.run(f"DELETE FROM {table} WHERE post_id = ? AND actor_id = ?", (row["post_id"], actor_id))
     tx.run(f"UPDATE posts SET {table} = {table} - 1 WHERE id = ?", (row["post_id"],))
+    concerns.untouched(tx, _TOLD[table], row["post_id"], actor_id)
     return True
 
 
