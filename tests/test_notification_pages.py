@@ -44,7 +44,8 @@ def read(page: str) -> str:
 
 def count(page: str) -> str:
     """The number beside Notifications in the left column."""
-    found = re.search(r'href="/notifications"[^>]*>Notifications(?: <span class="count">(\S+) <span class="unseen">unread</span></span>)?</a>', page)
+    found = re.search(r'href="/notifications"[^>]*>Notifications'
+                      r'(?: <span class="count">(\S+) <span class="unseen">unread</span></span>)?</a>', page)
     assert found is not None
     return found[1] or ""
 
