@@ -1,1 +1,9 @@
-"""What is measured, how and against what: `python -m benchmarks` prints a table and keeps a dated file in results/."""
+"""What is measured, how and against what: `python -m benchmarks` prints tables and goals and keeps a dated file in results/.
+
+inbox     how many signed activities become durable in a second
+spread    from a doctor's click to visible on all six siblings
+home      the home page with a million posts
+delivery  the CPU a delivered activity costs
+
+Each part has a module of that name, with a `run` that makes what it needs, measures it and returns a `report.Part`.
+"""

@@ -33,6 +33,7 @@ from instance.setup import create_instance
 from posts import store, wire
 from posts.models import Audience, CaseFacts, Kind, Reach, State, Tags
 from posts.store import Poll, Post
+from posts.telling import Event, Told, tell
 
 _HERE = Path(__file__).resolve().parent
 CACHE = _HERE / ".cache"
@@ -43,7 +44,8 @@ _TOP_SHARE = 0.2  # the others are answers
 _NAMED_SHARE, _TAGGED_SHARE, _GONE_SHARE = 0.02, 0.3, 0.01
 _LONELY_SHARE = 0.1  # of the questions: nobody answers them
 _OPEN_THREADS = 2_000
-_SENT_LAST, _VOTED_LAST, _TOUCHED_LAST = 20_000, 3_000, 100_000
+_SENT_LAST, _VOTED_LAST, _TOUCHED_LAST, _TOLD_LAST = 20_000, 3_000, 100_000, 100_000
+_READ_SHARE = 0.8
 _TEXTS = tuple("<p>" + "".join(random.Random(number).choices(SENTENCES, k=12)) + "</p>" for number in range(97))
 
 
@@ -93,7 +95,7 @@ def _fill(directory: Path, members: int, posts: int) -> None:
     for pragma in ("journal_mode=DELETE", "journal_mode=OFF", "synchronous=OFF", "foreign_keys=OFF", "cache_size=-400000"):
         connection.execute(f"PRAGMA {pragma}")
     years = _Years(Tx(connection), settings.instance.url, members)
-    for step in (years.settle, *years.write(posts), years.send, years.react, years.erase):
+    for step in (years.settle, *years.write(posts), years.send, years.erase, years.react, years.tell):
         connection.execute("BEGIN")
         step()
         connection.execute("COMMIT")
@@ -116,7 +118,8 @@ class _Years:
         self._listed: list[int] = []
         self._polls: list[int] = []
         self._mine: list[tuple[Post, Poll | None, str | None]] = []
-        self._gone: list[str] = []
+        self._gone: dict[int, str] = {}
+        self._told: list[Event] = []
         self._siblings: dict[str, int] = {}
         self._by_id: dict[int, Person] = {}
         self._by_uri: dict[str, Person] = {}
@@ -151,14 +154,18 @@ class _Years:
                 post, parent = self._answer()
             made.append(post)
             if self._by_id[post.author_id].here and len(post.audience.origins) > 1:
-                self._mine.append((post, poll, parent))
+                self._mine.append((post, poll, parent.uri if parent is not None else None))
             if self._chance.random() < _GONE_SHARE:
-                self._gone.append(post.uri)
+                self._gone[post.id] = post.uri
+            if parent is not None and self._by_id[parent.author_id].here and post.id not in self._gone:
+                self._told.append(Event(parent.author_id, Told.ANSWER, post.author_id, parent.id, post.root_id,
+                                        post.audience.reach == Reach.NAMED, post.id))
         store.insert(self._tx, made)
         store.insert_polls(self._tx, polls)
         self._polls += [post_id for post_id, _ in polls]
-        self._listed += [post.id for post in made if post.parent_id is None and post.audience.reach != Reach.NAMED]
-        del self._threads[:-2 * _OPEN_THREADS], self._mine[:-_SENT_LAST]
+        self._listed += [post.id for post in made
+                         if post.parent_id is None and post.audience.reach != Reach.NAMED and post.id not in self._gone]
+        del self._threads[:-2 * _OPEN_THREADS], self._mine[:-_SENT_LAST], self._told[:-_TOLD_LAST]
 
     def _top(self) -> Post:
         author, chance = self._chance.choice(self._people), self._chance.random()
@@ -186,8 +193,8 @@ class _Years:
         return Audience(Reach.NAMED, tuple(sorted({person.origin for person in readers})),
                         tuple(sorted(person.uri for person in readers)))
 
-    def _answer(self) -> tuple[Post, str]:
-        """An answer to one of the threads people still talk in, the latest most of all, and the URI of what it answers."""
+    def _answer(self) -> tuple[Post, Post]:
+        """An answer to one of the threads people still talk in, the latest most of all, and what it answers."""
         thread = self._threads[-1 - min(int(self._chance.expovariate(0.005)), len(self._threads) - 1)]
         parent = thread[0] if self._chance.random() < 0.7 else self._chance.choice(thread)
         author = self._by_uri[self._chance.choice(parent.audience.readers)] if parent.audience.readers else None
@@ -195,7 +202,7 @@ class _Years:
             author = self._chance.choice(self._people)
         post = self._post(author, Kind.REPLY, parent, parent.audience, CaseFacts(), None, Tags())
         thread.append(post)
-        return post, parent.uri
+        return post, parent
 
     def _post(self, author: Person, kind: Kind, parent: Post | None, audience: Audience, facts: CaseFacts,
               state: State | None, tags: Tags) -> Post:
@@ -228,5 +235,13 @@ class _Years:
 
     def erase(self) -> None:
         """One post in a hundred has been deleted."""
-        for uri in self._gone:
+        for uri in self._gone.values():
             store.erase(self._tx, uri, self._origin, self._end)
+
+    def tell(self) -> None:
+        """Who was answered lately has been told, and has read most of it."""
+        self._told = [event for event in self._told if event.post_id not in self._gone and event.about_id not in self._gone]
+        read = int(len(self._told) * _READ_SHARE)
+        tell(self._tx, self._ids, self._told[:read], self._end)
+        self._tx.run("UPDATE notifications SET read_at = ?", (self._end,))
+        tell(self._tx, self._ids, self._told[read:], self._end)

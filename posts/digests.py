@@ -24,8 +24,8 @@ _READ = N_("Everything was read meanwhile.")
 
 
 class Recipient(msgspec.Struct, frozen=True):
-    """Whom a mail goes to, in which language ('' where she has chosen none), and what it may say: `counts` of a digest by
-    kind, `about_id` a confirmation's id."""
+    """Whom a mail goes to, in which language (empty: she has chosen none), and what it may say: `counts` of a digest by kind,
+    `about_id` a confirmation's id."""
 
     account_id: int
     address: str
@@ -114,8 +114,10 @@ def _recipient(tx: Tx, mail: WaitingMail, now: int) -> Recipient | Phrase:
     if mail.kind == MailKind.CONFIRMATION:
         asked = tx.row("SELECT c.address, a.language FROM mail_confirmations c JOIN accounts a ON a.id = c.account_id"
                        " WHERE c.id = ? AND c.expires_at > ?", (mail.about_id, now))
-        return Recipient(mail.account_id, asked["address"], asked["language"], mail.about_id) if asked is not None else _UNWANTED
-    box = tx.row("SELECT b.address, b.told, a.actor_id, a.language FROM mailboxes b JOIN accounts a ON a.id = b.account_id"
+        if asked is None:
+            return _UNWANTED
+        return Recipient(mail.account_id, asked["address"], asked["language"], mail.about_id)
+    box = tx.row("SELECT b.address, a.language, b.told, a.actor_id FROM mailboxes b JOIN accounts a ON a.id = b.account_id"
                  " WHERE b.account_id = ? AND b.address <> '' AND b.rhythm <> 'none'", (mail.account_id,))
     if box is None:
         return _UNWANTED

@@ -72,6 +72,10 @@ async def test_a_profiles_link_names_the_colleague_from_the_first_step_to_the_la
     claire = await met(de, fr, "ada")
     async with Browser(de) as ada:
         await ada.login("ada")
+        link = re.search(r'href="(/compose\?kind=case&amp;to=[^"]*)">Ask Dr Ada only', (await ada.get(f"/{claire.mention}"))[1])
+        assert link is not None
+        assert fields((await ada.get(html.unescape(link[1])))[1])["doctor"] == claire.mention
+        assert "/compose?kind=case&amp;to" not in (await ada.get("/@ada"))[1]
         page = (await ada.get(f"/compose?kind=note&to={claire.mention}"))[1]
         assert f"For {claire.mention} only." in page and fields(page)["reach"] == "named"
         page = (await ada.post("/compose", WRITTEN | fields(page) | {"step": "audience"}))[1]

@@ -274,6 +274,19 @@ async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, 
         assert '<html lang="de">' in letter.html and its.identity.name in letter.text
 
 
+async def test_a_mail_speaks_the_language_its_reader_has_chosen(office: Office, tmp_path: Path) -> None:
+    its = office.its
+    letters = Letters(its, pseudo_german(tmp_path / "locale"))
+    await its.mailboxes.change(office.account, "ada@elsewhere.example", Rhythm.DAILY)
+    [mail] = await its.digests.due(9)
+    for chosen, spoken in (("en", "en"), ("", "de"), ("fr", "de")):  # there is no French in this catalogue
+        await its.accounts.choose_language(office.account, chosen)
+        recipient = await its.digests.recipient(mail)
+        assert isinstance(recipient, Recipient) and recipient.language == chosen
+        letter = letters.letter(mail, recipient)
+        assert f'<html lang="{spoken}">' in letter.html and letter.subject.startswith("«") == (spoken == "de")
+
+
 async def test_with_mail_off_nothing_is_queued_and_with_no_rhythm_nothing_is_due(its: Assembly) -> None:
     ada, ben = await doctors(its, "ada", "ben")
     assert not its.mailer.on

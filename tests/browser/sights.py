@@ -38,6 +38,8 @@ _NOTE = (_NEXT, {"question": "Wann?", "text": "Heute oder morgen?"})
 SIGHTS: dict[str, tuple[str | Sight, ...]] = {
     "": (  # a visitor
         "/login", Sight("/nothing", 404), Sight("/login", 401, ((".door .button", {"handle": "ada", "password": "guessed it"}),)),
+        "/imprint", "/privacy", "/terms", "/notice", "/notice?reference=ABCD-EFGH",
+        Sight("/notice", 400, ((_NEXT, {"text": "Das bin ich."}),)), Sight("/notice", 400, ((_NEXT, {"concern": "other"}),)),
     ),
     "ada": (
         "/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001", "/mine",
@@ -46,7 +48,8 @@ SIGHTS: dict[str, tuple[str | Sight, ...]] = {
         "/p/{hers}/history", "/consults", "/drafts", "/p/{consult}", "/p/{consult}/edit", "/p/{home}", "/compose?abroad={home}",
         "/compose?draft={draft}", "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
         "/@ada", "/@stu", "/@ben", "/@ada@{sibling}", "/@ben@{sibling}", "/directory", "/directory?country=",
-        "/directory?name=nobody", "/directory?name=@ben@{sibling}", "/settings/profile",
+        "/directory?name=nobody", "/directory?name=@ben@{sibling}", "/settings", "/settings?saved=language", "/settings/profile",
+        "/privacy",
         "/specialties", "/specialties/cardiology", "/specialties/cardiology?tab=waiting", "/specialties/urology", "/tags/sepsis",
         "/tags/other", "/compose?kind=case&specialty=cardiology", Sight("/specialties/nothing", 404), Sight("/tags/1", 404),
         Sight("/compose?kind=note", 400, ((_NEXT, {"question": "Wer?", "text": "@nobody@home"}),)),
@@ -77,7 +80,9 @@ SIGHTS: dict[str, tuple[str | Sight, ...]] = {
     ),
     "op": (
         "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}", "/admin/refusals",
-        "/admin/refusals?before=1", Sight("/nothing", 404),
+        "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
+        "/admin/notices/{waiting}", "/admin/notices/{handled}", Sight("/admin/notices?reference=AAAA-AAAA", 404),
+        Sight("/admin/notices/{waiting}", 400, ((_NEXT, {}),)), Sight("/nothing", 404),
         Sight("/admin/siblings", 400, ((_NEXT, {"domain": "it.example", "country": "it", "fingerprint": "0"}),)),
     ),
 }
@@ -124,6 +129,7 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     await _acquaint(de, fr)
     await de.its.topics.follow(ada.actor, "#sepsis")
     made |= await _confer(de, fr, asked)
+    made |= await _hear(de)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",
                            reason="unlisted", path="/inbox/" + "x" * 150)
@@ -156,6 +162,14 @@ async def _confer(de: Running, fr: Running, asked: Draft) -> dict[str, str]:
         await de.its.drafts.keep(ada.actor, sheet, begun)
     await de.its.editing.delete((await de.author("ben")).actor, gone)
     return made
+
+
+async def _hear(de: Running) -> dict[str, str]:
+    """Two notices from outside, one of them handled."""
+    waiting, handled = [await de.its.outside.take("recognisable", f"{TEXT} {'x' * 300}", "y" * 200, "de", "203.0.113.5")
+                        for _ in range(2)]
+    await de.its.outside.handle(handled, "z" * 500, "op")
+    return {"waiting": waiting, "handled": handled}
 
 
 def _let_time_pass(tx: Tx, before: int) -> None:

@@ -121,11 +121,13 @@ async def sign_in_beside(window: Window, handle: str) -> None:
                           f" password: {PASSWORD!r}}})}}).then(() => true)")
 
 
-async def test_new_posts_wait_behind_a_link_and_nothing_moves(browser: Chromium, de: Running) -> None:
+@pytest.mark.parametrize("width", [1280, 320])
+async def test_new_posts_wait_behind_a_link_and_nothing_moves(browser: Chromium, de: Running, width: int) -> None:
     await de.its.compose.publish(await de.author("ben"), CASE, (), Reach.HOME, "")
     ada = await signed_in(browser, de)
     await ada.window.call("Page.addScriptToEvaluateOnNewDocument",
                           source="((real) => { window.setInterval = (work, ms) => real(work, ms / 100); })(setInterval)")
+    await ada.window.resize(width)
     await ada.window.go(de.url)
     place = "document.querySelector('article').getBoundingClientRect().top"
     before = await ada.window.evaluate(place)
