@@ -13,16 +13,15 @@ from typing import Any
 
 import jinja2
 
-from actors.mailboxes import Mailboxes
 from actors.mails import MailKind, MailState, WaitingMail
-from core.countries import CountryPack
 from core.i18n import Translations, Translator
 from core.ids import public
-from core.mail import Connection, Letter, Mailer, Undelivered
+from core.mail import Connection, Letter, Undelivered
 from core.telemetry import get_logger
 from core.words import Phrase
-from federation.identity import Identity
-from posts.digests import Digests, Recipient
+from instance.assembly import Assembly
+from instance.rendering import speak
+from posts.digests import Recipient
 from posts.telling import Told
 
 log = get_logger("mail")
@@ -34,12 +33,12 @@ _FIRST_PAUSE, _LIMIT_PAUSE = 2.0, 300.0  # seconds, where nothing goes at all
 class Letters:
     """Writes and sends what is due, one mail after the other."""
 
-    def __init__(self, mailer: Mailer, digests: Digests, mailboxes: Mailboxes, identity: Identity, pack: CountryPack,
-                 words: Translations) -> None:
-        self._mailer, self._digests, self._mailboxes = mailer, digests, mailboxes
-        self._identity, self._pack, self._words = identity, pack, words
+    def __init__(self, its: Assembly, words: Translations) -> None:
+        self._mailer, self._digests, self._mailboxes = its.mailer, its.digests, its.mailboxes
+        self._identity, self._pack, self._words = its.identity, its.pack, words
+        self._languages = its.settings.instance.languages or its.pack.languages
         self._failures, self._not_before = 0, 0.0
-        self._jinja = _templates()
+        self._jinja = _templates(words)
 
     async def work(self) -> int:
         """Make the digests that are due and send what may be sent now; how much that was. After a failure that would be
@@ -86,9 +85,10 @@ class Letters:
                     reason=str(trouble.reason), cause=str(trouble), tries=mail.tries + 1)
 
     def letter(self, mail: WaitingMail, recipient: Recipient) -> Letter:
-        """The mail in words, in the language its reader has chosen, else the country's; the same mail is the same letter each
-        time."""
-        words = self._words.translator(recipient.language or self._pack.languages[0])
+        """The mail in words; the same mail is the same letter each time. It speaks the language somebody has chosen, else the
+        first one that pages are offered in."""
+        words = self._words.translator(next(
+            (code for code in (recipient.language, *self._languages) if code in self._words.languages), "en"))
         origin, name = self._identity.origin, self._identity.name
         shown: dict[str, Any] = {"instance": name, "page_language": words.language}
         headers: tuple[tuple[str, str], ...] = ()
@@ -101,17 +101,17 @@ class Letters:
             headers = (("List-Unsubscribe", f"<{stop}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))  # RFC 8058
             shown |= {"lines": _lines(words, recipient.counts), "read": f"{origin}/notifications", "stop": stop,
                       "settings": f"{origin}/settings/mail", "emergency": self._pack.notice_in(words.language)}
-        text, html = (self._rendered(words, f"{template}.{kind}", shown | {"subject": subject}) for kind in ("txt", "html"))
+        shown["subject"] = subject
+        text, html = (self._jinja.get_template(f"{template}.{kind}").render(shown) for kind in ("txt", "html"))
         return Letter(recipient.address, subject, text, html, f"{mail.kind}-{public(mail.id)}", mail.created_at, headers)
 
-    def _rendered(self, words: Translator, name: str, shown: Mapping[str, Any]) -> str:
-        return self._jinja.get_template(name).render(shown, gettext=words.gettext, ngettext=words.ngettext, _=words.gettext)
 
-
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+def _templates(words: Translations) -> jinja2.Environment:
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=jinja2.select_autoescape(["html"]), trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    speak(made, words)
+    return made
 
 
 def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:

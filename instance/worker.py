@@ -100,8 +100,7 @@ async def _polls(assembly: Assembly) -> None:
 
 
 async def _mail(assembly: Assembly) -> None:
-    letters = Letters(assembly.mailer, assembly.digests, assembly.mailboxes, assembly.identity, assembly.pack,
-                      Translations(LOCALE))
+    letters = Letters(assembly, Translations(LOCALE))
     woken = asyncio.Event()
     assembly.database.listen(mails.TOPIC, woken.set)
     while True:

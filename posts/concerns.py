@@ -10,7 +10,6 @@ from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Tx, marks
 from core.ids import Ids
-from posts import store
 from posts.models import Reach
 from posts.store import Post
 from posts.telling import Event, Told, take_back, tell
@@ -54,17 +53,21 @@ def closed(tx: Tx, ids: Ids, post: Post, now: int) -> None:
                    for actor_id in sorted(voters | asker)], now)
 
 
-def touched(tx: Tx, ids: Ids, kind: Told, deeds: Sequence[tuple[int, int]], now: int) -> None:
-    """That posts were liked (`Told.LIKE`) or passed on (`Told.BOOST`) concerns their authors; `deeds` are (post, actor)."""
-    posts = store.by_many(tx, sorted({post_id for post_id, _ in deeds}))
-    tell(tx, ids, [Event(post.author_id, kind, actor_id, post.id, post.root_id, _is_named(post), post.id)
-                   for post_id, actor_id in deeds
-                   if (post := posts.get(post_id)) is not None and post.sibling_id is None and post.erased_at is None], now)
+def touched(tx: Tx, ids: Ids, kind: Told, pairs: Sequence[tuple[int, int]], now: int) -> None:
+    """Likes (`Told.LIKE`) of posts, or passing them on (`Told.BOOST`), concern their authors; `pairs` are (post, who did it)."""
+    posts = {row["id"]: row for row in tx.rows(
+        f"SELECT id, author_id, root_id, reach FROM posts WHERE id IN ({marks(len(pairs))}) AND sibling_id IS NULL"
+        " AND erased_at IS NULL", [post_id for post_id, _ in pairs])}
+    tell(tx, ids, [
+        Event(post["author_id"], kind, actor_id, post_id, post["root_id"], post["reach"] == Reach.NAMED, post_id)
+        for post_id, actor_id in pairs if (post := posts.get(post_id)) is not None], now)
 
 
-def untouched(tx: Tx, kind: Told, author_id: int, post_id: int, actor_id: int) -> None:
-    """A like or passing on was taken back: its post's author is not told of it any more."""
-    take_back(tx, Event(author_id, kind, actor_id, post_id))
+def untouched(tx: Tx, kind: Told, post_id: int, actor_id: int) -> None:
+    """A like or passing on was taken back: its author is not told of it any more."""
+    post = tx.row("SELECT author_id FROM posts WHERE id = ? AND sibling_id IS NULL", (post_id,))
+    if post is not None:
+        take_back(tx, Event(post["author_id"], kind, actor_id, post_id))
 
 
 def asked_to_follow(tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int) -> None:

@@ -114,8 +114,12 @@ def seen_in_thread(tx: Tx, actor_id: int, root_id: int, last_id: int | None) -> 
 
 def seen_in_history(tx: Tx, actor_id: int, post_id: int) -> Seen:
     """What is unread about the changes of a post."""
+    return _open(tx, actor_id, Told.CHANGED, post_id)
+
+
+def _open(tx: Tx, actor_id: int, kind: Told, about_id: int) -> Seen:
     return _seen(tx.rows("SELECT id, newest FROM notifications WHERE actor_id = ? AND kind = ? AND about_id = ?"
-                         " AND read_at IS NULL", (actor_id, Told.CHANGED, post_id)))
+                         " AND read_at IS NULL", (actor_id, kind, about_id)))
 
 
 def _seen(rows: Sequence[Row]) -> Seen:
@@ -142,6 +146,10 @@ class Notifications:
                                  public(newest["newest"] if newest is not None else 0))
 
         return await self._database.read(look)
+
+    async def requests(self, viewer: Actor) -> Seen:
+        """What is unread about requests to follow the viewer; to be asked before these are looked up."""
+        return await self._database.read(lambda tx: _open(tx, viewer.id, Told.FOLLOW, 0))
 
     async def read(self, viewer: Actor, notification_id: str) -> None:
         """The viewer has read this one; what comes from now on gathers anew. Of others' she learns nothing."""
@@ -206,7 +214,7 @@ def _view(row: Row, viewer: Actor, first: Row | None, last: Sequence[Row], peopl
 
 
 def _place(kind: Told, first: Row | None, people: Sequence[Actor]) -> str:
-    """Where to begin reading: the first post of it that is not read, the change, the requests, the doctor herself."""
+    """Where to begin: the first post of it that is not read, the change, the requests, the doctor herself."""
     if first is not None and first["post_id"] is not None:
         post = public(first["post_id"])
         return f"/p/{post}/history#v-{first['revision']}" if kind == Told.CHANGED else f"/p/{post}#p-{post}"

@@ -146,10 +146,10 @@ class Reactions:
 
 
 def add(tx: Tx, ids: Ids, table: Table, reactions: Sequence[Reaction], now: int) -> list[Reaction]:
-    """Count likes or boosts and tell the posts' authors; return those of doctors who had been counted at that post already:
-    they change nothing.
+    """Count likes or boosts, and return those of doctors who had been counted at that post already: they change nothing.
 
-    Every one, of this instance's doctors and of its siblings', is counted here once and nowhere else.
+    Every one, of this instance's doctors and of its siblings', is counted here once and nowhere else, and here its author is
+    told, if she is one of ours.
     """
     newest = {(reaction.post_id, reaction.actor_id): reaction for reaction in reactions}
     there = {(row["post_id"], row["actor_id"]) for row in tx.rows(
@@ -180,13 +180,12 @@ def rename(tx: Tx, table: Table, reaction: Reaction) -> None:
 
 def take_back(tx: Tx, table: Table, uri: str, actor_id: int) -> bool:
     """Count the like or boost of this id no longer, if it is this doctor's; whether there was one."""
-    row = tx.row(f"SELECT t.post_id, p.author_id FROM {table} t JOIN posts p ON p.id = t.post_id"
-                 " WHERE t.uri_key = ? AND t.actor_id = ?", (uri_key(uri), actor_id))
+    row = tx.row(f"SELECT post_id FROM {table} WHERE uri_key = ? AND actor_id = ?", (uri_key(uri), actor_id))
     if row is None:
         return False
     tx.run(f"DELETE FROM {table} WHERE post_id = ? AND actor_id = ?", (row["post_id"], actor_id))
     tx.run(f"UPDATE posts SET {table} = {table} - 1 WHERE id = ?", (row["post_id"],))
-    concerns.untouched(tx, _TOLD[table], row["author_id"], row["post_id"], actor_id)
+    concerns.untouched(tx, _TOLD[table], row["post_id"], actor_id)
     return True
 
 

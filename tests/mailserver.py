@@ -146,4 +146,4 @@ def _signed(name: str, host: str | None, root: x509.Certificate | None,
 async def post_office(settings: Settings, server: MailServer, **changes: Any) -> AsyncIterator[tuple[Assembly, Letters]]:
     """An instance that sends its mail to this server, and what its worker does about mail."""
     async with assemble(server.used(**changes)(settings)) as its:
-        yield its, Letters(its.mailer, its.digests, its.mailboxes, its.identity, its.pack, Translations(LOCALE))
+        yield its, Letters(its, Translations(LOCALE))

@@ -11,18 +11,16 @@ import pytest
 
 from actors.mailboxes import Rhythm
 from actors.mails import MailKind, WaitingMail
-from actors.models import Account, Author
-from core.countries import pack
+from actors.models import Account, Author, VerifiedDoctor
 from core.settings import Settings
 from instance.assembly import Assembly
 from instance.letters import Letters
-from posts import concerns
 from posts.digests import Recipient
 from posts.telling import Told
 from tests.mailserver import TAKEN, MailServer, mailserver, post_office
 from tests.promises.test_words import pseudo_german
 from tests.test_mailboxes import DAY, account, link
-from tests.test_notifications import asked, doctors, told, verified
+from tests.test_notifications import account_of, asked, doctors, told
 
 HOUR = 3_600
 
@@ -82,8 +80,9 @@ async def test_a_digest_says_how_much_is_new_and_unread_since_the_last_one(offic
     case = await asked(its, office.ada)
     for who in (ben, cleo, ben):
         await its.compose.reply(who, case, "Answer", "de")
-    await its.database.write(lambda tx: concerns.asked_to_follow(tx, its.ids, ben.actor, office.ada.actor, its.clock.ms()))
-    await its.reactions.like(await verified(its, ben), case)
+    verified = VerifiedDoctor(await account_of(its, ben), ben.actor)
+    await its.relations.follow(verified, office.ada.actor)
+    await its.reactions.like(verified, case)
     await office.at(1, 6, 59)
     assert office.server.taken == []
     await office.at(1)
@@ -262,7 +261,7 @@ async def test_a_crash_after_the_server_took_it_sends_the_same_mail_again(
 
 async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, tmp_path: Path) -> None:
     its, words = office.its, pseudo_german(tmp_path / "locale")
-    letters = Letters(its.mailer, its.digests, its.mailboxes, its.identity, its.pack, words)
+    letters = Letters(its, words)
     counts = {str(kind): number for number, kind in enumerate(Told, start=1)}
     for kind in MailKind:
         letter = letters.letter(WaitingMail(1, 2, kind, 3, "", 0, 0), Recipient(2, "ada@klinik.example", "", 3, counts))
@@ -277,14 +276,15 @@ async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, 
 
 async def test_a_mail_speaks_the_language_its_reader_has_chosen(office: Office, tmp_path: Path) -> None:
     its = office.its
-    await its.accounts.choose_language(office.account, "de")
+    letters = Letters(its, pseudo_german(tmp_path / "locale"))
     await its.mailboxes.change(office.account, "ada@elsewhere.example", Rhythm.DAILY)
-    mail = (await its.digests.due(9))[0]
-    recipient = await its.digests.recipient(mail)
-    assert isinstance(recipient, Recipient) and recipient.language == "de"
-    letters = Letters(its.mailer, its.digests, its.mailboxes, its.identity, pack("fr"), pseudo_german(tmp_path / "locale"))
-    letter = letters.letter(mail, recipient)
-    assert '<html lang="de">' in letter.html and letter.subject.startswith("«")
+    [mail] = await its.digests.due(9)
+    for chosen, spoken in (("en", "en"), ("", "de"), ("fr", "de")):  # there is no French in this catalogue
+        await its.accounts.choose_language(office.account, chosen)
+        recipient = await its.digests.recipient(mail)
+        assert isinstance(recipient, Recipient) and recipient.language == chosen
+        letter = letters.letter(mail, recipient)
+        assert f'<html lang="{spoken}">' in letter.html and letter.subject.startswith("«") == (spoken == "de")
 
 
 async def test_with_mail_off_nothing_is_queued_and_with_no_rhythm_nothing_is_due(its: Assembly) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from posts import concerns
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_the_whole_path import case, published
 from tests.mailserver import MailServer, mailserver
@@ -45,7 +44,8 @@ def read(page: str) -> str:
 
 def count(page: str) -> str:
     """The number beside Notifications in the left column."""
-    found = re.search(r'href="/notifications"[^>]*>Notifications(?: <span class="count">([^<]*)</span>)?</a>', page)
+    found = re.search(r'href="/notifications"[^>]*>Notifications'
+                      r'(?: <span class="count">(\S+) <span class="unseen">unread</span></span>)?</a>', page)
     assert found is not None
     return found[1] or ""
 
@@ -120,12 +120,12 @@ async def test_every_kind_has_its_sentence(de: Running, ada: Browser) -> None:
     await de.its.compose.reply(ben, poll, "Answer", "de")
     await de.its.compose.consult(ben, case("Would you operate?"), [(await de.author("ada")).actor])
     note = await published(de, Draft(Kind.NOTE, "Note", "Text", "de"))
-
-    await de.its.reactions.like(await de.its.credentials.require_verified(de.doctors["ben"]), note)
+    her, him = [await de.its.credentials.require_verified(de.doctors[handle]) for handle in ("ada", "ben")]
+    await de.its.reactions.like(him, note)
     await de.its.reactions.boost(ben, note)
-    follower = (await de.author("ada")).actor
-    await de.its.database.write(lambda tx: concerns.asked_to_follow(tx, de.its.ids, ben.actor, follower, 0))
-    await de.its.database.write(lambda tx: concerns.follow_accepted(tx, de.its.ids, follower, ben.actor, 0))
+    await de.its.relations.follow(him, her.actor)
+    await de.its.relations.follow(her, him.actor)
+    await de.its.relations.accept(him, her.actor)
     de.its.clock.offset = 61
 
     async def closed() -> bool:
@@ -138,6 +138,11 @@ async def test_every_kind_has_its_sentence(de: Running, ada: Browser) -> None:
             "Dr Ben passed your question on.", "Dr Ben wants to follow you.", "You follow Dr Ben from now on.",
             "Your poll has closed.", "A poll you voted in has closed.", "Dr Ben answered your case."):
         assert sentence in page, sentence
+    before = len(await unread(ada))
+    await ada.get("/follows?tab=followers")
+    assert len(await unread(ada)) == before
+    await ada.get("/follows")  # the requests stand here
+    assert len(await unread(ada)) == before - 1
 
 
 async def test_a_changed_answer_leads_to_what_changed_and_its_history_reads_it(de: Running, ada: Browser) -> None:

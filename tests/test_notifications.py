@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.accounts import NewDoctor
-from actors.models import Actor, Author, VerifiedDoctor
+from actors.models import Account, Actor, Author, VerifiedDoctor
 from core.database import Tx
 from core.errors import NotFound
 from core.ids import number, public
@@ -36,18 +36,18 @@ async def asked(its: Assembly, author: Author, draft: Draft = CASE) -> str:
     return await its.compose.publish(author, draft, (), Reach.HOME, "")
 
 
+async def account_of(its: Assembly, who: Author) -> Account:
+    account = await its.accounts.by_handle(who.actor.handle)
+    assert account is not None
+    return account
+
+
 async def told(its: Assembly, who: Author, *, only_unread: bool = False) -> list[Notification]:
     return list((await its.notifications.page(who.actor, None, only_unread=only_unread)).shown)
 
 
 async def kinds(its: Assembly, who: Author) -> list[Told]:
     return [one.kind for one in await told(its, who)]
-
-
-async def verified(its: Assembly, who: Author) -> VerifiedDoctor:
-    account = await its.accounts.by_handle(who.actor.handle)
-    assert account is not None
-    return await its.credentials.require_verified(account)
 
 
 async def post_of(its: Assembly, post_id: str) -> Post:
@@ -207,8 +207,8 @@ async def test_what_fails_while_a_poll_closes_leaves_it_open_to_be_closed_and_to
 async def test_likes_and_passing_on_are_quiet_and_can_be_taken_back(its: Assembly) -> None:
     ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
     post = await asked(its, ada)
-    for who in (ben, cleo):
-        await its.reactions.like(await verified(its, who), post)
+    for who in (ben, cleo, ben):
+        await its.reactions.like(VerifiedDoctor(await account_of(its, who), who.actor), post)
     for who in (ben, ada):
         await its.reactions.boost(who, post)
     assert [(one.kind, one.number) for one in await told(its, ada)] == [(Told.BOOST, 1), (Told.LIKE, 2)]
@@ -221,18 +221,13 @@ async def test_likes_and_passing_on_are_quiet_and_can_be_taken_back(its: Assembl
 
 async def test_follow_requests_and_their_acceptance_are_told_and_can_be_taken_back(its: Assembly) -> None:
     ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
-    now = its.clock.ms()
-
-    def ask(tx: Tx) -> None:
-        concerns.asked_to_follow(tx, its.ids, ben.actor, ada.actor, now)
-        concerns.asked_to_follow(tx, its.ids, cleo.actor, ada.actor, now)
-        concerns.follow_accepted(tx, its.ids, ben.actor, ada.actor, now)
-
-    await its.database.write(ask)
+    for who in (ben, cleo):
+        await its.relations.follow(VerifiedDoctor(await account_of(its, who), who.actor), ada.actor)
+    await its.relations.accept(VerifiedDoctor(await account_of(its, ada), ada.actor), ben.actor)
     [one], [accepted] = await told(its, ada), await told(its, ben)
     assert (one.kind, one.number, one.place) == (Told.FOLLOW, 2, "/follows")
     assert (accepted.kind, accepted.place) == (Told.ACCEPTED, f"/@ada@{its.identity.domain}")
-    await its.database.write(lambda tx: concerns.unfollowed(tx, ben.actor, ada.actor))
+    await its.relations.unfollow(ben.actor, ada.actor)
     [one] = await told(its, ada)
     assert (one.number, one.people[0].handle) == (1, "cleo") and await told(its, ben) == []
 
@@ -241,7 +236,8 @@ async def test_erasing_a_post_takes_what_was_told_of_it_along(its: Assembly) -> 
     ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
     case = await asked(its, ada)
     answers = [await its.compose.reply(who, case, "Answer", "de") for who in (ben, cleo)]
-    await its.reactions.like(await verified(its, ada), answers[0])
+    await its.reactions.like(VerifiedDoctor(await account_of(its, ada), ada.actor), answers[0])
+    assert Told.LIKE in await kinds(its, ben)
     await its.editing.edit(ben, answers[0], "", "Changed", None, 1)
     await its.editing.delete(ben.actor, answers[0])
     [one] = await told(its, ada)

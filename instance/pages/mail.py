@@ -34,7 +34,7 @@ async def change_mail() -> ResponseReturnValue:
         page = await render_template("mail_settings.html", box=await services().mailboxes.of(me().account), address=address,
                                      rhythm=rhythm, error=error, on=True)
         return await make_response(page, error.status)
-    return redirect("/settings/mail", 303)
+    return redirect("/settings/mail?saved=mail", 303)
 
 
 async def confirm_form(token: str) -> ResponseReturnValue:

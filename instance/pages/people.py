@@ -12,6 +12,7 @@ from core.access import Access, Route
 from core.errors import InvalidInput
 from core.numbers import whole
 from instance.context import doctor, me, services
+from instance.pages.looking import is_looked_at, settle
 
 _HOUR_MS = 3_600_000
 _LONGEST_MUTE = 24 * 366
@@ -96,7 +97,10 @@ async def circles() -> ResponseReturnValue:
     """Who asks to follow, who does, whom one follows and whom one shuts out."""
     given = request.args.get("tab", "")
     tab = Circle(given) if given in tuple(Circle) else Circle.REQUESTS
+    told = await services().notifications.requests(doctor()) if tab == Circle.REQUESTS else None
     page = await services().relations.circle(doctor(), tab, request.args.get("before"))
+    if told is not None and is_looked_at():
+        await settle(told)
     return await render_template("follows.html", page=page, tab=tab)
 
 

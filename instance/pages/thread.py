@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import msgspec
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
-from core.errors import InvalidInput, NotFound, Unavailable
+from core.errors import InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
+from instance.pages.looking import is_looked_at, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
 from posts.drafts import Sheet, What, Written
 from posts.models import PostView, State
-from posts.notifications import Seen
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
     """The whole conversation a post belongs to. Whoever looks at it has read what she was told about it."""
-    return await thread_page(post_id, looking=_is_looked_at())
+    return await thread_page(post_id, looking=is_looked_at())
 
 
 async def thread_page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", written: Written | None = None,
@@ -33,7 +31,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
                                             after=request.args.get("after"))
     posts = found.posts
     if looking:
-        await _settle(found.seen)
+        await settle(found.seen)
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased), None)
     kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
@@ -130,21 +128,9 @@ async def delete(post_id: str) -> ResponseReturnValue:
 async def history(post_id: str) -> ResponseReturnValue:
     """Every version and what it changed. Whoever looks at it has read that there were changes."""
     found = await services().threads.history(doctor(), post_id, request.args.get("before"))
-    if _is_looked_at() and found.newest:
-        await _settle(found.seen)
+    if is_looked_at() and found.newest:
+        await settle(found.seen)
     return await render_template("history.html", post_id=post_id, found=found)
-
-
-def _is_looked_at() -> bool:
-    """Whether somebody looks at the page, and no browser only keeps it ready in case somebody will."""
-    return request.method == "GET" and "prefetch" not in request.headers.get("sec-purpose", "")
-
-
-async def _settle(seen: Seen) -> None:
-    """What the page is about needs no more telling. Where that cannot be stored the page is read all the same."""
-    if seen.ids:
-        with suppress(Unavailable):
-            await services().notifications.settle(doctor(), seen)
 
 
 ROUTES = (

@@ -151,3 +151,36 @@ async def test_a_muted_doctor_abroad_is_not_told_of_and_a_batch_tells_everybody_
         [one] = await told(de, "ada")
         assert (one.kind, one.times, one.number) == (Told.ANSWER, 3, 1) and await told(de, "ben") == []
         assert await de.count("notification_events") == 3
+
+
+async def test_whom_a_text_from_abroad_names_is_told_by_her_own_instance(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        claire = await met(de, fr, "ben")
+        draft = Draft(Kind.CASE, "What would you do?", f"{claire.mention}, what is your view?", "de", CaseFacts(("cardiology",)))
+        await published(de, draft, fr)
+        await until(lambda: fr.count("notifications"))
+        [one] = await told(fr, "ben")
+        assert (one.kind, one.number, one.own) == (Told.MENTION, 1, False)
+        assert one.people[0].badge.country == "de"
+        assert await told(fr, "ada") == await told(de, "ada") == []
+
+
+async def test_a_like_from_abroad_is_told_once_however_often_it_is_given_and_taken_back(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        await published(de, case(), fr)
+        await until(lambda: fr.count("posts"))
+        doctor, there = await fr.its.credentials.require_verified(fr.doctors["ben"]), await card(fr, "ben")
+        await fr.its.reactions.like(doctor, there)
+        await fr.its.reactions.boost(await fr.author("ben"), there)
+        await until(lambda: de.count("notifications", "kind = 'boost'"))
+        await until(lambda: de.count("notifications", "kind = 'like'"))
+        await fr.its.reactions.unlike(doctor.actor, there)
+
+        async def gone() -> bool:
+            return not await de.count("notifications", "kind = 'like'")
+
+        await until(gone)
+        await fr.its.reactions.like(doctor, there)
+        await until(lambda: de.count("notifications", "kind = 'like'"))
+        assert sorted((one.kind, one.times) for one in await told(de, "ada")) == [(Told.BOOST, 1), (Told.LIKE, 1)]
+        assert await fr.count("notifications") == 0

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from core.countries import specialties, specialty_title
-from posts import concerns
-from posts.models import CaseFacts, Draft, Kind, PollDraft
+from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_consults import met
 from tests.conversations.test_the_whole_path import case, published
 from tests.mailserver import mailserver
@@ -31,9 +30,12 @@ async def _everything_happens(de: Running, fr: Running) -> None:
     await fr.its.editing.edit(claire, answer, "", "planted7changed", None, 1)
     await de.its.compose.reply(ben, post, "planted7answer", "de")
     await de.its.compose.consult(ben, case("planted7consult?"), [(await de.author("ada")).actor, await met(de, fr, "ada")])
-    ada = (await de.author("ada")).actor
-    await de.its.database.write(lambda tx: concerns.asked_to_follow(tx, de.its.ids, ben.actor, ada, 0))
-    await de.its.database.write(lambda tx: concerns.follow_accepted(tx, de.its.ids, ada, ben.actor, 0))
+    her, him = [await de.its.credentials.require_verified(de.doctors[handle]) for handle in ("ada", "ben")]
+    await de.its.relations.follow(him, her.actor)
+    await de.its.relations.follow(her, him.actor)
+    await de.its.relations.accept(him, her.actor)
+    note = Draft(Kind.NOTE, "planted7question?", f"planted7text {her.actor.mention}", "de")
+    await de.its.compose.publish(ben, note, (), Reach.HOME, "")
     await until(lambda: de.count("notifications", "kind = 'changed'"))
     await until(lambda: de.count("notifications", "kind = 'closed'"))
     assert poll
@@ -49,8 +51,8 @@ async def test_no_mail_holds_a_word_of_a_post_or_anybodys_name(tmp_path: Path) -
         de.its.clock.offset = 86_400
         await until(lambda: len(server.taken) == 2, 20)
         digest = server.taken[1].text
-        for kind in ("2 answers to", "1 changed answer", "1 post in a consult", "1 poll has closed", "1 request to follow",
-                     "1 colleague you follow"):
+        for kind in ("2 answers to", "1 mention of", "1 changed answer", "1 post in a consult", "1 poll has closed",
+                     "1 request to follow", "1 colleague you follow"):
             assert kind in digest, kind
         people = [await one.author(handle) for one in (de, fr) for handle in ("ada", "ben")]
         names = {word for who in people for word in (who.actor.name, who.actor.handle, who.actor.mention, who.actor.uri)}

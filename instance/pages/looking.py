@@ -1,0 +1,23 @@
+"""Looking at what one was told about is reading it (docs/decisions/0016-looking-is-reading.md)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from quart import request
+
+from core.errors import Unavailable
+from instance.context import doctor, services
+from posts.notifications import Seen
+
+
+def is_looked_at() -> bool:
+    """Whether somebody looks at the page, and no browser only keeps it ready in case somebody will."""
+    return request.method == "GET" and "prefetch" not in request.headers.get("sec-purpose", "")
+
+
+async def settle(seen: Seen) -> None:
+    """What the page is about needs no more telling. Where that cannot be stored the page is read all the same."""
+    if seen.ids:
+        with suppress(Unavailable):
+            await services().notifications.settle(doctor(), seen)
