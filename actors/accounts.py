@@ -1,6 +1,7 @@
 """Accounts of this instance: made by operators, verified, rejected, suspended and listed by them.
 
-The badge in `actors` follows the account: it begins when somebody verifies the doctor and ends when she is suspended.
+The badge in `actors` follows the account: it begins when somebody verifies the doctor and ends when she is suspended. The
+siblings are told when it ends and when it holds again; before it has begun nobody there can have met her.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors.models import Account, AccountState, Actor, Badge, Role
+from actors.profiles import announce
 from actors.relations import follow_topics
 from actors.store import by_ids, save
 from core.audit import note
@@ -27,6 +29,7 @@ from core.states import StateGraph
 from core.vault import hash_password
 from core.words import Phrase
 from federation.identity import Identity
+from federation.store import FRESH, URGENT
 
 ACCOUNT_STATES = StateGraph(
     name="account",
@@ -131,10 +134,10 @@ class Accounts:
         await self._change(handle, AccountState.REJECTED, AccountState.APPLICANT, by, reason, _signed_out)
 
     async def suspend(self, handle: str, reason: str, by: str = "cli") -> None:
-        """Her sessions end now, and so does her badge; what she wrote stays."""
+        """Her sessions end now, and so does her badge, everywhere; what she wrote stays."""
         def end(tx: Tx, account: Account, actor: Actor, now: int) -> None:
             until = now if actor.badge.until is None else min(actor.badge.until, now)
-            save(tx, msgspec.structs.replace(actor, badge=msgspec.structs.replace(actor.badge, until=until)), now)
+            self._badge(tx, actor, msgspec.structs.replace(actor.badge, until=until), now, URGENT)
             _signed_out(tx, account, actor, now)
 
         await self._change(handle, AccountState.SUSPENDED, AccountState.VERIFIED, by, reason, end)
@@ -142,7 +145,7 @@ class Accounts:
     async def resume(self, handle: str, by: str = "cli") -> None:
         """A suspended doctor's badge holds again, as long as it would have without the suspension."""
         def go_on(tx: Tx, account: Account, actor: Actor, now: int) -> None:
-            save(tx, msgspec.structs.replace(actor, badge=_begun(actor.badge, actor.badge.verified_on)), now)
+            self._badge(tx, actor, _begun(actor.badge, actor.badge.verified_on), now, FRESH)
 
         await self._change(handle, AccountState.VERIFIED, AccountState.SUSPENDED, by, "", go_on)
 
@@ -185,6 +188,12 @@ class Accounts:
             note(tx, self._ids, self._clock, by=by, action=f"doctor.{to}", target=handle, detail=detail)
 
         await self._database.write(change)
+
+    def _badge(self, tx: Tx, actor: Actor, badge: Badge, now: int, lane: int) -> None:
+        """Another badge for a doctor whom others may have met: they are told."""
+        changed = msgspec.structs.replace(actor, badge=badge)
+        save(tx, changed, now)
+        announce(tx, self._identity, self._ids, changed, now, lane)
 
     def _account(self, tx: Tx, handle: str, name: str, kind: str, state: AccountState, actor_id: int | None, hashed: str,
                  method: str, evidence: str) -> None:

@@ -8,6 +8,9 @@ import msgspec
 
 from core.words import N_
 
+ABOUT_LIMIT = 500
+"""The most characters a doctor says about herself."""
+
 
 class Role(StrEnum):
     """What a badge says its bearer is."""
@@ -41,7 +44,8 @@ class Badge(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her."""
+    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` is plain text of her own;
+    `discoverable`: she wants doctors of other countries to find her in their directory."""
 
     id: int
     uri: str
@@ -50,6 +54,8 @@ class Actor(msgspec.Struct, frozen=True):
     name: str
     badge: Badge
     sibling_id: int | None = None
+    about: str = ""
+    discoverable: bool = False
 
     @property
     def local(self) -> bool:

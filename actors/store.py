@@ -6,13 +6,17 @@ import json
 from collections.abc import Iterable, Sequence
 
 from actors.models import Actor, Badge, Role
-from core.database import Row, Tx, marks
+from core.database import Database, Row, Tx, marks
 from core.ids import uri_key
+from core.text import folded
 
-COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until")
-
-_SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
-          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended'))")
+COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
+           " about, discoverable")
+SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
+         " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended'))")
+"""The doctors of this instance whom others may see: verified ones, and those who were until they were suspended."""
+_TITLES = frozenset((
+    "dott", "dr", "dra", "dre", "med", "miss", "mr", "mrs", "ms", "pd", "pr", "priv", "prof", "professor", "ssa", "univ"))
 
 
 def actor_from(row: Row) -> Actor:
@@ -21,7 +25,7 @@ def actor_from(row: Row) -> Actor:
         row["id"], row["uri"], row["handle"], row["domain"], row["name"],
         Badge(Role(row["role"]), tuple(json.loads(row["specialties"])), row["country"], row["verified_by"],
               row["verified_on"], row["verified_until"]),
-        row["sibling_id"])
+        row["sibling_id"], row["about"], bool(row["discoverable"]))
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
@@ -54,12 +58,19 @@ def shown_by_handle(tx: Tx, handle: str) -> Actor | None:
 
 def shown_among(tx: Tx, keys: Sequence[bytes]) -> set[str]:
     """Which of these URI keys are those of doctors of this instance whom others may see; their URIs."""
-    rows = tx.rows(f"SELECT uri FROM actors WHERE uri_key IN ({marks(len(keys))}) AND {_SHOWN}", keys) if keys else []
+    rows = tx.rows(f"SELECT uri FROM actors WHERE uri_key IN ({marks(len(keys))}) AND {SHOWN}", keys) if keys else []
     return {row["uri"] for row in rows}
 
 
 def _shown(tx: Tx, where: str, value: object) -> Actor | None:
-    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE {where} AND {_SHOWN}", (value,))
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE {where} AND {SHOWN}", (value,))
+    return actor_from(row) if row is not None else None
+
+
+def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
+    """The doctor of a sibling who was last heard of under this name; a sibling may give a handle to somebody new."""
+    row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE handle IN (?, ?) AND domain = ? AND sibling_id IS NOT NULL"
+                 " AND gone_at IS NULL ORDER BY fetched_at DESC, id DESC LIMIT 1", (handle, handle.lower(), domain))
     return actor_from(row) if row is not None else None
 
 
@@ -67,12 +78,39 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
     """Insert an actor, or bring what is known of it up to date; its id, URI and home never change."""
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
-              badge.verified_by, badge.verified_on, badge.until, now)
+              badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
+              sort_name(actor.name, actor.handle))
     tx.run(
         "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
-        " verified_on, verified_until, fetched_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " verified_on, verified_until, fetched_at, about, discoverable, sort_name)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
-        " fetched_at = excluded.fetched_at WHERE actors.gone_at IS NULL",
+        " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
+        " sort_name = excluded.sort_name WHERE actors.gone_at IS NULL",
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))
+    row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
+    if row is not None:
+        tx.run("DELETE FROM actor_specialties WHERE actor_id = ?", (row["id"],))
+        tx.insert("actor_specialties (specialty, actor_id)", 2, [(code, row["id"]) for code in dict.fromkeys(badge.specialties)])
+
+
+def sort_name(name: str, handle: str) -> str:
+    """What a doctor is found and sorted by: her name folded, without the titles it begins with; never empty."""
+    words = folded(name).split()
+    while len(words) > 1 and words[0] in _TITLES:
+        del words[0]
+    return " ".join(words) or handle
+
+
+async def sort_names(database: Database) -> None:
+    """Make the sorted names that are missing: of actors that came before there were any."""
+    if database.glance("SELECT 1 FROM actors WHERE sort_name = '' LIMIT 1") is None:
+        return
+
+    def store(tx: Tx) -> None:
+        for row in tx.rows("SELECT id, name, handle FROM actors WHERE sort_name = ''"):
+            tx.run("UPDATE actors SET sort_name = ? WHERE id = ?", (sort_name(row["name"], row["handle"]), row["id"]))
+
+    await database.write(store)

@@ -1,16 +1,24 @@
-"""Doctors on the wire: ActivityPub `Person` with a badge. Wire type and stored type meet here and nowhere else."""
+"""Doctors on the wire: ActivityPub `Person` with a badge, and what they send each other as people: Follow and its answers.
+Wire type and stored type meet here and nowhere else."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import msgspec
 
-from actors.models import Actor, Badge, Role
+from actors.models import ABOUT_LIMIT, Actor, Badge, Role
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
+from core.text import lines
 from federation.addresses import domain_of, origin_of
+from federation.documents import dumps
 from federation.identity import CONTEXT, Identity
+from federation.signatures.cavage import digest
+from federation.store import FRESH, Outgoing
+
+_SUMMARY_LENGTH = 10_000
 
 
 class _Badge(msgspec.Struct, frozen=True, rename="camel"):
@@ -28,6 +36,8 @@ class _Person(msgspec.Struct, frozen=True, rename="camel"):
     preferred_username: str
     name: str
     badge: _Badge
+    summary: str | None = None
+    discoverable: bool | None = None
 
 
 def person(actor: Actor, identity: Identity) -> dict[str, Any]:
@@ -44,6 +54,8 @@ def person(actor: Actor, identity: Identity) -> dict[str, Any]:
         "outbox": f"{actor.uri}/outbox",
         "endpoints": {"sharedInbox": identity.inbox},
         "manuallyApprovesFollowers": True,
+        "discoverable": actor.discoverable,
+        **({"summary": "<p>" + "<br>".join(map(escape, actor.about.splitlines())) + "</p>"} if actor.about else {}),
         "badge": {
             "type": "Badge", "role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,
             "verifiedBy": badge.verified_by, "verifiedOn": rfc3339(badge.verified_on),
@@ -69,4 +81,48 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
     handle = wire.preferred_username
     if not handle or len(handle) > 60 or not all(letter.isalnum() or letter in "._-" for letter in handle):
         raise InvalidInput("The handle cannot be one.", reason="bad-actor")
-    return Actor(actor_id, wire.id, handle, domain_of(origin_of(wire.id)), wire.name[:120] or handle, badge, sibling_id)
+    return Actor(actor_id, wire.id, handle, domain_of(origin_of(wire.id)), wire.name[:120] or handle, badge, sibling_id,
+                 _about(wire.summary), bool(wire.discoverable))
+
+
+def _about(summary: str | None) -> str:
+    """The words of a summary, line by line; nothing where its markup is more than anybody needs to say who she is."""
+    try:
+        return "\n".join(lines((summary or "")[:_SUMMARY_LENGTH]))[:ABOUT_LIMIT]
+    except InvalidInput:
+        return ""
+
+
+def update(actor: Actor, identity: Identity, number: str, lane: int = FRESH) -> Outgoing:
+    """`Update` of a local doctor's Person; `number` tells it from others of hers."""
+    made = {name: value for name, value in person(actor, identity).items() if name != "@context"}
+    return _activity("Update", f"{actor.uri}#update-{number}", actor.uri, made, [], actor.uri, lane)
+
+
+def follow(uri: str, follower: Actor, followed: Actor) -> Outgoing:
+    """`Follow`: what a local doctor asks of another one."""
+    return _between("Follow", uri, follower, followed, followed.uri, follower, followed)
+
+
+def undo_follow(uri: str, follower: Actor, followed: Actor) -> Outgoing:
+    """`Undo` of the Follow at this URI: she withdraws her request, or does not follow any more."""
+    return _between("Undo", f"{uri}#undo", follower, followed, _follow(uri, follower, followed), follower, followed)
+
+
+def answer(kind: str, uri: str, follow_uri: str, follower: Actor, followed: Actor) -> Outgoing:
+    """`Accept` or `Reject`: what a local doctor says to a request, or to a follower she has."""
+    return _between(kind, uri, followed, follower, _follow(follow_uri, follower, followed), follower, followed)
+
+
+def _follow(uri: str, follower: Actor, followed: Actor) -> dict[str, Any]:
+    return {"id": uri, "type": "Follow", "actor": follower.uri, "object": followed.uri}
+
+
+def _between(kind: str, uri: str, sender: Actor, receiver: Actor, made: Any, follower: Actor, followed: Actor) -> Outgoing:
+    """What one sends to the other. All that concerns one pair is one object, so that it arrives in order."""
+    return _activity(kind, uri, sender.uri, made, [receiver.uri], f"{follower.uri} {followed.uri}")
+
+
+def _activity(kind: str, uri: str, actor_uri: str, made: Any, to: list[str], object_uri: str, lane: int = FRESH) -> Outgoing:
+    body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor_uri, **({"to": to} if to else {}), "object": made})
+    return Outgoing(uri, kind, object_uri, body, digest(body), lane)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
@@ -34,17 +34,27 @@ _WIDTH = 120
 _HEAD = "# `make catalogues` keeps this file in step with the sentences; their translations are written here, by hand."
 
 
+Sentence: TypeAlias = str | tuple[str, ...]
+"""A message id; a plural is the pair of its forms."""
+
+
+def extracted() -> frozenset[Sentence]:
+    """Every sentence of all packages and templates."""
+    return frozenset(places())
+
+
 @cache
-def extracted() -> dict[str | tuple[str, ...], tuple[str, ...]]:
-    """Every sentence of all packages and templates, a plural as the pair of its forms, with the files it stands in."""
-    found: dict[str | tuple[str, ...], list[str]] = {}
-    for folder, pattern, method in (*((package, "**.py", "python") for package in PACKAGES), ("templates", "**.html", "jinja2")):
+def places() -> dict[Sentence, tuple[str, ...]]:
+    """The files in which each sentence stands."""
+    found: dict[Sentence, list[str]] = {}
+    for folder, pattern, method in (*((package, "**.py", "python") for package in PACKAGES),
+                                    ("templates", "**.html", "jinja2"), ("templates", "**.txt", "jinja2")):
         for name, _, message, _, _ in extract_from_dir(
                 ROOT / folder, [(pattern, method)], {pattern: {"silent": "false"}}, keywords=KEYWORDS):
-            places = found.setdefault(message, [])
-            if f"{folder}/{name}" not in places:
-                places.append(f"{folder}/{name}")
-    return {message: tuple(places) for message, places in found.items()}
+            files = found.setdefault(message, [])
+            if f"{folder}/{name}" not in files:
+                files.append(f"{folder}/{name}")
+    return {message: tuple(files) for message, files in found.items()}
 
 
 def update(directory: Path, language: str) -> Catalog:
@@ -60,10 +70,10 @@ def update(directory: Path, language: str) -> Catalog:
         locale=language, header_comment=_HEAD, project="Konsil", version=VERSION, last_translator="Konsil",
         language_team="Konsil", msgid_bugs_address="Konsil", creation_date=known.creation_date,
         revision_date=known.creation_date, fuzzy=False)
-    for message, places in sorted(extracted().items(), key=_by_place):
+    for message, files in sorted(places().items(), key=_by_place):
         kept = known.get(message)
         done = kept is not None and not kept.fuzzy and kept.pluralizable == isinstance(message, tuple)
-        made.add(message, kept.string if done else None, [(place, 0) for place in places],
+        made.add(message, kept.string if done else None, [(file, 0) for file in files],
                  user_comments=kept.user_comments if kept is not None else ())
     after = BytesIO()
     write_po(after, made, width=_WIDTH, include_lineno=False)
@@ -73,9 +83,9 @@ def update(directory: Path, language: str) -> Catalog:
     return made
 
 
-def _by_place(found: tuple[str | tuple[str, ...], tuple[str, ...]]) -> tuple[tuple[str, ...], str]:
-    message, places = found
-    return places, message if isinstance(message, str) else message[0]
+def _by_place(found: tuple[Sentence, tuple[str, ...]]) -> tuple[tuple[str, ...], str]:
+    message, files = found
+    return files, message if isinstance(message, str) else message[0]
 
 
 def untranslated(catalogue: Catalog) -> int:

@@ -15,6 +15,7 @@ import html as entities
 import re
 import struct
 import sys
+import unicodedata
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3}")
 _BREAK = re.compile(r"<br>|<hr>|</(?:p|li|h3|h4|tr|td|th|blockquote|pre|table|ul|ol)>")
 _LINE = re.compile(r"<br>|<hr>|</(?:p|li|h3|h4|tr|blockquote|pre|table|ul|ol)>")
 _TAG = re.compile(r"<[^>]*>")
+_NO_ACCENT = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe"})  # what Unicode does not take apart
 _FRAME = struct.Struct(">BI")
 _DONE, _FAILED = 0, 1
 
@@ -73,11 +75,11 @@ def clean(html: str) -> str:
             len(html) > _HTML_LIMIT or html.count("<") - html.count("</") > _TAG_LIMIT or html.count("&") > _ENTITY_LIMIT
             or sum(1 for _ in _STYLED.finditer(html)) > _STYLED_LIMIT):
         raise _too_complex("arriving HTML passes the bounds of core.text.clean")
-    cleaned = _cleaner().clean(_visible(html))
-    return _visible(cleaned) if "&" in html else cleaned  # a reference may have become one of what nobody sees
+    cleaned = _cleaner().clean(visible(html))
+    return visible(cleaned) if "&" in html else cleaned  # a reference may have become one of what nobody sees
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text without the characters nobody sees; most texts have none, and one pass over their bytes tells."""
     raw = text.encode("utf-8", "surrogatepass")
     return text if len(raw.translate(None, _SUSPECT)) == len(raw) else _INVISIBLE.sub("", text)
@@ -93,13 +95,20 @@ def plain(html: str, limit: int) -> str:
     return ((head if space and len(head) > limit // 2 else cut).rstrip() + "…")[:limit]
 
 
+def folded(text: str) -> str:
+    """The words of a text without case, accents and punctuation, one space between them: for sorting and finding."""
+    letters = unicodedata.normalize("NFKD", text).casefold().translate(_NO_ACCENT)
+    return " ".join("".join(
+        letter if letter.isalnum() else " " for letter in letters if not unicodedata.combining(letter)).split())
+
+
 def lines(html: str) -> tuple[str, ...]:
     """The words of the HTML, one string a paragraph, list item or table row. Not HTML any more: escape it when shown."""
     return tuple(filter(None, (_words(part) for part in _LINE.split(clean(html)))))
 
 
 def _words(cleaned: str) -> str:
-    return " ".join(_visible(entities.unescape(_TAG.sub("", _BREAK.sub(" ", cleaned)))).split())
+    return " ".join(visible(entities.unescape(_TAG.sub("", _BREAK.sub(" ", cleaned)))).split())
 
 
 def render_now(markdown: str) -> str:
@@ -111,7 +120,7 @@ def render_now(markdown: str) -> str:
     from bleach.linkifier import Linker
 
     try:
-        linked = _converter().reset().convert(_visible(markdown))
+        linked = _converter().reset().convert(visible(markdown))
     except BaseException:
         _converter.cache_clear()  # half-way through a list it would take the next text for part of it
         raise
@@ -179,7 +188,7 @@ class Renderer:
                 if self._retirement is not None:
                     self._retirement.cancel()
                 try:
-                    return await self._exchange(_visible(markdown).encode())
+                    return await self._exchange(visible(markdown).encode())
                 finally:
                     if self._process is not None:
                         self._retirement = asyncio.create_task(self._retire())

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -31,8 +32,10 @@ from federation.refusals import RefusalLog
 from federation.signatures import cavage
 
 ACTIVITY_JSON = "application/activity+json"
+JRD_JSON = "application/jrd+json"
 _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
+_JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
 _NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone"})  # what the network or the other side did
 
@@ -113,9 +116,14 @@ class Client:
         with self._logged(sibling.origin, Purpose.FETCH, url):
             if origin_of(url) != sibling.origin:
                 raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
-            headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
-            headers["signature"] = await self._sign("GET", url, headers)
-            return await self._fetch(url, headers)
+            return await self._fetch(url, await self._asking(sibling, url, _ACCEPT))
+
+    async def webfinger(self, sibling: Sibling, account: str) -> dict[str, Any]:
+        """What the sibling says about `handle@domain` (RFC 7033); `InvalidInput` where it knows nobody of that name."""
+        _check_let_through(sibling)
+        url = f"{sibling.origin}/.well-known/webfinger?resource={quote(f'acct:{account}', safe='@:')}"
+        with self._logged(sibling.origin, Purpose.WEBFINGER, url):
+            return await self._fetch(url, await self._asking(sibling, url, JRD_JSON), _JRD_TYPES)
 
     async def fetch_descriptor(self, candidate: Candidate) -> dict[str, Any]:
         """The `/actor` of an origin that is being proposed: unsigned, and nothing else can be asked of it."""
@@ -148,7 +156,13 @@ class Client:
                 headers={"user-agent": f"Konsil/{VERSION} (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
         return self._session
 
-    async def _fetch(self, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    async def _asking(self, sibling: Sibling, url: str, accept: str) -> dict[str, str]:
+        """The headers of a signed GET."""
+        headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": accept}
+        headers["signature"] = await self._sign("GET", url, headers)
+        return headers
+
+    async def _fetch(self, url: str, headers: dict[str, str], types: frozenset[str] = _DOCUMENT_TYPES) -> dict[str, Any]:
         try:
             async with self._open().get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == 404 or response.status == 410:
@@ -159,8 +173,8 @@ class Client:
                 if response.status != 200:
                     raise Unavailable("The sibling did not hand out the document.", reason="http-status",
                                       cause=str(response.status))
-                if response.content_type not in _DOCUMENT_TYPES or response.headers.get("content-encoding"):
-                    raise InvalidInput("The answer is not an ActivityPub document.", reason="content-type")
+                if response.content_type not in types or response.headers.get("content-encoding"):
+                    raise InvalidInput("The answer is not a document of the kind that was asked for.", reason="content-type")
                 body = await _read(response, self._body_limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreached(error) from None

@@ -19,6 +19,7 @@ CONTEXT: list[Any] = [
         "facts": "konsil:facts",
         "state": "konsil:state",
         "members": {"@id": "konsil:members", "@type": "@id"},
+        "discoverable": "http://joinmastodon.org/ns#discoverable",
         "Hashtag": "as:Hashtag",
         "votersCount": "http://joinmastodon.org/ns#votersCount",
         "webfinger": "https://purl.archive.org/socialweb/webfinger#webfinger",

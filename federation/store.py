@@ -38,11 +38,20 @@ class Parcel(NamedTuple):
     tries: int
 
 
+SENT_TO = ("active", "paused")
+"""The states of a sibling that is sent to, now or later."""
+
+
 class Ahead(NamedTuple):
     """The moments (ms) that something can wait for. What lies later was written by a clock that was ahead and has passed."""
 
     first: int
     last: int
+
+
+def sent_to(tx: Tx) -> list[int]:
+    """The siblings that are sent to, now (active) or later (paused)."""
+    return [row["id"] for row in tx.rows(f"SELECT id FROM siblings WHERE state IN ({marks(len(SENT_TO))})", SENT_TO)]
 
 
 def forget(tx: Tx, about_uri: str, now: int) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from actors import follows
+from actors.follows import Follow
 from actors.models import Actor
-from actors.store import save
+from actors.store import by_ids, save
 from core.database import Tx
 from core.ids import Ids
 from inbox import ledger
@@ -44,6 +46,21 @@ class SaveActor(msgspec.Struct, frozen=True):
     actor: Actor
 
 
+class RequestFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class AcceptFollow(msgspec.Struct, frozen=True):
+    follow: Follow
+
+
+class EndFollow(msgspec.Struct, frozen=True):
+    """It is declined, over, or withdrawn: be it while it was still held, when there is no `follow` yet."""
+
+    uri: str
+    follow: Follow | None
+
+
 class React(msgspec.Struct, frozen=True):
     table: Table
     reaction: Reaction
@@ -58,7 +75,8 @@ class TakeBack(msgspec.Struct, frozen=True):
     origin: str
 
 
-Effect = StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack
+Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
+          | EndFollow)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
@@ -101,8 +119,25 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
                 counted = actor_id is not None and reactions.take_back(tx, kept, uri, actor_id)
                 if not counted and not ledger.withdraw(tx, uri):
                     store.bury(tx, uri, origin, now)
+            case RequestFollow(follow):
+                follows.request(tx, follow)
+                concerns.asked_to_follow(tx, ids, *_pair(tx, follow), now)
+            case AcceptFollow(follow):
+                if follows.accept(tx, follow, now):
+                    concerns.follow_accepted(tx, ids, *_pair(tx, follow), now)
+            case EndFollow(uri, ended):
+                ledger.withdraw(tx, uri)
+                if ended is not None:
+                    follows.end(tx, uri)
+                    concerns.unfollowed(tx, *_pair(tx, ended))
             case StorePost() | CountVote() | React():
                 pass
+
+
+def _pair(tx: Tx, follow: Follow) -> tuple[Actor, Actor]:
+    """Who follows, and who is followed."""
+    people = by_ids(tx, (follow.follower_id, follow.followed_id))
+    return people[follow.follower_id], people[follow.followed_id]
 
 
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:

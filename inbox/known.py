@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from actors import follows
+from actors.follows import Follow
 from actors.models import Actor
 from actors.store import COLUMNS, actor_from, shown_among
 from core.database import Tx, marks
@@ -14,10 +16,13 @@ from posts import store
 from posts.models import Kind, Reach
 from posts.store import Poll, Post
 
+_ABOUT_FOLLOWS = frozenset({"Accept", "Reject", "Undo"})
+
 
 @dataclass(slots=True)
 class Known:
-    """Actors, posts and polls by URI or id, what is deleted, and who has voted; grows with what the batch itself adds."""
+    """Actors, posts, polls and follows by URI or id, what is deleted, and who has voted; grows with what the batch itself
+    adds."""
 
     home: str
     states: dict[str, str]
@@ -27,6 +32,7 @@ class Known:
     polls: dict[int, Poll]
     voted: set[tuple[int, int, int]] = field(default_factory=set)
     here: set[str] = field(default_factory=set)  # doctors of this instance among those whom the batch names
+    follows: dict[str, Follow] = field(default_factory=dict)  # those that are answered or undone
 
     def admits(self, origin: str) -> bool:
         """Whether something may be fetched from there, now or when its pause ends."""
@@ -36,7 +42,9 @@ class Known:
 def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str]) -> Known:
     """Read what these arrivals need: one statement per table."""
     named = {uri_key(uri) for arrival in arrivals if arrival.audience.reach == Reach.NAMED for uri in arrival.audience.readers}
-    actors = list({uri_key(arrival.actor) for arrival in arrivals})
+    wanted = {uri_key(arrival.object_id) for arrival in arrivals if arrival.type == "Follow"}
+    named |= wanted
+    actors = list({uri_key(arrival.actor) for arrival in arrivals} | wanted)
     about = {uri_key(arrival.object_id) for arrival in arrivals if arrival.object_id}
     about |= {uri_key(arrival.note.in_reply_to) for arrival in arrivals
               if arrival.note is not None and arrival.note.in_reply_to}
@@ -52,4 +60,5 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
         if arrival.note is not None and arrival.note.is_vote and arrival.note.in_reply_to in posts and arrival.actor in people}
     known.voted = store.voted(tx, voters)
     known.here = shown_among(tx, list(named))
+    known.follows = follows.by_uris(tx, list({arrival.object_id for arrival in arrivals if arrival.type in _ABOUT_FOLLOWS}))
     return known

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from actors.accounts import Accounts
 from actors.credentials import Credentials
+from actors.directory import Directory
 from actors.keys import load_identity
-from actors.known import KnownDoctors
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
+from actors.profiles import Profiles
+from actors.relations import Relations
+from actors.store import sort_names
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
@@ -35,6 +38,7 @@ from inbox import held, ledger
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
+from posts import concerns
 from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.digests import Digests
@@ -69,6 +73,9 @@ class Assembly:
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
+    directory: Directory
+    profiles: Profiles
+    relations: Relations
     compose: Compose
     colleagues: Colleagues
     drafts: Drafts
@@ -126,6 +133,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         synchronous=settings.database.synchronous)
     try:
         await migrate(database, clock.ms())
+        await sort_names(database)
         identity = await load_identity(database, vault, settings.instance)
     except BaseException:
         await database.close()
@@ -135,20 +143,26 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
-    texts = Texts(renderer, KnownDoctors(database, identity), identity)
+    doctors = Directory(database, identity, allowlist, client, clock, ids)
+    texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
+    profiles = Profiles(database, identity, clock, ids)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     try:
         yield Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
             allowlist=allowlist, client=client, door=door,
-            siblings=Siblings(database, identity, client, clock, ids, on_change=(held.sibling_changed,)),
+            siblings=Siblings(database, identity, client, clock, ids,
+                              on_change=(held.sibling_changed, profiles.sibling_changed)),
             accounts=Accounts(database, identity, clock, ids, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
+            directory=doctors,
+            profiles=profiles,
+            relations=Relations(database, identity, clock, ids, concerns),
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
-            colleagues=Colleagues(database, identity, clock, KnownDoctors(database, identity)),
+            colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids),
             reactions=Reactions(database, identity, clock, ids),

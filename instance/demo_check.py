@@ -59,6 +59,7 @@ class Person:
 
     def _ask(self, request: urllib.request.Request) -> str:
         request.add_header("accept", "text/html")
+        request.add_header("accept-language", "en")  # the words looked for are English
         try:
             with self._open.open(request, timeout=15) as response:
                 self._at = urllib.parse.urlsplit(response.url).path

@@ -10,7 +10,7 @@ from core import VERSION
 from core.access import Access, Route
 from core.errors import InvalidInput, Unavailable
 from federation.allowlist import Purpose
-from federation.client import ACTIVITY_JSON
+from federation.client import ACTIVITY_JSON, JRD_JSON
 from federation.documents import dumps
 from instance.context import services
 from instance.worker import Background
@@ -56,7 +56,7 @@ async def webfinger() -> Response:
     resource = request.args.get("resource", "")
     if not 0 < len(resource) <= 300:
         raise InvalidInput("Name a resource.", field="resource")
-    return _answer(await services().objects.webfinger(resource), "application/jrd+json")
+    return _answer(await services().objects.webfinger(resource), JRD_JSON)
 
 
 async def nodeinfo_index() -> Response:

@@ -60,6 +60,11 @@ def difference(before: str, after: str, deadline: float) -> Difference | None:
     return _in_lines(_joined(_in_runs([*around[0], *steps, *around[1]])))
 
 
+def differs(found: Difference | None) -> bool:
+    """Whether any word has gone or come."""
+    return found is not None and any(piece.change != Change.SAME for line in found for piece in line)
+
+
 class _Run(NamedTuple):
     """Words taken out and words added in their place or, where there are neither, words that stay."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from core.database import Tx
 from posts import store
-from posts.differences import Difference, difference
+from posts.differences import Difference, difference, differs
 from posts.notifications import Seen
 from posts.store import Post
 from posts.views import shown
@@ -34,6 +34,14 @@ class Change(NamedTuple):
     before: Version | None
     text: Difference | None
     question: Difference | None
+
+    @property
+    def text_differs(self) -> bool:
+        return differs(self.text)
+
+    @property
+    def question_differs(self) -> bool:
+        return differs(self.question)
 
 
 class History(NamedTuple):

@@ -21,6 +21,11 @@ from posts.telling import QUIET, Told
 PAGE = 20
 MANY = 99
 """Unread notifications are counted up to here; one more stands for all the rest."""
+UNREAD = (
+    "SELECT count(*) AS n, count(DISTINCT CASE WHEN named = 1 THEN root_id END) AS consults FROM"
+    f" (SELECT named, root_id FROM notifications WHERE actor_id = ? AND read_at IS NULL AND kind NOT IN ({marks(len(QUIET))})"
+    f" ORDER BY newest DESC LIMIT {MANY + 1}) AS found")
+"""What counts them, for a doctor and the kinds that are quiet; on every page, so out of an index and only so far."""
 _NAMES = 2
 _END = (1 << 63) - 1
 
@@ -77,10 +82,7 @@ class Seen(NamedTuple):
 
 def unread(tx: Tx, actor_id: int) -> Unread:
     """The counts beside every page; what is quiet is not counted."""
-    row = tx.row(
-        "SELECT count(*) AS n, count(DISTINCT CASE WHEN named = 1 THEN root_id END) AS consults FROM"
-        f" (SELECT named, root_id FROM notifications WHERE actor_id = ? AND read_at IS NULL AND kind NOT IN ({marks(len(QUIET))})"
-        f" ORDER BY newest DESC LIMIT {MANY + 1}) AS found", (actor_id, *sorted(QUIET)))
+    row = tx.row(UNREAD, (actor_id, *sorted(QUIET)))
     return Unread(row["n"], row["consults"]) if row is not None else Unread(0, 0)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from actors.models import Actor
 from core import tags
 from core.countries import CountryName
-from core.errors import InvalidInput, KonsilError, Unavailable
+from core.errors import InvalidInput
 from core.text import Renderer
 from federation.addresses import origin_of
 from federation.identity import Identity
@@ -24,7 +24,8 @@ class Resolve(Protocol):
     """Whoever finds doctors by their handles: those of this instance, those known here, those a sibling knows."""
 
     async def resolve(self, mention: str, /) -> Actor:
-        """The doctor called `@name@domain`; a `KonsilError` where there is none, `Unavailable` where nobody can say."""
+        """The doctor called `@name@domain`; `InvalidInput` where there is none, for the reason `unreachable` where her own
+        instance did not say."""
         ...
 
 
@@ -72,10 +73,11 @@ class Texts:
         """The doctor of this name; None for a word that only looks like the name of one of this instance."""
         try:
             return await self._people.resolve(name)
-        except Unavailable as error:
-            raise InvalidInput("%(mention)s cannot be looked up at the moment. Try again in a while, or take the mention out.",
-                               values={"mention": name}, field="text", reason="mention", cause=error.message) from None
-        except KonsilError as error:
+        except InvalidInput as error:
+            if error.reason == "unreachable":
+                raise InvalidInput(
+                    "%(mention)s cannot be looked up at the moment. Try again in a while, or take the mention out.",
+                    values={"mention": name}, field="text", reason="mention", cause=error.message) from None
             if here:
                 return None
             raise InvalidInput("Nobody in the network is called %(mention)s. Correct the name, or take the mention out.",

@@ -35,7 +35,7 @@ async def acked(at: Running, number: int) -> bool:
 
 async def line_of(at: Running, post_id: str) -> str:
     app = create_pages(at.its)
-    async with app.test_request_context("/"):
+    async with app.test_request_context("/", headers={"accept-language": "en"}):
         return " ".join((await render_template_string(MACRO, post=await seen(at, post_id))).split())
 
 

@@ -19,6 +19,8 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
+from actors.mailboxes import Rhythm
+from actors.mails import MailState
 from core.settings import load
 from core.vault import verify_password
 from federation import descriptor
@@ -316,6 +318,28 @@ async def test_refusals_are_listed_newest_first(de: Konsil, place: Path) -> None
     assert len(await asyncio.to_thread(de.json, "refusals", "list", "--limit", "1")) == 1
     await asyncio.to_thread(lambda: de.run("refusals", "list", "--limit", "0", exits=2))
     assert "not on the allowlist" in (await asyncio.to_thread(de.run, "refusals", "list")).stdout
+
+
+async def test_mail_on_its_way_is_listed_with_its_reason_and_without_an_address(de: Konsil, place: Path) -> None:
+    assert await asyncio.to_thread(de.json, "mail", "list") == []
+    await asyncio.to_thread(de.json, "doctor", "add", "anna", "--name", "Dr Anna", "--method", "register", "--evidence", "seen")
+    async with assemble(load(place / "config.toml", {})) as its:
+        anna = await its.accounts.by_handle("anna")
+        assert anna is not None
+        for address in ("anna@klinik.example", "anna@praxis.example", "anna@home.example"):
+            await its.mailboxes.change(anna, address, Rhythm.DAILY)
+            [mail] = await its.digests.due(10)
+            if "home" not in address:
+                await its.digests.never(mail, *((MailState.PARKED, "The mail server refused the address.") if "klinik" in address
+                                                else (MailState.DROPPED, "It was not wanted any more.")))
+    rows = await asyncio.to_thread(de.json, "mail", "list")
+    assert [(row["doctor"], row["kind"], row["state"], row["reason"], row["next_try"] is None) for row in rows] == [
+        ("anna", "confirmation", "pending", "", True),
+        ("anna", "confirmation", "parked", "The mail server refused the address.", True)]
+    assert all(set(row) == documented("mail list") for row in rows) and "@" not in json.dumps(rows)
+    assert len(await asyncio.to_thread(de.json, "mail", "list", "--all")) == 3
+    assert "refused the address" in (await asyncio.to_thread(de.run, "mail", "list")).stdout
+    assert len(await asyncio.to_thread(de.json, "mail", "list", "--limit", "1")) == 1
 
 
 def test_migrate_says_what_is_pending_and_then_does_it(de: Konsil) -> None:

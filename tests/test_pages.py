@@ -18,12 +18,12 @@ from tests.servers import PASSWORD, Running, countries, until
 
 
 class Browser:
-    """As much of a browser as the pages need."""
+    """As much of a browser as the pages need. It asks for English, whatever the country's language is."""
 
     def __init__(self, at: Running) -> None:
         self.at = at
         self.session = aiohttp.ClientSession(at.url, cookie_jar=aiohttp.CookieJar(unsafe=True), headers={
-            "accept": "text/html", "sec-fetch-site": "same-origin"})
+            "accept": "text/html", "accept-language": "en", "sec-fetch-site": "same-origin"})
 
     async def __aenter__(self) -> Browser:
         return self
@@ -103,7 +103,8 @@ async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Run
         assert (await ben.post(f"/p/{found[1]}/vote", {}))[0] == 400
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "1"}))[0] == 303
         assert (await ben.post(f"/p/{found[1]}/vote", {"choice": "0"}))[0] == 409
-        assert "your vote" in (await ben.get("/?tab=all"))[1]
+        home = (await ben.get("/?tab=all"))[1]
+        assert "your vote" in home and '<span class="percent">100%</span>' in home and '<span class="percent">0%</span>' in home
 
 
 async def test_what_was_typed_survives_errors_turning_back_and_another_kind(pair: tuple[Running, Running]) -> None:
@@ -271,7 +272,8 @@ def test_every_route_declares_who_may_call_it() -> None:
     assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
     public = {route.rule for route in declared if route.access == Access.VISITOR}
     assert public == {"/login", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1",
-                      "/livez", "/readyz", "/static/<name>"}
+                      "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}
+    assert {route.rule for route in declared if route.from_anywhere} == {"/mail/stop/<token>"}
 
 
 async def test_the_url_map_holds_nothing_that_was_not_declared(pair: tuple[Running, Running]) -> None:

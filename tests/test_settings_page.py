@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import InvalidInput
 from tests.promises.test_words import pseudo_german, spoken
 from tests.servers import PASSWORD, Running, countries
 from tests.test_pages import Browser
@@ -66,6 +67,12 @@ async def test_a_language_that_is_not_offered_is_refused_and_nothing_changes(fr:
         status, page = await ada.post("/settings/language", {"language": language})
         assert status == 400 and 'id="error-language"' in page and 'aria-invalid="true"' in page
         assert await fr.count("accounts", "language = 'de'") == 1
+
+
+async def test_nobody_is_spoken_to_in_a_language_that_is_none(fr: Running) -> None:
+    with pytest.raises(InvalidInput):
+        await fr.its.accounts.choose_language(fr.doctors["ada"], "xx-nonsense")
+    assert await fr.count("accounts", "language != ''") == 0
 
 
 async def test_a_choice_that_is_no_longer_offered_falls_back_to_the_browsers(

@@ -6,12 +6,12 @@ from types import ModuleType
 
 from core.errors import InvalidInput, Refused
 from core.ids import Ids
-from inbox.activities import announce, like
+from inbox.activities import announce, follow, like
 from inbox.arrival import Arrival, Held, Ignored
 from inbox.effects import Effect
 from inbox.known import Known
 
-UNDONE: dict[str, ModuleType] = {"Like": like, "Announce": announce}
+UNDONE: dict[str, ModuleType] = {"Follow": follow, "Like": like, "Announce": announce}
 """By the type of what is undone; a module in here has `undo(arrival, known) -> list[Effect]`."""
 
 

@@ -21,6 +21,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         if isinstance(arrival.object, dict) and arrival.object.get("type") == "Person":
             if arrival.object_id != arrival.actor:
                 raise Refused("A profile is updated by its own actor.", reason="foreign-author")
+            if arrival.actor not in known.actors and arrival.object.get("discoverable") is not True:
+                return Ignored("nobody here has met her, and she does not want to be found")
             return None
         return Ignored("an object of another type")
     if note.id in known.deleted:

@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from actors.models import Role
+from actors.relations import Circle
 from core.database import Tx
+from core.ids import public
+from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.browser.chromium import Chromium
 from tests.browser.hands import Mouse, sign_in
@@ -30,6 +33,7 @@ class Sight(NamedTuple):
 
 _NEXT = ".row .button"
 _POLL = (_NEXT, {"question": "Wann?", "options": "Heute\nMorgen"})
+_NOTE = (_NEXT, {"question": "Wann?", "text": "Heute oder morgen?"})
 
 SIGHTS: dict[str, tuple[str | Sight, ...]] = {
     "": (  # a visitor
@@ -39,13 +43,23 @@ SIGHTS: dict[str, tuple[str | Sight, ...]] = {
         "/", "/?tab=following", "/?tab=all", "/?tab=waiting", "/?tab=abroad", "/?tab=country", "/?before=0000000000001", "/mine",
         "/p/{case}", "/p/{note}", "/p/{unvoted}", "/p/{several}", "/p/{own}", "/p/{voted}", "/p/{closed}", "/p/{erased}",
         "/p/{unvoted}?results=1", "/p/{case}?answer={answer}", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
-        "/p/{hers}/history", "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
+        "/p/{hers}/history", "/consults", "/drafts", "/p/{consult}", "/p/{consult}/edit", "/p/{home}", "/compose?abroad={home}",
+        "/compose?draft={draft}", "/compose?kind=case", "/compose?kind=poll", "/compose?kind=note",
+        "/@ada", "/@stu", "/@ben", "/@ada@{sibling}", "/@ben@{sibling}", "/directory", "/directory?country=",
+        "/directory?name=nobody", "/directory?name=@ben@{sibling}", "/settings/profile",
+        *(f"/follows?tab={circle}" for circle in Circle), Sight("/@nobody", 404),
+        Sight("/directory?name=@nobody@x.example", 400, (("main form[method=post] .button", {}),)),
+        Sight("/settings/profile", 400, ((_NEXT, {"about": "x" * 501}),)),
         Sight("/nothing", 404), Sight("/p/0000000000000", 404),
         Sight("/compose?kind=case", 400, ((_NEXT, {}),)),
         Sight("/compose?kind=poll", 400, ((_NEXT, {"question": "Wann?", "options": "Heute\nHeute"}),)),
         Sight("/compose?kind=poll", 200, (_POLL,)),
         Sight("/compose?kind=poll", 400, (_POLL, ("button[value=confirm]", {"reach": "countries"}))),
         Sight("/compose?kind=poll", 200, (_POLL, ("button[value=confirm]", {"reach": "countries", "origin": "*"}))),
+        Sight("/compose?kind=note&to=@ben", 200, (_NOTE, ("button[value=confirm]", {}))),
+        Sight("/compose?kind=note&to=@nobody", 400, (_NOTE, ("button[value=confirm]", {}))),
+        Sight("/compose?abroad={home}", 200, ((_NEXT, {}),)),
+        Sight("/p/{consult}", 409, (("#answer [formaction]", {"version": "", "mark": "another"}),)),
         Sight("/p/{case}", 400, (("#answer .button", {"text": " "}),)),
         Sight("/p/{several}", 400, ((".poll .button", {}),)),
         Sight("/p/{case}/edit", 400, ((_NEXT, {"question": " "}),)),
@@ -103,9 +117,39 @@ async def furnish(de: Running, fr: Running) -> dict[str, str]:
     there = await fr.its.timelines.home(claire.actor, "all", None)
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
+    await _acquaint(de, fr)
+    made |= await _confer(de, fr, asked)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",
                            reason="unlisted", path="/inbox/" + "x" * 150)
+    return made
+
+
+async def _acquaint(de: Running, fr: Running) -> None:
+    """Ada follows Ben, is asked by the student, has blocked one colleague in France and muted another one."""
+    ada, ben, stu = [await de.its.credentials.require_verified(de.doctors[handle]) for handle in ("ada", "ben", "stu")]
+    its = de.its.relations
+    await its.follow(ada, ben.actor)
+    await its.accept(ben, ada.actor)
+    await its.follow(stu, ada.actor)
+    await its.block(ada.actor, await de.its.directory.resolve(f"@ada@{fr.domain}"))
+    await its.mute(ada.actor, await de.its.directory.resolve(f"@ben@{fr.domain}"), de.its.clock.ms() + 3_600_000)
+    await de.its.profiles.change(ada, "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True)
+
+
+async def _confer(de: Running, fr: Running, asked: Draft) -> dict[str, str]:
+    """A consult across the border, a question of home that is asked abroad, drafts of a post and of two answers."""
+    ada, compose = await de.author("ada"), de.its.compose
+    colleagues = await de.its.colleagues.named(ada.actor, [f"@ben@{fr.domain}", "@ben"])
+    made = {"consult": await compose.consult(ada, asked, colleagues), "draft": public(de.its.ids.new()),
+            "home": await compose.publish(ada, asked, (), Reach.HOME, "")}
+    await compose.publish(ada, asked, (fr.url,), Reach.COUNTRIES, compose.network_digest(await compose.destinations()),
+                          asked_from=made["home"])
+    begun = Written(question="Begonnen, " * 12, text=TEXT, language="de", doctors=("@ben",), reach="named")
+    gone = await compose.publish(await de.author("ben"), asked, (), Reach.HOME, "")
+    for sheet in (Sheet(What.NEW, made["draft"]), Sheet(What.REPLY, made["consult"]), Sheet(What.REPLY, gone)):
+        await de.its.drafts.keep(ada.actor, sheet, begun)
+    await de.its.editing.delete((await de.author("ben")).actor, gone)
     return made
 
 

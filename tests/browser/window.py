@@ -109,7 +109,9 @@ class Window:
 
     async def picture(self, file: Path) -> None:
         """The whole page as a PNG."""
-        taken = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        width, height = await self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        taken = await self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         file.write_bytes(base64.b64decode(taken["data"]))
 
     async def press(self, key: str, *, back: bool = False, leaves: bool = False) -> None:

@@ -29,7 +29,7 @@ def wrong(directory: Path, language: str) -> Iterator[str]:
         yield f"the plural rule is that of {catalogue.locale}: {catalogue.plural_forms}"
     yield from (f"obsolete: {message}" for message in catalogue.obsolete)
     messages = {message.id: message for message in catalogue if message.id}
-    yield from (f"nobody says any more: {message}" for message in messages.keys() - extracted().keys())
+    yield from (f"nobody says any more: {message}" for message in messages.keys() - extracted())
     for msgid in extracted():
         if msgid in messages:
             yield from (f"{mistake}: {msgid!r}" for mistake in _mistakes(messages[msgid], catalogue.num_plurals))
@@ -66,8 +66,7 @@ def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
     """A whole German catalogue of few sentences; `saved` writes it."""
     sentences = {"Answer": ("a.html",), "Hello %(name)s": ("a.html",), "<b>Bold</b>": ("b.html",), "100 %% of it": ("b.html",),
                  ("%(num)s vote", "%(num)s votes"): ("c.py",)}
-    monkeypatch.setattr(catalogues, "extracted", lambda: sentences)
-    monkeypatch.setitem(globals(), "extracted", lambda: sentences)
+    monkeypatch.setattr(catalogues, "places", lambda: sentences)
     made = Catalog(locale="de", fuzzy=False)
     for msgid, msgstr in zip(sentences, ("Antwort", "Guten Tag %(name)s", "<b>Fett</b>", "100 %% davon",
                                          ("%(num)s Stimme", "%(num)s Stimmen")), strict=True):

@@ -47,6 +47,10 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
     ("GET", "/mine", "operator"): NOWHERE,
+    # the notification in this table is nobody's, the link was sent to nobody, and this instance sends no mail
+    **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
+    **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
+    **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
     # an empty form is no password
     **{("POST", "/login", who): UNSIGNED for who in (*PEOPLE, *SERVERS)},
 }
@@ -122,7 +126,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         assert ada is not None
         reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
-                                    "code": "cardiology", "tag": "sepsis",
+                                    "code": "cardiology", "tag": "sepsis", "mention": "ada",
+                                    "notification_id": "0000000000000", "token": "x" * 43,
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
@@ -230,7 +235,7 @@ async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> Non
 
 # The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
 
-OUT = {"post": "Sibling", "get": "Sibling", "fetch_descriptor": "Candidate"}
+OUT = {"post": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate"}
 
 
 def sources() -> list[tuple[str, ast.Module]]:
@@ -256,7 +261,8 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert call.func.attr in OUT, f"{where}:{call.lineno}"
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
-    assert sorted(found) == ["federation/delivery.py", "federation/siblings.py", "inbox/held.py"]
+    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/delivery.py", "federation/siblings.py",
+                             "inbox/held.py"]
 
 
 def _other_client(call: ast.Call) -> bool:

@@ -21,6 +21,7 @@ from babel.messages.pofile import write_po
 from jinja2 import Environment, nodes
 from quart import render_template, render_template_string
 
+from actors.relations import Circle
 from catalogues import ERRORS, PACKAGES, ROOT, extracted
 from core.countries import CODES, pack, specialties, specialty_title
 from core.errors import InvalidInput
@@ -34,7 +35,9 @@ from instance.app import create_pages
 from tests.conversations.test_consults import met
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser, fields
+from tests.test_relations import doctor
 
+TEMPLATES = sorted(path for kind in ("html", "txt") for path in (ROOT / "templates").rglob(f"*.{kind}"))
 BRANDS = {"Konsil", "UTC"}
 _READ_ALOUD = {"alt", "aria-label", "aria-description", "placeholder", "title"}
 _PLACE = re.compile(r"%\((\w+)\)s")
@@ -70,7 +73,7 @@ def literal(node: ast.Call) -> str | None:
 def templates() -> dict[str, tuple[str, nodes.Template]]:
     environment = Environment(extensions=["jinja2.ext.i18n"])
     return {path.name: (path.read_text("utf-8"), environment.parse(path.read_text("utf-8")))
-            for path in sorted((ROOT / "templates").rglob("*.html"))}
+            for path in TEMPLATES}
 
 
 def test_every_error_is_a_literal_sentence() -> None:
@@ -101,8 +104,8 @@ def test_an_error_speaks_english_to_programs_and_the_readers_language_to_people(
 
 def test_babel_finds_every_sentence() -> None:
     sentences = {literal(call.node) for call in calls()}
-    assert sentences <= extracted().keys()
-    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted().keys()
+    assert sentences <= extracted()
+    assert {*SENTENCES.values(), *SiblingState, *Purpose} <= extracted()
     for _, tree in templates().values():
         for call in tree.find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("_", "gettext"):
@@ -111,7 +114,7 @@ def test_babel_finds_every_sentence() -> None:
                 assert tuple(arg.value for arg in call.args[:2] if isinstance(arg, nodes.Const)) in extracted()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "templates").rglob("*.html")))
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES))
 def test_a_template_has_no_words_outside_gettext(name: str) -> None:
     source, tree = templates()[name]
     data, expressions = _taken_apart(source)
@@ -249,6 +252,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
                      grouped(one.its.identity.fingerprint)}
         data |= {"Dr Ada", "Dr Ben", f"@ben@{fr.domain}", "Operator", "FR", "IT", "Laquelle?", "Texte", "Autre", "ab" * 32}
         data.add("sepsis")
+        data |= {"Dr Ben", "Dr Zoe", "Dr Leo", "@ada", "@ben", "@zoe", "@leo", "@x", "x" * 501}
         pages = [await ada.get("/login"), await ada.post("/login", {"handle": "ada", "password": "wrong"}),
                  await ada.get("/nothing"), *[await ada.get(path) for path in ("/imprint", "/privacy", "/terms", "/notice")],
                  await ada.get("/notice?reference=ABCD-EFGH"), await ada.post("/notice", {"concern": "", "text": "Texte"})]
@@ -264,14 +268,25 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         where = (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[1]
         await until(lambda: it.count("posts"))
         assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
+        answer = await fr.its.compose.reply(await fr.author("ben"), where.removeprefix("/p/"), "Texte", "fr")
+        await fr.its.editing.edit(await fr.author("ben"), answer, "", "Autre", None, 1)
+        pages += [await ada.get("/notifications"), await ada.get(f"/p/{answer}/history")]
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
                   await ada.get("/p/0000000000000"), await ada.get("/mine"), await ada.get("/settings?saved=language"),
                  await ada.post("/settings/language", {"language": "nonsense"}), await ada.get("/privacy"),
-                  await ada.get("/specialties"),
+                  await ada.get("/notifications"), await ada.get("/settings/mail"), await ada.get("/mail/confirm/x"),
+                  await ada.post("/mail/stop/x", {}), await ada.get("/specialties"),
                   await ada.get("/specialties/cardiology"), await ada.get("/specialties/urology"),
                   await ada.get("/specialties/cardiology?tab=waiting"), await ada.get("/specialties/nothing"),
                   await ada.get("/tags/sepsis")]
+        await _met(fr, it)
+        pages += [await ada.get("/directory"), await ada.get(f"/directory?name=@ben@{it.domain}"),
+                  await ada.get("/directory?name=x"), await ada.post("/directory", {"name": "@x"}),
+                  *[await ada.get(f"/@{one}") for one in ("ada", "ben", "zoe", "leo", f"ada@{it.domain}", f"ben@{it.domain}")],
+                  *[await ada.get(f"/follows?tab={circle}") for circle in (*Circle, "following&before=0")],
+                  await ada.post("/@ben/relation", {"do": "mute", "hours": "x"}),
+                  await ada.get("/settings/profile"), await ada.post("/settings/profile", {"about": "x" * 501})]
         notices = [await fr.its.outside.take("other", "Texte", "Autre", "fr", "203.0.113.5") for _ in range(2)]
         await fr.its.outside.handle(notices[0], "Texte", "op")
         pages += await _consulted(fr, ada, written)
@@ -314,6 +329,25 @@ async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list
     pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "step": "confirm"}))
     assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
     return [*pages, await ada.get(home)]
+
+
+async def _met(at: Running, other: Running) -> None:
+    """People whom `ada` stands to in every way there is."""
+    its = at.its.relations
+    for handle in ("zoe", "leo"):
+        await at.add_doctor(handle)
+    ada, ben, zoe, leo = [await doctor(at, handle) for handle in ("ada", "ben", "zoe", "leo")]
+    there, far = [await at.its.directory.resolve(f"@{handle}@{other.domain}") for handle in ("ada", "ben")]
+    await its.follow(ben, ada.actor)
+    await its.follow(ada, there)
+    await its.follow(zoe, ada.actor)
+    await its.accept(ada, zoe.actor)
+    await its.follow(ada, zoe.actor)
+    await its.accept(zoe, ada.actor)
+    await its.block(ada.actor, leo.actor)
+    await its.mute(ada.actor, zoe.actor, at.its.clock.ms() + 3_600_000)
+    await its.mute(ada.actor, far)
+    await at.its.accounts.suspend("leo", "left", "test")
 
 
 async def _refused(at: Running) -> None:

@@ -1,0 +1,28 @@
+"""`Accept` of a Follow (ActivityPub, section 7.6): a doctor elsewhere lets one of ours follow her."""
+
+from __future__ import annotations
+
+from core.errors import InvalidInput
+from core.ids import Ids
+from inbox.arrival import Arrival, Held, Ignored
+from inbox.effects import AcceptFollow, Effect
+from inbox.known import Known
+
+
+def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
+    """None when it may have its effect."""
+    check_asked(arrival, known)
+    return None
+
+
+def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
+    """The request becomes a follow."""
+    return [AcceptFollow(known.follows[arrival.object_id])]
+
+
+def check_asked(arrival: Arrival, known: Known) -> None:
+    """`InvalidInput` unless it answers a Follow that named its actor. One that named somebody else, and one that was
+    withdrawn or never was, get the same answer."""
+    follow, actor = known.follows.get(arrival.object_id), known.actors.get(arrival.actor)
+    if follow is None or actor is None or follow.followed_id != actor.id:
+        raise InvalidInput("There is no such request here.", reason="no-such-follow")
