@@ -66,7 +66,7 @@ SENTENCES = {
     "id-reused": N_("Its id was used before for another activity."),
     "unknown-object": N_("It is neither a Note nor a Question."),
     "no-such-parent": N_("It answers something that is not here."),
-    "circle": N_("It depends on itself."),
+    "circle": N_("What it answers leads back to itself."),
     "clash": N_("It clashes with something that is stored here."),
     # votes
     "no-such-poll": N_("It is a vote in a poll that is not here."),

@@ -117,7 +117,7 @@ class HeldActivities:
             if not isinstance(result, Held):
                 chain.pop()
             elif result.missing in documents:
-                raise InvalidInput("It depends on itself.", reason="circle")
+                raise InvalidInput("What it answers leads back to itself.", reason="circle")
             else:
                 chain.append((result.missing, result.wanted))
 

@@ -103,7 +103,7 @@ async def test_a_country_that_was_revoked_before_it_got_the_post_is_not_counted_
         await fr.its.siblings.pause(de.domain, "test", "")
         post_id = await published(de, case(), fr)
         await de.its.siblings.revoke(fr.domain, "test", "")
-        assert "Received by 0 of 1 countries" in await line_of(de, post_id)
+        assert "Received by 0 of 1 country" in await line_of(de, post_id)
         await readmit(de, fr)
         found = await delivery(de, post_id)
         assert found.refused == (("fr", "It was revoked before it had confirmed this."),)
@@ -137,5 +137,5 @@ async def test_only_the_author_sees_where_it_has_arrived(tmp_path: Path) -> None
         post_id = await published(de, case(), fr)
         await until(lambda: de.count("deliveries", "state = 'acked'"))
         assert await ada.login("ada") == await ben.login("ben") == 303
-        assert "Received by 1 of 1 countries" in (await ada.get(f"/p/{post_id}"))[1]
+        assert "Received by 1 of 1 country" in (await ada.get(f"/p/{post_id}"))[1]
         assert "Received by" not in (await ben.get(f"/p/{post_id}"))[1]

@@ -78,7 +78,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
         assert (await ben.post(f"/p/{found[1]}/reply", {"text": "This one.", "language": "fr"}))[0] == 303
         await until(lambda: de.count("posts", "kind = 'reply'"))
         thread = (await ada.get(where))[1]
-        assert "This one." in thread and "Answered" in thread and "Received by 1 of 1 countries" in thread
+        assert "This one." in thread and "Answered" in thread and "Received by 1 of 1 country" in thread
         assert (await ben.get(f"/p/{found[1]}/edit"))[0] == 403
         assert (await ada.get(f"{where}/edit"))[0] == 200
         assert (await ada.post(f"{where}/delete", {}))[0] == 303
@@ -171,7 +171,7 @@ async def test_a_failed_answer_stays_where_it_belongs_and_a_deletion_says_who_co
         await until(lambda: fr.count("tombstones"))
 
         async def confirmed() -> bool:
-            return "Deleted in 1 of 1 countries" in (await ben.get(first))[1]
+            return "Deleted in 1 of 1 country" in (await ben.get(first))[1]
 
         await until(confirmed)
         assert "You deleted this" in (await ben.get(first))[1] and "You deleted this" not in (await ada.get(first))[1]
