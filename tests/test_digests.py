@@ -69,6 +69,7 @@ async def server() -> AsyncIterator[MailServer]:
 async def office(settings: Settings, server: MailServer) -> AsyncIterator[Office]:
     async with post_office(settings, server) as (its, letters):
         ada_account = await account(its, "ada")
+        await its.accounts.choose_language(ada_account, "en")
         ada = await its.credentials.author(ada_account, "post")
         made = Office(its, letters, server, ada, ada_account)
         await made.told_by_mail()

@@ -44,6 +44,7 @@ async def _everything_happens(de: Running, fr: Running) -> None:
 async def test_no_mail_holds_a_word_of_a_post_or_anybodys_name(tmp_path: Path) -> None:
     async with mailserver() as server, countries(tmp_path, "de", "fr", settled=server.used()) as (de, fr), Browser(de) as ada:
         await ada.login("ada")
+        await de.its.accounts.choose_language(de.doctors["ada"], "en")
         await ada.post("/settings/mail", {"address": "x9@klinik.example", "rhythm": "daily"})
         await until(lambda: bool(server.taken))
         await ada.post(f"/mail/confirm/{link(server.taken[0].text, 'confirm')}", {})
