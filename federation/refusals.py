@@ -66,6 +66,10 @@ SENTENCES = {
     "id-reused": N_("Its id was used before for another activity."),
     "unknown-object": N_("It is neither a Note nor a Question."),
     "no-such-parent": N_("It answers something that is not here."),
+    "no-such-post": N_("It is about a post that is not here."),
+    "no-such-doctor": N_("It is about a doctor who is not here."),
+    "no-such-follow": N_("It answers a request to follow that is not here."),
+    "named": N_("It passed on a consult, which is for those it names."),
     "circle": N_("What it answers leads back to itself."),
     "clash": N_("It clashes with something that is stored here."),
     # votes

@@ -115,7 +115,7 @@ class _Planter:
                     await place.relations.accept(doctor, member.actor)
                     return
             await asyncio.sleep(0.05)
-        raise Misconfigured("%(address)s's request did not arrive at %(origin)s; see its server.log.",
+        raise Misconfigured("The request of %(address)s did not arrive at %(origin)s; see its server.log.",
                             values={"address": address, "origin": place.identity.origin})
 
     def _address(self, who: str) -> str:

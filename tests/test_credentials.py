@@ -88,7 +88,7 @@ async def test_a_suspended_doctors_posts_stay_and_her_badge_has_ended(door: tupl
     assert actor["badge"]["until"] <= rfc3339(de.its.clock.ms()) and actor["id"] == before["id"]
     async with Browser(de) as ben:
         await ben.login("ben")
-        assert "verified by Konsil Germany until" in (await ben.get("/"))[1]
+        assert "no longer verified since" in (await ben.get("/"))[1]
     await de.its.accounts.resume("ada", "test")
     assert (await served(de, fake, "ada"))[0][1] == before
     assert (await de.author("ada")).actor.badge.until is None

@@ -138,3 +138,7 @@ def test_bringing_up_to_date_keeps_what_is_right_takes_what_is_gone_and_guesses_
     update(tmp_path, "de")
     assert path.stat().st_mtime_ns == before and path.read_text("utf-8") == text
     assert untranslated(update(tmp_path, "fr")) == 5 and Translations(tmp_path).languages == ("en", "de", "fr")
+
+
+def test_every_language_of_the_network_is_there() -> None:
+    assert set(Translations(LOCALE).languages) == {"en", *catalogues.LANGUAGES}
