@@ -82,6 +82,16 @@ def run(countries: tuple[str, ...], base_port: int, directory: Path, *, fresh: b
             _remove(directory)
 
 
+def _imprint(settings: Settings, seed: Seed) -> str:
+    """Who would answer for an instance of the demo; everybody in it is made up."""
+    instance = settings.instance
+    operator = next(person.name for person in seed.people if person.country == instance.country and person.role == "operator")
+    lines = {"operator": f"{instance.name}, made up for the demo", "address": f"1 Example Street, {pack(instance.country).name}",
+             "email": f"{instance.country}@konsil.example", "phone": "+00 000 0000", "responsible": operator,
+             "medical_contact": operator, "dpo": f"privacy.{instance.country}@konsil.example", "hosting": "This machine"}
+    return "\n[imprint]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
+
+
 async def _make(countries: tuple[str, ...], base_port: int, directory: Path, seed: Seed) -> list[Place]:
     """Instances, mutual allowlists and people; demo.json comes last and marks that all is there."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,9 +100,11 @@ async def _make(countries: tuple[str, ...], base_port: int, directory: Path, see
     places = []
     for country in countries:
         pack(country)
+        config = directory / country / "config.toml"
         settings = await create_instance(directory / country, country=country, domain="127.0.0.1",
                                          port=base_port + order.index(country))
-        places.append(Place(country, settings, directory / country / "config.toml"))
+        config.write_text(config.read_text("utf-8") + _imprint(settings, seed), "utf-8")
+        places.append(Place(country, load(config, {}), config))
     described = []
     for place in places:
         async with assemble(place.settings) as assembly:

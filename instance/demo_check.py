@@ -46,6 +46,11 @@ class Person:
         self.url, self.country, self.handle, self.password = url, country, handle, password
         self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
 
+    @property
+    def mention(self) -> str:
+        """`@name@domain`."""
+        return f"@{self.handle}@{urllib.parse.urlsplit(self.url).netloc}"
+
     def get(self, path: str) -> str:
         return self._ask(urllib.request.Request(self.url + path))
 
@@ -124,6 +129,8 @@ def run(directory: Path, processes: list[subprocess.Popen[bytes]]) -> int:
         ("doctors sign in", round_.sign_in), ("a case crosses every border", round_.case), ("answers come back", round_.answers),
         ("a poll crosses every border", round_.poll), ("every country votes, once", round_.votes),
         ("the result reaches everybody", round_.result), ("an edit reaches everybody", round_.edit),
+        ("a like is counted everywhere, and told", round_.like), ("a follow is asked for and accepted", round_.follow),
+        ("a consult is for two and nobody else", round_.consult),
         ("a deletion erases everywhere", round_.delete), ("a stranger is refused everywhere", round_.stranger),
         ("seven countries fit into 1 GiB", lambda: _memory(processes)),
     ]
@@ -218,6 +225,40 @@ class _Round:
             if "**Text**" in person.get(f"{path}/history") or "<strong>Text</strong>" not in person.get(f"{path}/history"):
                 raise Failed(f"{person.country.upper()} has no history")
         return "with its history"
+
+    def like(self) -> str:
+        liker = self.others[0]
+        liker.post(f"{liker.find(self.question)}/like", {"wish": "do"})
+        for reader in (self.author, *self.others):
+            path = self.path if reader is self.author else reader.find(self.question)
+            wait(lambda reader=reader, path=path: liker.mention in reader.get(f"{path}/likes"),  # type: ignore[misc]
+                 f"the like in {reader.country.upper()}")
+        wait(lambda: "likes your question" in self.author.get("/notifications"), "the like among the author's notifications")
+        return f"{len(self.others) + 1} countries name who likes it"
+
+    def follow(self) -> str:
+        follower = self.others[0]
+        follower.post("/directory", {"name": self.author.mention})
+        follower.post(f"/{self.author.mention}/relation", {"do": "follow"})
+        wait(lambda: follower.mention in self.author.get("/follows?tab=requests"), "the request")
+        self.author.post(f"/{follower.mention}/relation", {"do": "accept"})
+        wait(lambda: self.question in follower.get("/?tab=following"), "the case among what is followed")
+        return f"{follower.country.upper()} follows {self.author.country.upper()}, with her consent"
+
+    def consult(self) -> str:
+        asked, question = self.others[0], f"{self.question}, between us"
+        fields = {"kind": "note", "question": question, "language": "en", "text": f"For you, {self.word}.", "reach": "named",
+                  "doctor": asked.mention}
+        page = self.author.post("/compose", fields | {"step": "confirm"})[1]
+        path = self.author.post("/compose", fields | hidden(page) | {"step": "publish"})[0]
+        wait(lambda: question in asked.get("/consults"), "the consult")
+        for other in self.others[1:]:
+            if question in other.get("/consults") + other.get("/?tab=all"):
+                raise Failed(f"{other.country.upper()} sees a consult that is not for it")
+        if question in self.author.get("/?tab=all") + asked.get("/?tab=all"):
+            raise Failed("a consult stands in a list for everybody")
+        self.author.post(f"{path}/delete", {})
+        return f"{asked.mention} only"
 
     def delete(self) -> str:
         self.author.post(f"{self.path}/delete", {})

@@ -34,8 +34,10 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         parent = known.posts.get(note.in_reply_to)
         if parent is None:
             return _without_parent(note.in_reply_to, known)
-        if parent.sibling_id is None and not may_read(arrival, parent):
-            raise _no_such_parent()  # not theirs and not there are the same answer
+        if not may_read(arrival, parent):  # not theirs and not there are the same answer
+            if parent.sibling_id is None:
+                raise _no_such_parent()
+            return Ignored("its parent is not for its sender")
         if not arrival.audience.within(parent.audience):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
     if arrival.actor not in known.actors:

@@ -131,3 +131,16 @@ async def test_a_stranger_to_a_consult_of_ours_cannot_answer_it(tmp_path: Path) 
         answer = fake.note(de, "r1", inReplyTo=f"{de.url}/posts/{made}", to=[(await de.author("ada")).actor.uri])
         status, problem = await fake.send(de, fake.activity("Create", answer))
         assert (status, problem["type"]) == (400, "urn:konsil:problem:no-such-parent")
+
+
+async def test_an_answer_does_not_find_out_whether_a_third_countrys_consult_lies_here(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "it") as (de, it):
+        curious = FakeSibling("fr")
+        await know(de, curious)
+        ada = await met(it, de, "ada")
+        made = await it.its.compose.consult(await it.author("ada"), CASE, [ada])
+        await until(lambda: de.count("consults"))
+        for number, parent in enumerate((f"{it.url}/posts/{made}", f"{it.url}/posts/0000000000000")):
+            answer = curious.note(de, f"r{number}", inReplyTo=parent, to=[(await de.author("ada")).actor.uri])
+            assert (await curious.send(de, curious.activity("Create", answer, f"a{number}")))[0] == 202
+        assert await de.count("posts", "parent_id IS NOT NULL") == 0
