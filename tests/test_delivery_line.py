@@ -149,7 +149,7 @@ async def test_one_that_hangs_keeps_one_place_and_everything_else_flows(settings
     async def answer(one: Received) -> web.StreamResponse:
         under_way.append(one.name)
         most[0] = max(most[0], len(under_way))
-        await asyncio.sleep(30 if one.name == "hanging" else 0.001)
+        await asyncio.sleep(30 if one.name == "hanging" else 0.01)
         under_way.remove(one.name)
         return ok()
 
