@@ -41,7 +41,7 @@ _ASIDE_SECONDS = 0.005
 _SCRUB_PAUSE = 0.25
 _CHECKPOINT_SECONDS = 1.0
 _SWITCH_SECONDS = 30.0
-_WRITER_CACHE_KIB = 16_384
+_WRITER_CACHE_KIB, _READER_CACHE_KIB = 16_384, 8_192
 _CHECKPOINT_BYTES = 32 << 20
 _TRUNCATE_BYTES = 128 << 20
 
@@ -340,7 +340,7 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
         for pragmas in (
                 ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0", f"cache_size=-{_WRITER_CACHE_KIB}"),
                 ("query_only=OFF",),
-                *[("query_only=ON",)] * readers):
+                *[("query_only=ON", f"cache_size=-{_READER_CACHE_KIB}")] * readers):
             opened.append(await _connect(path, pragmas))
         loose = _raw(path, ("query_only=ON",))
     except sqlite3.DatabaseError as error:

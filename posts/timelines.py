@@ -7,7 +7,7 @@ index, and then reads only from those that can be on the page at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from posts.store import LISTED, Post
 from posts.views import views
 
 PAGE = 20
+_TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on twice or shunned
 _END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND state = 'open' AND replies = 0"
 _WAITING_SEEN = 300
@@ -142,20 +143,14 @@ class Timelines:
             shunned = shunned_by(tx, viewer.id, self._clock.ms()) if shunning else frozenset()
             key = (number(before) if before else None) or _END
             shown: dict[int, tuple[_Entry, Post]] = {}
-            more = True
-            while more and len(shown) <= PAGE:
-                entries = take(tx, key, PAGE + 1)
-                more = len(entries) == PAGE + 1
-                found = store.by_many(tx, [entry.post_id for entry in entries])
-                for entry in entries:
-                    key, post = entry.entry, found.get(entry.post_id)
-                    if post is None or post.id in shown or not post.audience.admits(viewer):
-                        continue
-                    if post.author_id in shunned or entry.by_id in shunned:
-                        continue
-                    shown[post.id] = entry, post
-                    if len(shown) > PAGE:
-                        break
+            for entry, post in _from(tx, take, key):
+                if post.id in shown or not post.audience.admits(viewer):
+                    continue
+                if post.author_id in shunned or entry.by_id in shunned:
+                    continue
+                shown[post.id] = entry, post
+                if len(shown) > PAGE:
+                    break
             chosen = list(shown.values())[:PAGE]
             posts = views(tx, [post for _, post in chosen], viewer, network(tx, self._identity), self._clock.ms())
             return Page((finish or _passed_on)(tx, [entry for entry, _ in chosen], posts),
@@ -163,6 +158,17 @@ class Timelines:
                         public(chosen[0][0].entry) if chosen else "")
 
         return await self._database.read(look)
+
+
+def _from(tx: Tx, take: Take, key: int) -> Iterator[tuple[_Entry, Post]]:
+    """What a list holds before a key, newest first, read on for as long as somebody asks; posts not before they are needed."""
+    while entries := take(tx, key, _TAKEN):
+        for some in (entries[:PAGE + 1], entries[PAGE + 1:]):
+            found = store.by_many(tx, [entry.post_id for entry in some])
+            yield from ((entry, found[entry.post_id]) for entry in some if entry.post_id in found)
+        if len(entries) < _TAKEN:
+            return
+        key = entries[-1].entry
 
 
 def topics_of(tx: Tx, viewer: Actor) -> tuple[str, ...]:
