@@ -72,13 +72,15 @@ async def write(session: Browser, country: Country, handle: str) -> Doctor:
 
 
 async def click(session: Browser, doctors: Sequence[Doctor], rate: float, count: int, mark: str) -> list[Click]:
-    """Send `count` new posts, `rate` a second, whether the answers come or not; the doctors take turns."""
+    """Send `count` new posts, `rate` a second, whether the answers come or not; the doctors take turns. What the instance
+    says it has no time for (503) is not among those that are returned."""
     begun = time.monotonic() + 0.1
-    return await asyncio.gather(*(
+    clicks = await asyncio.gather(*(
         _click(session, doctors[number % len(doctors)], begun + number / rate, f"{mark}n{number}") for number in range(count)))
+    return [click for click in clicks if click is not None]
 
 
-async def _click(session: Browser, doctor: Doctor, at: float, mark: str) -> Click:
+async def _click(session: Browser, doctor: Doctor, at: float, mark: str) -> Click | None:
     form = aiohttp.FormData()
     for name, value in (doctor.fields | {"form": token(), "question": f"Gentamicin before the study? {mark}"}).items():
         for single in value if isinstance(value, list) else [value]:
@@ -86,6 +88,8 @@ async def _click(session: Browser, doctor: Doctor, at: float, mark: str) -> Clic
     await asyncio.sleep(at - time.monotonic())
     async with session.post(f"{doctor.url}/compose", data=form, headers=_headers(doctor), allow_redirects=False) as answer:
         where = answer.headers.get("location", "")
+        if answer.status == 503:
+            return None
         if answer.status != 303 or not where.startswith("/p/"):
             raise MeasurementFailed(f"publishing at {doctor.url} was answered {answer.status} {where}")
     return Click(f"{doctor.url}/posts/{where.removeprefix('/p/')}", mark, at, time.monotonic())

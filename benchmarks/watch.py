@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _LOOK_SECONDS = 0.003
+_QUIET_SECONDS = 15.0
 
 
 class Seen(NamedTuple):
@@ -21,7 +22,8 @@ class Seen(NamedTuple):
 
 
 def watch(files: Mapping[str, Path], expected: Mapping[str, int], seconds: float) -> Seen:
-    """Look every few milliseconds until each database has as many new posts of siblings as expected, or the time is up.
+    """Look every few milliseconds until each database has as many new posts of siblings as expected, or nothing comes any more
+    once `seconds` have passed.
 
     A post is seen when another connection can read it, so after its commit. What a sibling sent gets its id in the
     writer, in the order of the commits; therefore the highest id seen is enough to ask for what is new.
@@ -31,7 +33,7 @@ def watch(files: Mapping[str, Path], expected: Mapping[str, int], seconds: float
     version = dict.fromkeys(opened, -1)
     seen = Seen({name: {} for name in opened}, 0.0, 0.0)
     cpu, last, widest = time.process_time(), time.monotonic(), 0.0
-    limit = last + seconds
+    limit = last + seconds + _QUIET_SECONDS
     while last < limit and any(len(seen.when[name]) < expected[name] for name in opened):
         time.sleep(_LOOK_SECONDS)
         for name, connection in opened.items():
@@ -42,6 +44,7 @@ def watch(files: Mapping[str, Path], expected: Mapping[str, int], seconds: float
             rows = connection.execute(
                 "SELECT id, uri FROM posts WHERE id > ? AND sibling_id IS NOT NULL ORDER BY id", (highest[name],)).fetchall()
             at = time.monotonic()
+            limit = max(limit, at + _QUIET_SECONDS)
             for number, uri in rows:
                 seen.when[name].setdefault(uri, at)
                 highest[name] = number
