@@ -8,7 +8,7 @@ index, and then reads only from those that can be on the page at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from actors.models import Actor
 from actors.relations import shunned_by
 from actors.store import by_ids
 from core.clock import Clock
-from core.database import Database, Row, Tx
+from core.database import Database, Tx, marks
 from core.ids import number, public
 from federation.identity import Identity
 from posts import store
@@ -31,12 +31,13 @@ _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on 
 _END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND state = 'open' AND replies = 0"
 _WAITING_SEEN = 300
+_BY_ENTRY = itemgetter(0)
 _AUTHOR, _BOOSTER, _TOPIC = (
-    f"SELECT id AS entry, id AS post_id, 0 AS by_id FROM posts WHERE author_id = ? AND {LISTED} AND id < ? AND id >= ?"
+    f"SELECT id AS entry, id AS post_id, 0 AS by_id FROM posts WHERE author_id IN ({{}}) AND {LISTED} AND id < ? AND id >= ?"
     " ORDER BY id DESC LIMIT ?",
-    "SELECT id AS entry, post_id, actor_id AS by_id FROM boosts WHERE actor_id = ? AND id < ? AND id >= ?"
+    "SELECT id AS entry, post_id, actor_id AS by_id FROM boosts WHERE actor_id IN ({}) AND id < ? AND id >= ?"
     " ORDER BY id DESC LIMIT ?",
-    "SELECT post_id AS entry, post_id, 0 AS by_id FROM topic_posts WHERE topic = ? AND post_id < ? AND post_id >= ?"
+    "SELECT post_id AS entry, post_id, 0 AS by_id FROM topic_posts WHERE topic IN ({}) AND post_id < ? AND post_id >= ?"
     " ORDER BY post_id DESC LIMIT ?",
 )
 _NEWEST_FOLLOWED = (
@@ -107,11 +108,11 @@ class Timelines:
         if waiting:
             return await self._page(viewer, _where(
                 f"{_WAITING} AND EXISTS (SELECT 1 FROM topic_posts t WHERE t.topic = ? AND t.post_id = posts.id)", topic), before)
-        return await self._page(viewer, lambda tx, key, most: _read(tx, _TOPIC, topic, key, most), before)
+        return await self._page(viewer, lambda tx, key, most: _read(tx, _TOPIC, [topic], key, most), before)
 
     async def of(self, viewer: Actor, author: Actor, before: str | None) -> Page:
         """What a doctor has asked, for her profile."""
-        return await self._page(viewer, lambda tx, key, most: _read(tx, _AUTHOR, author.id, key, most), before, shunning=False)
+        return await self._page(viewer, lambda tx, key, most: _read(tx, _AUTHOR, [author.id], key, most), before, shunning=False)
 
     async def mine(self, viewer: Actor, before: str | None) -> Page:
         """What the viewer has written and not deleted, questions, answers and consults alike."""
@@ -212,8 +213,7 @@ def _where(condition: str, *values: object) -> Take:
 def _followed_topics(viewer: Actor, hashtags: str) -> Take:
     """The posts of all specialties (`<>`) or hashtags (`=`) that the viewer follows."""
     def take(tx: Tx, key: int, most: int) -> list[_Entry]:
-        heads = _heads(tx.rows(_NEWEST_TOPIC.format(hashtags), (key, viewer.id)), "newest", _TOPIC)
-        return _merged(tx, heads, key, most)
+        return _merged(tx, _topic_heads(tx, viewer, hashtags, key), key, most)
 
     return take
 
@@ -222,26 +222,40 @@ def _following(viewer: Actor) -> Take:
     """What the doctors the viewer follows ask and pass on, and the posts of the hashtags she follows."""
     def take(tx: Tx, key: int, most: int) -> list[_Entry]:
         people = tx.rows(_NEWEST_FOLLOWED, (key, key, viewer.id))
-        tags = tx.rows(_NEWEST_TOPIC.format("="), (key, viewer.id))
-        heads = _heads(people, "newest", _AUTHOR) + _heads(people, "boosted", _BOOSTER) + _heads(tags, "newest", _TOPIC)
-        return _merged(tx, heads, key, most)
+        heads = [_Head(newest, _AUTHOR, source) for source, newest, _ in people if newest is not None]
+        heads += [_Head(boosted, _BOOSTER, source) for source, _, boosted in people if boosted is not None]
+        return _merged(tx, heads + _topic_heads(tx, viewer, "=", key), key, most)
 
     return take
 
 
-def _heads(rows: Sequence[Row], column: str, sql: str) -> list[tuple[int, str, object]]:
-    """The newest entry of each source that has one, with how to read on from it."""
-    return [(row[column], sql, row["source"]) for row in rows if row[column] is not None]
+class _Head(NamedTuple):
+    """The newest entry of a source, and how to read on from it."""
+
+    entry: int
+    sql: str
+    source: object
 
 
-def _merged(tx: Tx, heads: list[tuple[int, str, object]], key: int, most: int) -> list[_Entry]:
+def _topic_heads(tx: Tx, viewer: Actor, hashtags: str, key: int) -> list[_Head]:
+    rows = tx.rows(_NEWEST_TOPIC.format(hashtags), (key, viewer.id))
+    return [_Head(newest, _TOPIC, source) for source, newest in rows if newest is not None]
+
+
+def _merged(tx: Tx, heads: list[_Head], key: int, most: int) -> list[_Entry]:
     """The newest entries of several sources: a source whose newest is not among the newest heads has none of them, and
-    nothing older than the last of these heads is one."""
-    heads.sort(key=lambda head: head[0], reverse=True)
-    oldest = heads[most - 1][0] if len(heads) >= most else 0
-    found = {entry for _, sql, source in heads[:most] for entry in _read(tx, sql, source, key, most, oldest)}
-    return sorted(found, key=attrgetter("entry"), reverse=True)[:most]
+    nothing older than the last of these heads is one. So there is little to read, and sources of one kind are read together;
+    where there are too few heads to say how far, each source is read by itself, in the order in which it lies there."""
+    heads.sort(key=_BY_ENTRY, reverse=True)
+    if len(heads) < most:
+        found = {entry for _, sql, source in heads for entry in _read(tx, sql, [source], key, most)}
+    else:
+        kinds: dict[str, list[object]] = {}
+        for _, sql, source in heads[:most]:
+            kinds.setdefault(sql, []).append(source)
+        found = {entry for sql, sources in kinds.items() for entry in _read(tx, sql, sources, key, most, heads[most - 1].entry)}
+    return sorted(found, key=_BY_ENTRY, reverse=True)[:most]
 
 
-def _read(tx: Tx, sql: str, source: object, key: int, most: int, oldest: int = 0) -> list[_Entry]:
-    return [_Entry(*row) for row in tx.rows(sql, (source, key, oldest, most))]
+def _read(tx: Tx, sql: str, sources: Sequence[object], key: int, most: int, oldest: int = 0) -> list[_Entry]:
+    return [_Entry(*row) for row in tx.rows(sql.format(marks(len(sources))), (*sources, key, oldest, most))]
