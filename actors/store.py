@@ -23,12 +23,10 @@ _TITLES = frozenset((
 
 
 def actor_from(row: Row) -> Actor:
-    """The actor in a row of `COLUMNS`."""
-    return Actor(
-        row["id"], row["uri"], row["handle"], row["domain"], row["name"],
-        Badge(Role(row["role"]), _CODES.decode(row["specialties"]), row["country"], row["verified_by"],
-              row["verified_on"], row["verified_until"]),
-        row["sibling_id"], row["about"], bool(row["discoverable"]))
+    """The actor in a row that begins with `COLUMNS`."""
+    number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, *_ = row
+    return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until),
+                 sibling_id, about, bool(discoverable))
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from html import escape, unescape
 from typing import NamedTuple
 from urllib.parse import quote
@@ -104,8 +105,14 @@ def led(html: str, places: Iterable[tuple[str, str]]) -> str:
     """The text with its links to some addresses led to paths of this site instead, (address, path) each: for showing, since
     nothing that is stored may hold such a link. Only a link exactly as `clean` leaves it is changed."""
     for href, path in places:
-        html = html.replace(f'<a href="{escape(href, quote=False)}" rel="{LINK_REL}">', f'<a href="{escape(path)}">')
+        html = html.replace(*_links(href, path))
     return html
+
+
+@lru_cache(maxsize=4096)
+def _links(href: str, path: str) -> tuple[str, str]:
+    """A link as it is stored, and as it is shown."""
+    return f'<a href="{escape(href, quote=False)}" rel="{LINK_REL}">', f'<a href="{escape(path)}">'
 
 
 def _written(point: re.Match[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
 from actors.models import Actor
@@ -35,9 +37,11 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     polls = store.polls(tx, polled)
     chosen = store.choices(tx, polled, viewer.id)
     sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1])
+    heard = {origins: _Heard.by(origins, places) for origins in {post.audience.origins for post in posts}}
     return tuple(
-        _view(post, authors[post.author_id], viewer, places, polls.get(post.id), chosen.get(post.id, set()), sent, now,
-              results, (depths or {}).get(post.id, 0), touched, readers, post.author_id in shunned)
+        _view(post, heard[post.audience.origins], authors[post.author_id], viewer, places, polls.get(post.id),
+              chosen.get(post.id, set()), sent, now, results, (depths or {}).get(post.id, 0), touched, readers,
+              post.author_id in shunned)
         for post in posts)
 
 
@@ -49,14 +53,35 @@ def shown(post: Post, html: str) -> str:
 def led_home(html: str, tags: Tags, origin: str) -> str:
     """A text written at an instance, with its mentions and hashtags led to pages of this one: doctors to `/@name@domain`,
     hashtags to `/tags/name`. A link that no tag stands for leads where it says."""
-    hashtags = hashtags_of(origin)
-    return led(html, [*((mention.uri, f"/{quote(mention.name, safe='@:')}") for mention in tags.mentions),
-                      *((hashtags + quote(name), f"/tags/{quote(name)}") for name in tags.hashtags)])
+    return led(html, [*((mention.uri, _profile(mention.name)) for mention in tags.mentions),
+                      *(_topic(origin, name) for name in tags.hashtags)])
 
 
-def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll | None, chosen: set[int],
-          sent: dict[str, list[Row]], now: int, results: bool, depth: int, touched: Touched, readers: dict[str, Actor],
-          shunned: bool) -> PostView:
+@lru_cache(maxsize=4096)
+def _profile(name: str) -> str:
+    return f"/{quote(name, safe='@:')}"
+
+
+@lru_cache(maxsize=4096)
+def _topic(origin: str, hashtag: str) -> tuple[str, str]:
+    """Where a hashtag leads at its instance, and here."""
+    return hashtags_of(origin) + quote(hashtag), f"/tags/{quote(hashtag)}"
+
+
+class _Heard(NamedTuple):
+    """An audience by country codes: all of it, and what of it is outside our control. Few audiences stand on a page."""
+
+    countries: tuple[str, ...]
+    outside: tuple[str, ...]
+
+    @classmethod
+    def by(cls, origins: tuple[str, ...], places: Network) -> _Heard:
+        return cls(tuple(map(places.code, origins)), tuple(map(places.code, filter(places.outside, origins))))
+
+
+def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Network, poll: Poll | None,
+          chosen: set[int], sent: dict[str, list[Row]], now: int, results: bool, depth: int, touched: Touched,
+          readers: dict[str, Actor], shunned: bool) -> PostView:
     mine = post.author_id == viewer.id
     state = post.state
     if state == State.OPEN and post.replies:
@@ -66,15 +91,14 @@ def _view(post: Post, author: Actor, viewer: Actor, places: Network, poll: Poll 
         language=post.language,
         author=author, published=post.published_at, updated=post.updated_at, revision=post.revision, state=state,
         facts=post.facts, audience=post.audience,
-        countries=tuple(places.code(origin) for origin in post.audience.origins),
-        outside=tuple(places.code(origin) for origin in post.audience.origins if places.outside(origin)),
+        countries=heard.countries, outside=heard.outside,
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
         poll=_poll(poll, chosen, mine, now, results) if poll is not None else None,
         delivery=_delivery(post, sent[post.uri], places) if post.uri in sent else None,
         parent_id=public(post.parent_id) if post.parent_id is not None else None,
         likes=post.likes, boosts=post.boosts, liked=post.id in touched.liked, boosted=post.id in touched.boosted,
         bookmarked=post.id in touched.bookmarked, shunned=shunned,
-        readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers),
+        readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers) if post.audience.readers else (),
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags)
 
