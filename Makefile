@@ -21,7 +21,7 @@ demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-b
 	$(BIN)/konsil demo $(ARGS)
 
 test: setup  ## the whole suite
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup  ## style, types, the arrow between the packages
 	$(BIN)/ruff check .
