@@ -17,7 +17,7 @@ from actors.models import Account, AccountState, Actor, Badge, Role
 from actors.profiles import announce
 from actors.relations import follow_topics
 from actors.store import by_ids, save
-from core.audit import note
+from core.audit import Audit
 from core.clock import Clock
 from core.countries import specialties
 from core.database import Database, IntegrityError, Row, Tx
@@ -77,8 +77,9 @@ class DoctorRow(NamedTuple):
 class Accounts:
     """Makes and lists accounts."""
 
-    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids, settings: AccountSettings) -> None:
-        self._database, self._identity, self._clock, self._ids = database, identity, clock, ids
+    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids, audit: Audit,
+                 settings: AccountSettings) -> None:
+        self._database, self._identity, self._clock, self._ids, self._audit = database, identity, clock, ids, audit
         self._settings = settings
 
     async def add_doctor(self, new: NewDoctor, by: str = "cli") -> Actor:
@@ -102,7 +103,7 @@ class Accounts:
             save(tx, actor, now)
             follow_topics(tx, actor.id, dict.fromkeys(new.specialties), now)
             self._account(tx, new.handle, actor.name, "doctor", state, actor.id, hashed, new.method, new.evidence)
-            note(tx, self._ids, self._clock, by=by, action=f"doctor.{state}", target=new.handle, detail=new.method)
+            self._audit.note(tx, by=by, action=f"doctor.{state}", target=new.handle, detail=new.method)
 
         await self._write(store, new.handle)
         return actor
@@ -114,7 +115,7 @@ class Accounts:
 
         def store(tx: Tx) -> None:
             self._account(tx, handle, name.strip(), "operator", AccountState.VERIFIED, None, hashed, "", "")
-            note(tx, self._ids, self._clock, by=by, action="operator.added", target=handle)
+            self._audit.note(tx, by=by, action="operator.added", target=handle)
 
         await self._write(store, handle)
 
@@ -185,7 +186,7 @@ class Accounts:
             ACCOUNT_STATES.check(row["state"], to)
             tx.run("UPDATE accounts SET state = ? WHERE id = ?", (to, row["id"]))
             effect(tx, account_from(row), actor, self._clock.ms())
-            note(tx, self._ids, self._clock, by=by, action=f"doctor.{to}", target=handle, detail=detail)
+            self._audit.note(tx, by=by, action=f"doctor.{to}", target=handle, detail=detail)
 
         await self._database.write(change)
 

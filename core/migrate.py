@@ -77,6 +77,6 @@ def _apply(tx: Tx, migration: Migration, now_ms: int) -> bool:
 
 
 def _statements(sql: str) -> list[str]:
-    """Split at semicolons that end a line; migrations hold no triggers."""
+    """Split at semicolons that end a line; a trigger stands on one."""
     lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
     return [statement for statement in (part.strip() for part in "\n".join(lines).split(";\n")) if statement]

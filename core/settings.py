@@ -83,6 +83,7 @@ class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     registration: str = ""
     responsible: str = ""
     medical_contact: str = ""
+    technical_contact: str = ""
     dpo: str = ""
     authority: str = ""
     hosting: str = ""
@@ -177,8 +178,6 @@ def _checked(settings: Settings) -> Settings:
         raise Misconfigured("database.synchronous: FULL or NORMAL.")
     if not settings.database.url.startswith("sqlite:///"):
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
-    if settings.federation.four_eyes:
-        raise Misconfigured("federation.four_eyes: not built yet; siblings are admitted by one operator.")
     _check_mail(settings.mail)
     if settings.log.level not in ("debug", "info", "warning", "error"):
         raise Misconfigured("log.level: debug, info, warning or error.")

@@ -108,6 +108,10 @@ class KeyVault:
         """
         return urlsafe_b64encode(hmac.digest(self._tokens, purpose.encode(), "sha256")).rstrip(b"=").decode()
 
+    def mac(self, purpose: str, message: bytes) -> bytes:
+        """HMAC-SHA-256 that only the key file can make, over a message of this purpose."""
+        return hmac.digest(self._tokens, purpose.encode() + b"\0" + message, "sha256")
+
     def seal(self, plain: bytes, context: str) -> bytes:
         """One byte naming the form, twelve of nonce, then the ciphertext with its tag."""
         nonce = secrets.token_bytes(_NONCE_BYTES)

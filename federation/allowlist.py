@@ -51,17 +51,29 @@ class Purpose(StrEnum):
     WEBFINGER = N_("webfinger")
     DELIVERY = N_("delivery")
     FETCH = N_("fetch")
+    HANDSHAKE = N_("handshake")
+    ERASURE = N_("erasure order")
 
+
+_OPEN = {purpose: frozenset({SiblingState.ACTIVE}) for purpose in Purpose} | {
+    Purpose.HANDSHAKE: frozenset({SiblingState.CONFIRMED, SiblingState.ACTIVE}),
+    Purpose.ERASURE: frozenset({SiblingState.PAUSED}),
+}
+"""In which states a sibling is let through, by what is wanted. Two that are confirmed try each other out before anything
+else; the order to erase what it holds is sent when everything else has been stopped, and before it is revoked."""
 
 _SEAL = object()
 
 
 class Sibling:
-    """An instance the gate has let through just now. Only `Allowlist.admit` can make one."""
+    """An instance the gate has let through just now, for one purpose. Only `Allowlist.admit` can make one.
 
-    __slots__ = ("actor_uri", "country", "fingerprint", "id", "inbox", "key_id", "members", "name", "origin", "public_pem")
+    `keys` are the pinned ones, PEM by key id: one, and while it changes its key a second.
+    """
 
-    def __init__(self, seal: object, row: Row) -> None:
+    __slots__ = ("actor_uri", "country", "fingerprint", "id", "inbox", "keys", "members", "name", "origin", "purpose", "state")
+
+    def __init__(self, seal: object, row: Row, purpose: Purpose) -> None:
         if seal is not _SEAL:
             raise TypeError("a Sibling comes from Allowlist.admit and from nowhere else")
         self.id: int = row["id"]
@@ -69,8 +81,11 @@ class Sibling:
         self.country: str = row["country"]
         self.name: str = row["name"]
         self.actor_uri: str = row["actor_uri"]
-        self.key_id: str = row["key_id"]
-        self.public_pem: str = row["public_pem"]
+        self.purpose = purpose
+        self.state = SiblingState(row["state"])
+        self.keys: dict[str, str] = {row["key_id"]: row["public_pem"]}
+        if row["next_key_id"]:
+            self.keys[row["next_key_id"]] = row["next_public_pem"]
         self.fingerprint: str = row["fingerprint"]
         self.inbox: str = row["inbox"]
         self.members: str = row["members"]
@@ -84,15 +99,15 @@ class Allowlist:
         self._refusals = refusals
 
     def admit(self, origin: str, direction: Direction, purpose: Purpose, *, path: str = "") -> Sibling:
-        """The sibling at exactly this canonical origin, if it is active.
+        """The sibling at exactly this canonical origin, if its state lets this through: active, and what else `_OPEN` says.
 
         Raises `Refused` (unlisted, proposed, confirmed, revoked) or `Unavailable` (paused, 503), and logs either. Which
         it is stands in the log only: at this point anybody can have named the origin.
         """
         row = self._database.glance("SELECT * FROM siblings WHERE origin = ?", (origin,))
         state = row["state"] if row is not None else "unlisted"
-        if row is not None and state == SiblingState.ACTIVE:
-            return Sibling(_SEAL, row)
+        if row is not None and state in _OPEN[purpose]:
+            return Sibling(_SEAL, row, purpose)
         self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason=state, path=path)
         if state == SiblingState.PAUSED:
             raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)

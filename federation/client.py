@@ -95,8 +95,8 @@ class Client:
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
         """POST an activity to the sibling's inbox. `Unavailable` for transport trouble; its reason is `unreachable` when there
         was no connection and `no-answer` when there was one, and the activity itself may be what it choked on."""
-        _check_let_through(sibling)
-        with self._logged(sibling.origin, Purpose.DELIVERY, sibling.inbox):
+        _check_let_through(sibling, Purpose.DELIVERY, Purpose.ERASURE)
+        with self._logged(sibling.origin, sibling.purpose, sibling.inbox):
             headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
                        "content-type": ACTIVITY_JSON}
             headers["signature"] = await self._sign("POST", sibling.inbox, headers)
@@ -111,7 +111,7 @@ class Client:
 
     async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
         """Fetch a document from the sibling's own origin; `InvalidInput` for an answer that is not one."""
-        _check_let_through(sibling)
+        _check_let_through(sibling, Purpose.FETCH)
         with self._logged(sibling.origin, Purpose.FETCH, url):
             if origin_of(url) != sibling.origin:
                 raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
@@ -119,7 +119,7 @@ class Client:
 
     async def webfinger(self, sibling: Sibling, account: str) -> dict[str, Any]:
         """What the sibling says about `handle@domain` (RFC 7033); `InvalidInput` where it knows nobody of that name."""
-        _check_let_through(sibling)
+        _check_let_through(sibling, Purpose.WEBFINGER)
         url = f"{sibling.origin}/.well-known/webfinger?resource={quote(f'acct:{account}', safe='@:')}"
         with self._logged(sibling.origin, Purpose.WEBFINGER, url):
             return await self._fetch(url, await self._asking(sibling, url, JRD_JSON), _JRD_TYPES)
@@ -200,9 +200,9 @@ def _date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 
-def _check_let_through(sibling: Sibling) -> None:
-    """The types say it already; here it also holds where nobody checked them."""
-    if type(sibling) is not Sibling:
+def _check_let_through(sibling: Sibling, *purposes: Purpose) -> None:
+    """Only whom the gate has let through is contacted, and only for what it was let through for."""
+    if type(sibling) is not Sibling or sibling.purpose not in purposes:
         raise TypeError("only what the gate has let through is contacted")
 
 

@@ -20,9 +20,20 @@ from federation.addresses import origin_of
 from federation.identity import Identity, members_of
 from federation.signatures.keys import fingerprint, load_public
 
+_TEXT = 300
+
+
+class Contacts(msgspec.Struct, frozen=True):
+    """Who runs an instance, and whom to ask there; not people it serves."""
+
+    operator: str = ""
+    medical_contact: str = ""
+    technical_contact: str = ""
+    dpo: str = ""
+
 
 class Descriptor(msgspec.Struct, frozen=True):
-    """One instance as its operator describes it."""
+    """One instance as its operator describes it; the last four are empty where they came from its `/actor`."""
 
     origin: str
     country: str
@@ -32,17 +43,22 @@ class Descriptor(msgspec.Struct, frozen=True):
     public_pem: str
     inbox: str
     members: str
+    operator: str = ""
+    medical_contact: str = ""
+    technical_contact: str = ""
+    dpo: str = ""
 
     @property
     def fingerprint(self) -> str:
         return fingerprint(self.public_pem)
 
 
-def export(identity: Identity) -> dict[str, Any]:
+def export(identity: Identity, contacts: Contacts | None = None) -> dict[str, Any]:
     """The signed descriptor of this instance."""
+    people = contacts or Contacts()
     described = msgspec.to_builtins(Descriptor(
         identity.origin, identity.country, identity.name, identity.actor_uri, identity.key_id, identity.public_pem,
-        identity.inbox, identity.members))
+        identity.inbox, identity.members, people.operator, people.medical_contact, people.technical_contact, people.dpo))
     signature = identity.key.sign(rfc8785.dumps(described), padding.PKCS1v15(), hashes.SHA256())
     return {"descriptor": described, "signature": base64.b64encode(signature).decode()}
 
@@ -81,5 +97,8 @@ def _same_origin(descriptor: Descriptor) -> Descriptor:
     named = (descriptor.actor, descriptor.key_id, descriptor.inbox, descriptor.members)
     if origin != descriptor.origin or any(origin_of(uri) != origin for uri in named):
         raise InvalidInput("A descriptor names addresses of its own origin only.", reason="descriptor")
+    if any(len(text) > _TEXT for text in (descriptor.name, *msgspec.structs.astuple(descriptor)[8:])):
+        raise InvalidInput("A text in the descriptor is longer than %(most)s characters.", values={"most": _TEXT},
+                           reason="descriptor")
     load_public(descriptor.public_pem)
     return descriptor

@@ -75,14 +75,15 @@ class Door:
 
     def _check(self, request: Request, params: cavage.SignatureParams, sibling: Sibling) -> Caller:
         method, target, headers, body = request
-        if params.key_id != sibling.key_id:
+        pinned = sibling.keys.get(params.key_id)
+        if pinned is None:
             raise NotSignedIn("The key is not the pinned one.", reason="signature-wrong")
         cavage.check_covered(params, method)
         if headers.get("host", "").lower() != self._authority:
             raise NotSignedIn("The request is for another host.", reason="wrong-host")
         skew = cavage.check_window(headers.get("date", ""), self._clock.now(), self._window)
         digest = cavage.check_digest(headers.get("digest", ""), body) if method == "POST" else b""
-        cavage.verify(load_public(sibling.public_pem), params, method, target, headers)
+        cavage.verify(load_public(pinned), params, method, target, headers)
         return Caller(sibling, skew, digest)
 
     def _log(self, origin: str, purpose: Purpose, error: KonsilError, target: str) -> None:

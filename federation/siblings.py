@@ -1,27 +1,30 @@
-"""What operators do with the allowlist, and what they see of it. Every change is checked against the state graph and
-written to the audit table in the same transaction."""
+"""What operators do with the allowlist. Every change is checked against the state graph and written to the audit log in the
+same transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from datetime import date
 
 import msgspec
 
-from core.audit import note
+from core.audit import Audit
 from core.clock import Clock
-from core.database import Database, Row, Tx
-from core.errors import Conflict, InvalidInput, NotFound
+from core.database import Database, Tx
+from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.ids import Ids
-from core.words import N_, Phrase, Sentence
-from federation import store
+from core.words import N_, Phrase
+from federation import overview, store
 from federation.addresses import domain_of, is_loopback, origin_for_domain
 from federation.allowlist import SIBLING_STATES, SiblingState
 from federation.client import Candidate, Client
 from federation.descriptor import Descriptor, from_actor
 from federation.identity import Identity
+from federation.overview import Details, SiblingRow
 from federation.signatures.keys import read_fingerprint
-from federation.troubles import in_words
+
+_AT_THE_MACHINE = "cli:"
+_DETAIL_LENGTH, _NOTE_LENGTH = 300, 2_000
 
 
 class SiblingChange(msgspec.Struct, frozen=True):
@@ -35,76 +38,29 @@ class SiblingChange(msgspec.Struct, frozen=True):
     now: int
 
 
-class SiblingRow(NamedTuple):
-    """One sibling as operators see it; times in milliseconds.
-
-    `fail_count`, `next_try` and `last_error` are the line's while it waits as a whole, else those of the objects that are
-    put off (`postponed`) while others go on. `alarm` is `last_error` where the line stopped because of it.
-    """
-
-    id: int
-    origin: str
-    domain: str
-    country: str
-    state: str
-    name: str
-    fingerprint: str
-    actor_uri: str
-    reason: str
-    created: int
-    activated: int | None
-    last_in: int | None
-    last_out: int | None
-    queued: int
-    parked: int
-    fail_count: int
-    failing_since: int | None
-    next_try: int
-    last_error: Sentence
-    skew_ms: int | None
-    refused: int
-    alarm: Sentence
-    postponed: int
-
-
-_ROWS = """
-SELECT s.*, d.last_out, d.failing_since, d.alarm,
- max(d.fail_count, coalesce(p.tries, 0)) AS fail_count, coalesce(nullif(d.next_try, 0), p.next_try, 0) AS next_try,
- coalesce(nullif(d.last_error, ''), p.reason, '') AS last_error, coalesce(p.n, 0) AS postponed,
- (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending') AS queued,
- (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'parked') AS parked,
- (SELECT coalesce(sum(r.count), 0) FROM refusals r WHERE r.origin = s.origin) AS refused
-FROM siblings s JOIN delivery_lines d ON d.sibling_id = s.id
-LEFT JOIN (SELECT sibling_id, count(*) AS n, max(tries) AS tries, min(next_try) AS next_try, max(reason) AS reason
-           FROM deliveries WHERE state = 'pending' AND tries > 0 GROUP BY sibling_id) p ON p.sibling_id = s.id
-"""
-
-
 class Siblings:
     """The operators' side of the allowlist."""
 
-    def __init__(self, database: Database, identity: Identity, client: Client, clock: Clock, ids: Ids, *,
-                 on_change: Sequence[Callable[[Tx, SiblingChange], None]] = ()) -> None:
+    def __init__(self, database: Database, identity: Identity, client: Client, clock: Clock, ids: Ids, audit: Audit, *,
+                 four_eyes: bool = False, on_change: Sequence[Callable[[Tx, SiblingChange], None]] = ()) -> None:
         self._database, self._identity, self._client = database, identity, client
-        self._clock, self._ids, self._on_change = clock, ids, on_change
+        self._clock, self._ids, self._audit = clock, ids, audit
+        self._four_eyes, self._on_change = four_eyes, on_change
 
     async def rows(self) -> tuple[SiblingRow, ...]:
         """All siblings, by country."""
-        found = await self._database.read(lambda tx: tx.rows(_ROWS + " ORDER BY s.country, s.origin"))
-        return tuple(_seen(row) for row in found)
+        return await overview.rows(self._database)
 
     async def row(self, domain: str) -> SiblingRow:
         """One sibling; `NotFound` when nobody of that name was ever proposed."""
-        origin = origin_for_domain(domain)
-        for row in await self.rows():
-            if row.origin == origin:
-                return row
-        raise NotFound("There is no sibling %(domain)s.", values={"domain": domain})
+        return await overview.row(self._database, domain)
 
     async def add(self, domain: str, country: str, fingerprint: str, *, descriptor: Descriptor | None = None,
-                  by: str = "cli") -> SiblingRow:
+                  by: str = "cli", details: Details | None = None) -> SiblingRow:
         """Propose a sibling. Its key comes from the descriptor, or from its `/actor`, and is pinned only when it has
-        exactly the fingerprint the operator typed; anything else leaves no trace but an error."""
+        exactly the fingerprint the operator typed; anything else leaves no trace but an error. What `details` leave open
+        about its people is taken from the descriptor."""
+        self._check_named(by)
         origin = origin_for_domain(domain)
         typed = read_fingerprint(fingerprint)
         if origin == self._identity.origin:
@@ -122,19 +78,55 @@ class Siblings:
         if descriptor.country != country.lower():
             raise InvalidInput("This instance says it is %(found)s, not %(typed)s.",
                                values={"found": descriptor.country.upper(), "typed": country.upper()})
-        found = descriptor
-        await self._database.write(lambda tx: self._propose(tx, found, by))
+        found, noted = descriptor, checked(_filled(details or Details(), descriptor))
+        await self._database.write(lambda tx: self._propose(tx, found, noted, by))
         return await self.row(domain)
 
-    async def approve(self, domain: str, by: str, *, fingerprint: str | None = None) -> SiblingRow:
-        """Confirm and activate; when a fingerprint is given it is compared once more."""
+    async def confirm(self, domain: str, by: str, *, fingerprint: str | None = None) -> SiblingRow:
+        """Confirm that this is its key: from now on the two instances can try each other out, and nothing else. Where four
+        eyes are wanted it takes another operator than the one who proposed it, and the fingerprint once more."""
         row = await self.row(domain)
-        if fingerprint is not None and read_fingerprint(fingerprint) != row.fingerprint:
-            raise InvalidInput("The fingerprint you typed is not the pinned one. Nothing was changed.", reason="fingerprint")
-        return await self._move(domain, (SiblingState.CONFIRMED, SiblingState.ACTIVE), by, N_("approved without self-test"))
+        self._check_named(by)
+        if self._four_eyes and by == row.admission.proposed_by:
+            raise Refused("You proposed this sibling yourself: another operator confirms it.", reason="four-eyes")
+        if self._four_eyes and fingerprint is None:
+            raise InvalidInput("Type the fingerprint as its operator read it to you.", reason="fingerprint", field="fingerprint")
+        self._compare(row, fingerprint)
+        return await self._move(domain, (SiblingState.CONFIRMED,), by, "")
+
+    async def activate(self, domain: str, by: str, how: str) -> SiblingRow:
+        """Let a confirmed sibling in: from now on activities are exchanged. `how` says what was tried before."""
+        row = await self.row(domain)
+        SIBLING_STATES.check(row.state, SiblingState.ACTIVE)
+        if row.state != SiblingState.CONFIRMED:
+            raise Conflict("%(domain)s is not waiting for this; its state is “%(state)s”.",
+                           values={"domain": row.domain, "state": Phrase(row.state)})
+        return await self._move(domain, (SiblingState.ACTIVE,), by, how)
+
+    async def approve(self, domain: str, by: str, *, fingerprint: str | None = None) -> SiblingRow:
+        """Confirm and activate without a self-test; when a fingerprint is given it is compared once more."""
+        row = await self.row(domain)
+        if row.state == SiblingState.PROPOSED:
+            await self.confirm(domain, by, fingerprint=fingerprint)
+        else:
+            self._compare(row, fingerprint)
+        return await self.activate(domain, by, N_("approved without self-test"))
+
+    async def describe(self, domain: str, by: str, details: Details) -> SiblingRow:
+        """Note who runs a sibling, whom to ask and on what footing; what was noted before is replaced."""
+        row, noted = await self.row(domain), checked(details)
+        changed = ", ".join(name for name in noted.__struct_fields__ if getattr(noted, name) != getattr(row.details, name))
+        if changed:
+            def store_details(tx: Tx) -> None:
+                _note_details(tx, row.id, noted)
+                self._audit.note(tx, by=by, action="sibling.described", target=row.origin, detail=changed)
+
+            await self._database.write(store_details)
+        return await self.row(domain)
 
     async def pause(self, domain: str, by: str, reason: str) -> SiblingRow:
-        """Stop both directions and keep everything."""
+        """Stop both directions and keep everything; it takes a reason."""
+        _check_reason(reason)
         return await self._move(domain, (SiblingState.PAUSED,), by, reason)
 
     async def resume(self, domain: str, by: str) -> SiblingRow:
@@ -146,7 +138,8 @@ class Siblings:
         return await self._move(domain, (SiblingState.ACTIVE,), by, "")
 
     async def revoke(self, domain: str, by: str, reason: str) -> SiblingRow:
-        """Stop at once and for good; what was waiting for it will never be confirmed."""
+        """Stop at once and for good, for a reason; what was waiting for it will never be confirmed."""
+        _check_reason(reason)
         return await self._move(domain, (SiblingState.REVOKED,), by, reason)
 
     async def _move(self, domain: str, steps: tuple[SiblingState, ...], by: str, reason: str) -> SiblingRow:
@@ -160,13 +153,13 @@ class Siblings:
             raise NotFound("There is no sibling %(domain)s.", values={"domain": domain_of(origin)})
         now, state = self._clock.ms(), row["state"]
         for step in steps:
-            if step == SiblingState.CONFIRMED and state == SiblingState.CONFIRMED:
-                continue
             SIBLING_STATES.check(state, step)
-            note(tx, self._ids, self._clock, by=by, action=f"sibling.{step}", target=origin, detail=f"from {state}; {reason}")
+            self._audit.note(tx, by=by, action=f"sibling.{step}", target=origin, detail=f"from {state}; {reason}")
             tx.run("UPDATE siblings SET state = ?, changed_at = ?, reason = ?, activated_at = CASE WHEN ? = 'active'"
                    " THEN coalesce(activated_at, ?) ELSE activated_at END WHERE id = ?",
                    (step, now, reason, step, now, row["id"]))
+            if step == SiblingState.CONFIRMED:
+                tx.run("UPDATE sibling_details SET confirmed_by = ?, confirmed_at = ? WHERE sibling_id = ?", (by, now, row["id"]))
             self._changed(tx, SiblingChange(row["id"], origin, SiblingState(state), step, now))
             state = step
 
@@ -178,9 +171,9 @@ class Siblings:
 
     def _retry(self, tx: Tx, sibling_id: int, origin: str, by: str) -> None:
         store.retry(tx, sibling_id)
-        note(tx, self._ids, self._clock, by=by, action="sibling.retry", target=origin)
+        self._audit.note(tx, by=by, action="sibling.retry", target=origin)
 
-    def _propose(self, tx: Tx, descriptor: Descriptor, by: str) -> None:
+    def _propose(self, tx: Tx, descriptor: Descriptor, details: Details, by: str) -> None:
         now = self._clock.ms()
         known = tx.row("SELECT id, state FROM siblings WHERE origin = ?", (descriptor.origin,))
         if known is not None and known["state"] != SiblingState.REVOKED:
@@ -190,25 +183,63 @@ class Siblings:
                   descriptor.public_pem, descriptor.fingerprint, descriptor.inbox, descriptor.members, now)
         if known is not None:
             tx.run("UPDATE siblings SET country = ?, name = ?, state = ?, actor_uri = ?, key_id = ?, public_pem = ?,"
-                   " fingerprint = ?, inbox = ?, members = ?, changed_at = ?, activated_at = NULL, reason = '' WHERE id = ?",
+                   " fingerprint = ?, inbox = ?, members = ?, changed_at = ?, activated_at = NULL, reason = '',"
+                   " next_key_id = '', next_public_pem = '' WHERE id = ?",
                    (*values, known["id"]))
             sibling_id = known["id"]
+            tx.run("UPDATE sibling_details SET proposed_by = ?, pinned_at = ?, confirmed_by = '', confirmed_at = NULL"
+                   " WHERE sibling_id = ?", (by, now, sibling_id))
+            tx.run("DELETE FROM announced_keys WHERE sibling_id = ?", (sibling_id,))
         else:
             sibling_id = self._ids.new()
             tx.run("INSERT INTO siblings (id, origin, country, name, state, actor_uri, key_id, public_pem, fingerprint, inbox,"
                    " members, changed_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    (sibling_id, descriptor.origin, *values, now))
             tx.run("INSERT INTO delivery_lines (sibling_id) VALUES (?)", (sibling_id,))
-        note(tx, self._ids, self._clock, by=by, action="sibling.proposed", target=descriptor.origin,
-             detail=descriptor.fingerprint)
+            tx.run("INSERT INTO sibling_details (sibling_id, proposed_by, pinned_at) VALUES (?, ?, ?)", (sibling_id, by, now))
+        _note_details(tx, sibling_id, details)
+        self._audit.note(tx, by=by, action="sibling.proposed", target=descriptor.origin, detail=descriptor.fingerprint)
         self._changed(tx, SiblingChange(sibling_id, descriptor.origin, SiblingState.REVOKED if known is not None else None,
                                         SiblingState.PROPOSED, now))
 
+    def _check_named(self, by: str) -> None:
+        """Four eyes are those of two operators with a name; whoever sits at the command line has to say which one it is."""
+        if self._four_eyes and by.startswith(_AT_THE_MACHINE):
+            raise Refused("This takes two operators, so say which one you are: --as HANDLE.", reason="four-eyes")
 
-def _seen(row: Row) -> SiblingRow:
-    trouble = in_words(row["last_error"])
-    return SiblingRow(
-        row["id"], row["origin"], domain_of(row["origin"]), row["country"], row["state"], row["name"], row["fingerprint"],
-        row["actor_uri"], row["reason"], row["created_at"], row["activated_at"], row["last_in"], row["last_out"],
-        row["queued"], row["parked"], row["fail_count"], row["failing_since"], row["next_try"], trouble, row["skew_ms"],
-        row["refused"], trouble if row["alarm"] else in_words(""), row["postponed"])
+    def _compare(self, row: SiblingRow, fingerprint: str | None) -> None:
+        if fingerprint is not None and read_fingerprint(fingerprint) != row.fingerprint:
+            raise InvalidInput("The fingerprint you typed is not the pinned one. Nothing was changed.", reason="fingerprint",
+                               field="fingerprint")
+
+
+def checked(details: Details) -> Details:
+    """The same details without blanks at their ends; `InvalidInput` for a text too long or a day that is none."""
+    found = Details(**{name: getattr(details, name).strip() for name in details.__struct_fields__})
+    for name in found.__struct_fields__:
+        if len(getattr(found, name)) > (_NOTE_LENGTH if name == "note" else _DETAIL_LENGTH):
+            raise InvalidInput("This is longer than what can be kept.", field=name)
+    for name in ("agreement_on", "review_on"):
+        if getattr(found, name):
+            try:
+                date.fromisoformat(getattr(found, name))
+            except ValueError:
+                raise InvalidInput("Write a day as 2026-12-31.", field=name) from None
+    return found
+
+
+def _filled(details: Details, descriptor: Descriptor) -> Details:
+    """What nobody has typed, as the other side's operator describes it."""
+    return msgspec.structs.replace(details, **{
+        name: getattr(details, name) or getattr(descriptor, name)
+        for name in ("operator", "medical_contact", "technical_contact", "dpo")})
+
+
+def _note_details(tx: Tx, sibling_id: int, details: Details) -> None:
+    columns = ", ".join(f"{name} = ?" for name in details.__struct_fields__)
+    tx.run(f"UPDATE sibling_details SET {columns} WHERE sibling_id = ?", (*msgspec.structs.astuple(details), sibling_id))
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("Say why: it stays in the audit log.", field="reason", reason="no-reason")

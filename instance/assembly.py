@@ -15,6 +15,7 @@ from actors.mailboxes import Mailboxes
 from actors.profiles import Profiles
 from actors.relations import Relations
 from actors.store import sort_names
+from core.audit import Audit
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
@@ -65,6 +66,7 @@ class Assembly:
     ids: Ids
     database: Database
     identity: Identity
+    audit: Audit
     refusals: RefusalLog
     allowlist: Allowlist
     client: Client
@@ -134,6 +136,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     try:
         await migrate(database, clock.ms())
         await sort_names(database)
+        audit = Audit(database, vault, clock)
+        await audit.adopt()
         identity = await load_identity(database, vault, settings.instance)
     except BaseException:
         await database.close()
@@ -150,18 +154,19 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     try:
         yield Assembly(
-            settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, refusals=refusals,
+            settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
+            audit=audit, refusals=refusals,
             allowlist=allowlist, client=client, door=door,
-            siblings=Siblings(database, identity, client, clock, ids,
+            siblings=Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
                               on_change=(held.sibling_changed, profiles.sibling_changed)),
-            accounts=Accounts(database, identity, clock, ids, settings.accounts),
+            accounts=Accounts(database, identity, clock, ids, audit, settings.accounts),
             sessions=Sessions(database, clock, settings.accounts),
             credentials=Credentials(database, country, clock),
             directory=doctors,
             profiles=profiles,
             relations=Relations(database, identity, clock, ids, concerns),
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
-            editing=Editing(database, identity, texts, clock, ids, settings.posts, ledger.forget),
+            editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids),
@@ -173,7 +178,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer,
             objects=Objects(database, identity),
-            outside=OutsideNotices(database, clock, ids, settings.accounts.login_window_seconds),
+            outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
             held=HeldActivities(database, allowlist, client, writer, clock, ids, federation))

@@ -13,14 +13,18 @@ import click
 
 from core.errors import InvalidInput, KonsilError
 from core.telemetry import configure
+from core.words import N_
 from federation import descriptor
 from federation.documents import parse
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.assembly import Assembly
 from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
+from instance.introduction import introduction
 from instance.mailing import mail
 from instance.people import doctor, operator
 from instance.setup import create_instance
+
+_NO_REASON = N_("No reason was given on the command line.")
 
 
 class _Errors(click.Group):
@@ -139,7 +143,7 @@ def identity(ctx: click.Context, export_to: Path | None, as_json: bool) -> None:
     async def work(assembly: Assembly) -> None:
         me = assembly.identity
         if export_to is not None:
-            export_to.write_text(json.dumps(descriptor.export(me), indent=2) + "\n", "utf-8")
+            export_to.write_text(json.dumps(introduction(assembly), indent=2, ensure_ascii=False) + "\n", "utf-8")
         shown = me.fingerprint if as_json else grouped(me.fingerprint)
         show([{"domain": me.domain, "country": me.country, "actor": me.actor_uri, "fingerprint": shown,
                 "words": fingerprint_words(me.fingerprint)}], as_json, one=True)
@@ -206,7 +210,7 @@ def sibling_show(ctx: click.Context, domain: str, as_json: bool) -> None:
 
 @sibling.command("pause")
 @click.argument("domain")
-@click.option("--reason", default="")
+@click.option("--reason", default=_NO_REASON, help="Why; it stays in the audit log.")
 @AS_JSON
 @click.pass_context
 def sibling_pause(ctx: click.Context, domain: str, reason: str, as_json: bool) -> None:
@@ -225,7 +229,7 @@ def sibling_resume(ctx: click.Context, domain: str, as_json: bool) -> None:
 
 @sibling.command("revoke")
 @click.argument("domain")
-@click.option("--reason", default="")
+@click.option("--reason", default=_NO_REASON, help="Why; it stays in the audit log.")
 @YES
 @DRY
 @AS_JSON

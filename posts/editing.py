@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from actors.models import Actor, Author
-from core.audit import note
+from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import Conflict, NotFound, Refused
@@ -34,10 +34,10 @@ class Forget(Protocol):
 class Editing:
     """What authors can do with what they have published."""
 
-    def __init__(self, database: Database, identity: Identity, texts: Texts, clock: Clock, ids: Ids,
+    def __init__(self, database: Database, identity: Identity, texts: Texts, clock: Clock, ids: Ids, audit: Audit,
                  settings: Posts, forget: Forget) -> None:
         self._database, self._identity, self._texts = database, identity, texts
-        self._clock, self._ids, self._settings, self._forget = clock, ids, settings, forget
+        self._clock, self._ids, self._audit, self._settings, self._forget = clock, ids, audit, settings, forget
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
                    expected_revision: int, sheet: Sheet | None = None) -> None:
@@ -82,7 +82,7 @@ class Editing:
             self._forget(tx, post.uri)
             enqueue(tx, self._ids.new(), wire.delete(post, owner.uri),
                     network(tx, self._identity).recipients(post.audience.origins), now)
-            note(tx, self._ids, self._clock, by=owner.handle, action="post.deleted", target=post.uri)
+            self._audit.note(tx, by=owner.handle, action="post.deleted", target=post.uri)
 
         await self._database.write(write)
 

@@ -10,7 +10,7 @@ import secrets
 from enum import StrEnum
 from typing import NamedTuple
 
-from core.audit import note
+from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound, TooMany
@@ -68,8 +68,9 @@ class NoticePage(NamedTuple):
 class OutsideNotices:
     """Takes notices in, shows them to operators and forgets them."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, window_seconds: int) -> None:
-        self._database, self._clock, self._ids, self._window = database, clock, ids, window_seconds * 1000
+    def __init__(self, database: Database, clock: Clock, ids: Ids, audit: Audit, window_seconds: int) -> None:
+        self._database, self._clock, self._ids, self._audit = database, clock, ids, audit
+        self._window = window_seconds * 1000
 
     async def take(self, concern: str, text: str, contact: str, language: str, address: str) -> str:
         """Store a notice and return its reference. `InvalidInput` names the field; `TooMany` when its network sent too many."""
@@ -132,7 +133,7 @@ class OutsideNotices:
                 raise Conflict("%(who)s has handled this notice already.", values={"who": row["handled_by"]})
             tx.run("UPDATE outside_notices SET handled_at = ?, handled_by = ?, note = ? WHERE id = ?",
                    (self._clock.ms(), by, how, row["id"]))
-            note(tx, self._ids, self._clock, by=by, action="notice.handled", target=row["reference"], detail=row["kind"])
+            self._audit.note(tx, by=by, action="notice.handled", target=row["reference"], detail=row["kind"])
 
         await self._database.write(work)
 

@@ -57,12 +57,12 @@ class Scripted:
     def names(self) -> list[str]:
         return [one.name for one in self.received]
 
-    async def befriend(self, its: Assembly) -> Sibling:
+    async def befriend(self, its: Assembly, purpose: Purpose = Purpose.DELIVERY) -> Sibling:
         """Put it on the list of an instance; returns it as the gate lets it through."""
         described = self.fake.described()
         await its.siblings.add(self.domain, described.country, described.fingerprint, descriptor=described)
         await its.siblings.approve(self.domain, "test")
-        return its.allowlist.admit(self.origin, Direction.OUT, Purpose.DELIVERY)
+        return its.allowlist.admit(self.origin, Direction.OUT, purpose)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -176,9 +176,9 @@ class FakeSibling:
         if state != "proposed":
             await siblings.approve(domain, "test")
         if state == "paused":
-            await siblings.pause(domain, "test", "")
+            await siblings.pause(domain, "test", "test")
         if state == "revoked":
-            await siblings.revoke(domain, "test", "")
+            await siblings.revoke(domain, "test", "test")
         return self
 
 

@@ -24,7 +24,8 @@ from instance.assembly import Assembly
 
 _ROOT = Path(__file__).parent.parent
 _, _PEM = generate_rsa()
-_WAYS = tuple(product(Direction, Purpose))
+_ONLY_IN = {Purpose.HANDSHAKE: {"confirmed", "active"}, Purpose.ERASURE: {"paused"}}
+_WAYS = tuple(product(Direction, [purpose for purpose in Purpose if purpose not in _ONLY_IN]))
 _IN_PROCESS = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -111,6 +112,19 @@ async def test_any_state_but_active_is_refused(listed: Assembly, state: str) -> 
     assert refused(listed, "https://fr.example") == {state or "not-admitted"}
 
 
+@pytest.mark.parametrize("purpose", _ONLY_IN)
+@pytest.mark.parametrize("state", [*SiblingState, "", "ACTIVE", "unlisted"])
+async def test_to_try_each_other_out_and_to_take_leave_needs_a_state_of_its_own(
+        listed: Assembly, state: str, purpose: Purpose) -> None:
+    elsewhere(listed, "UPDATE siblings SET state = ?", state)
+    for direction in Direction:
+        if state in _ONLY_IN[purpose]:
+            assert listed.allowlist.admit("https://fr.example", direction, purpose).purpose == purpose
+        else:
+            with pytest.raises(KonsilError):
+                listed.allowlist.admit("https://fr.example", direction, purpose)
+
+
 async def test_a_revocation_holds_from_the_very_next_request_in_every_process(listed: Assembly, place: Path) -> None:
     assert let_through(listed, "https://fr.example")
     reading = asyncio.create_task(listed.database.read(lambda tx: tx.rows(  # somebody is in the middle of a long look
@@ -132,7 +146,7 @@ async def test_a_revocation_holds_from_the_very_next_request_in_every_process(li
 async def test_every_refusal_is_written_down(listed: Assembly) -> None:
     with pytest.raises(Refused):
         listed.allowlist.admit("https://it.example", Direction.OUT, Purpose.FETCH, path="/posts/1")
-    await listed.siblings.pause("fr.example", "test", "")
+    await listed.siblings.pause("fr.example", "test", "test")
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
             listed.allowlist.admit("https://fr.example", Direction.IN, Purpose.INBOX, path="/inbox")
@@ -146,13 +160,13 @@ async def test_every_refusal_is_written_down(listed: Assembly) -> None:
 async def test_a_sibling_comes_from_the_gate_and_from_nowhere_else(listed: Assembly) -> None:
     row = await listed.database.read(lambda tx: tx.row("SELECT * FROM siblings"))
     make: Any = Sibling
-    for arguments in ((object(), row), (None, row), (row,), ()):
+    for arguments in ((object(), row, Purpose.INBOX), (None, row, Purpose.INBOX), (object(), row), (row,), ()):
         with pytest.raises(TypeError):
             make(*arguments)
     sibling = listed.allowlist.admit("https://fr.example", Direction.IN, Purpose.INBOX)
     assert type(sibling) is Sibling and (sibling.origin, sibling.country) == ("https://fr.example", "fr")
     with pytest.raises(AttributeError):
-        sibling.state = "active"  # type: ignore[attr-defined]
+        sibling.anything = "else"  # type: ignore[attr-defined]
 
 
 def test_the_states_and_their_steps_are_the_documented_ones() -> None:

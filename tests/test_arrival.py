@@ -45,7 +45,7 @@ async def readmit(at: Running, other: Running) -> None:
 
 async def test_every_country_of_the_audience_is_counted_and_has_its_own_word(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr", "it", "es", "gb") as (de, fr, it, es, gb):
-        await it.its.siblings.pause(de.domain, "test", "")  # waits
+        await it.its.siblings.pause(de.domain, "test", "test")  # waits
         post_id = await published(de, case(), fr, it, es, gb, reach=Reach.NETWORK)
         await until(lambda: acked(de, 3))
         await de.its.database.write(lambda tx: tx.run(
@@ -68,7 +68,7 @@ async def test_an_erased_post_shows_who_has_confirmed_the_deletion(tmp_path: Pat
     async with countries(tmp_path, "de", "fr", "it", "es") as (de, fr, it, es):
         post_id = await published(de, case(), fr, it, es, reach=Reach.NETWORK)
         await until(lambda: acked(de, 3))
-        await it.its.siblings.pause(de.domain, "test", "")
+        await it.its.siblings.pause(de.domain, "test", "test")
         await de.its.siblings.revoke(es.domain, "test", "left")
         await de.its.editing.delete((await de.author("ada")).actor, post_id)
         await until(lambda: fr.count("tombstones"))
@@ -100,9 +100,9 @@ async def test_an_erased_post_shows_who_has_confirmed_the_deletion(tmp_path: Pat
 
 async def test_a_country_that_was_revoked_before_it_got_the_post_is_not_counted_as_having_it(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
-        await fr.its.siblings.pause(de.domain, "test", "")
+        await fr.its.siblings.pause(de.domain, "test", "test")
         post_id = await published(de, case(), fr)
-        await de.its.siblings.revoke(fr.domain, "test", "")
+        await de.its.siblings.revoke(fr.domain, "test", "test")
         assert "Received by 0 of 1 country" in await line_of(de, post_id)
         await readmit(de, fr)
         found = await delivery(de, post_id)

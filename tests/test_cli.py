@@ -171,7 +171,7 @@ def test_a_sibling_goes_from_proposed_to_revoked_and_each_step_is_audited(de: Ko
         assert de.json("sibling", "show", _FR) == shown and de.json("sibling", "list") == [shown]
         assert state in de.run("sibling", "list").stdout and state in de.run("sibling", "show", _FR).stdout
     assert shown["reason"] == "left"
-    assert [row[0] for row in de.rows("SELECT action FROM audit ORDER BY id")] == [
+    assert [row[0] for row in de.rows("SELECT action FROM audit ORDER BY seq")] == [
         "sibling.proposed", "sibling.confirmed", "sibling.active", "sibling.paused", "sibling.active", "sibling.revoked"]
     assert all(row[0].startswith("cli:") for row in de.rows("SELECT by FROM audit"))
     de.refuses("sibling", "resume", _FR, saying="revoked.* cannot become .*active")
@@ -291,7 +291,7 @@ def test_an_applicant_is_verified_suspended_and_goes_on(de: Konsil) -> None:
     assert de.json("doctor", "reject", "ben", "--reason", "a forged card")["state"] == "rejected"
     for words in (("show", "nobody"), ("approve", "nobody", "--method", "m", "--evidence", "e"), ("resume", "nobody")):
         de.refuses("doctor", *words, saying="nobody")
-    actions = [action for action, target in de.rows("SELECT action, target FROM audit ORDER BY id") if target == "anna"]
+    actions = [action for action, target in de.rows("SELECT action, target FROM audit ORDER BY seq") if target == "anna"]
     assert actions == ["doctor.applicant", "doctor.verified", "doctor.suspended", "doctor.verified"]
 
 
@@ -302,7 +302,7 @@ def test_operators_are_added(de: Konsil) -> None:
         "handle": "omar", "name": "Omar"}
     assert de.json("doctor", "list") == []
     de.refuses("operator", "add", "olga", "--name", "O", saying="olga is taken")
-    assert [row[:2] for row in de.rows("SELECT action, target FROM audit ORDER BY id")] == [
+    assert [row[:2] for row in de.rows("SELECT action, target FROM audit ORDER BY seq")] == [
         ("operator.added", "olga"), ("operator.added", "omar")]
 
 

@@ -73,7 +73,7 @@ async def fails(work: Any, kind: type[KonsilError], reason: str) -> KonsilError:
 
 
 async def test_a_document_is_fetched_with_a_signature_from_its_own_origin(client: Client, its: Assembly, fr: Scripted) -> None:
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     assert await client.get(sibling, f"{fr.origin}/posts/1?page=2") == {"id": "x"}
     one, = fr.received
     assert (one.method, one.target, one.headers["host"]) == ("GET", "/posts/1?page=2", fr.domain)
@@ -86,7 +86,7 @@ async def test_a_document_is_fetched_with_a_signature_from_its_own_origin(client
 @pytest.mark.parametrize("url", ["https://elsewhere.example/posts/1", "http://127.0.0.1:1/posts/1", "{}0/posts/1",
                                  "http://user@{}/posts/1", "file:///etc/passwd", "//{}/posts/1", "/posts/1", ""])
 async def test_no_document_is_fetched_from_any_other_origin(client: Client, its: Assembly, fr: Scripted, url: str) -> None:
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     with pytest.raises((Refused, InvalidInput)) as caught:
         await client.get(sibling, url.format(fr.origin if url.startswith("{") else fr.domain))
     assert caught.value.reason in ("own-origin-only", "bad-address")
@@ -145,8 +145,9 @@ async def listed(its: Assembly, fr: Scripted, origin: str) -> Sibling:
     return its.allowlist.admit(origin, Direction.OUT, Purpose.FETCH)
 
 
-def ways_out(client: Client, sibling: Sibling) -> list[Any]:
-    return [client.post(sibling, b"{}", cavage.digest(b"{}")), client.get(sibling, f"{sibling.origin}/posts/1"),
+def ways_out(client: Client, its: Assembly, sibling: Sibling) -> list[Any]:
+    receiver = its.allowlist.admit(sibling.origin, Direction.OUT, Purpose.DELIVERY)
+    return [client.post(receiver, b"{}", cavage.digest(b"{}")), client.get(sibling, f"{sibling.origin}/posts/1"),
             client.fetch_descriptor(Candidate(sibling.origin))]
 
 
@@ -155,13 +156,13 @@ async def test_a_name_that_resolves_to_an_address_no_sibling_can_live_at_is_neve
     sibling = await listed(its, fr, "https://fr.example")
     for addresses in [(address,) for address in _SPECIAL] + [("8.8.8.8", "127.0.0.1"), ("127.0.0.1", "8.8.8.8")]:
         asked = resolve_to(monkeypatch, trap.port, *addresses)
-        for way in ways_out(outside, sibling):
+        for way in ways_out(outside, its, sibling):
             error = await fails(way, Unavailable, "special-address")
             assert "never contacted" in error.cause, addresses
         assert set(asked) == {"fr.example"}  # the check is made when the connection is, each time anew
     assert trap.visits == 0
     resolve_to(monkeypatch, trap.port, "127.0.0.1")
-    for way in ways_out(client, sibling):  # our own origin is on loopback: there, and only there, loopback is right
+    for way in ways_out(client, its, sibling):  # our own origin is on loopback: there, and only there, loopback is right
         with pytest.raises(Unavailable):
             await way
     assert trap.visits == 3
@@ -173,13 +174,13 @@ async def test_an_instance_on_loopback_contacts_no_other_special_address(
     for address in _SPECIAL:
         if not address.startswith("127.") and address != "::1":
             resolve_to(monkeypatch, 9, address)
-            for way in ways_out(client, sibling):
+            for way in ways_out(client, its, sibling):
                 assert "never contacted" in (await fails(way, Unavailable, "special-address")).cause, address
 
 
 async def test_loopback_is_refused_where_our_own_origin_is_elsewhere(outside: Client, its: Assembly, fr: Scripted) -> None:
-    sibling = await fr.befriend(its)
-    for way in ways_out(outside, sibling):
+    sibling = await fr.befriend(its, Purpose.FETCH)
+    for way in ways_out(outside, its, sibling):
         await fails(way, Refused, "special-address")
     for origin in ("http://localhost:80", "http://fr.localhost", "http://127.0.0.2", "http://[::1]"):
         await fails(outside.fetch_descriptor(Candidate(origin)), Refused, "special-address")
@@ -188,12 +189,12 @@ async def test_loopback_is_refused_where_our_own_origin_is_elsewhere(outside: Cl
 
 async def test_a_redirect_is_never_followed(client: Client, its: Assembly, fr: Scripted) -> None:
     async with scripted() as elsewhere:
-        sibling = await fr.befriend(its)
+        sibling = await fr.befriend(its, Purpose.FETCH)
         for status in (301, 302, 303, 307, 308):
             for location in (f"{elsewhere.origin}/posts/1", "/posts/2"):
                 fr.received.clear()
                 fr.script = lambda _, status=status, location=location: document(status=status, headers={"location": location})  # type: ignore[misc]
-                post, get, look = ways_out(client, sibling)
+                post, get, look = ways_out(client, its, sibling)
                 assert (await post).status == status
                 await fails(get, Unavailable, "redirect")
                 await fails(look, Unavailable, "redirect")
@@ -211,7 +212,7 @@ async def _endless(fr: Scripted, sent: list[int]) -> web.StreamResponse:
 
 
 async def test_an_answer_over_the_limit_is_refused_and_not_read_to_its_end(client: Client, its: Assembly, fr: Scripted) -> None:
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     url = f"{fr.origin}/posts/1"
     exact = b'{"a": "' + b"x" * (_LIMIT - 9) + b'"}'
     fr.script = lambda _: document(exact)
@@ -224,7 +225,8 @@ async def test_an_answer_over_the_limit_is_refused_and_not_read_to_its_end(clien
     assert sum(sent) < 20_000_000
     huge = b'{"activity":"' + b"x" * 3_000_000
     fr.script = lambda _: web.Response(status=400, body=huge, content_type="application/problem+json")
-    answer = await client.post(sibling, b"{}", cavage.digest(b"{}"))
+    receiver = its.allowlist.admit(fr.origin, Direction.OUT, Purpose.DELIVERY)
+    answer = await client.post(receiver, b"{}", cavage.digest(b"{}"))
     assert (answer.status, answer.problem) == (400, None)
 
 
@@ -236,7 +238,7 @@ async def test_what_is_no_plain_activitypub_document_is_refused(
         client: Client, its: Assembly, fr: Scripted, headers: dict[str, str]) -> None:
     body = gzip.compress(b"{}") if headers.get("content-encoding") == "gzip" else b"{}"
     fr.script = lambda _: document(body, headers=headers)
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     await fails(client.get(sibling, f"{fr.origin}/posts/1"), InvalidInput, "content-type")
     await fails(client.fetch_descriptor(Candidate(fr.origin)), InvalidInput, "content-type")
     assert all(one.headers.get("accept-encoding") == "identity" for one in fr.received)
@@ -247,7 +249,7 @@ async def test_what_is_no_plain_activitypub_document_is_refused(
     (500, Unavailable, "http-status"), (204, Unavailable, "http-status"), (206, Unavailable, "http-status")])
 async def test_what_is_not_handed_out_is_told_apart_from_what_is_not_there(
         client: Client, its: Assembly, fr: Scripted, status: int, kind: type[KonsilError], reason: str) -> None:
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     fr.script = lambda _: document(status=status)
     await fails(client.get(sibling, f"{fr.origin}/posts/1"), kind, reason)
 
@@ -256,7 +258,7 @@ async def test_what_is_not_handed_out_is_told_apart_from_what_is_not_there(
 async def test_a_document_is_read_as_strictly_as_what_arrives(
         client: Client, its: Assembly, fr: Scripted, body: bytes) -> None:
     fr.script = lambda _: document(body)
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     with pytest.raises(InvalidInput):
         await client.get(sibling, f"{fr.origin}/posts/1")
 
@@ -272,7 +274,7 @@ async def _drip(fr: Scripted) -> web.StreamResponse:
 
 async def test_a_slow_sibling_is_given_up_in_time(its: Assembly, fr: Scripted) -> None:
     client = Client(its.identity, its.refusals, its.clock, timeout=0.4, body_limit=_LIMIT)
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     loop = asyncio.get_running_loop()
     slow: list[Script] = [lambda _: slowly(5, document()), lambda _: _drip(fr)]  # silent; and a byte at a time
     for script in slow:
@@ -285,10 +287,10 @@ async def test_a_slow_sibling_is_given_up_in_time(its: Assembly, fr: Scripted) -
 
 
 async def test_cookies_are_not_kept(client: Client, its: Assembly, fr: Scripted) -> None:
-    sibling = await fr.befriend(its)
+    sibling = await fr.befriend(its, Purpose.FETCH)
     fr.script = lambda _: document(headers={"set-cookie": "session=1; Path=/"})
     for _ in range(2):
-        for way in ways_out(client, sibling):
+        for way in ways_out(client, its, sibling):
             await way
     assert len(fr.received) == 6 and not any("cookie" in one.headers for one in fr.received)
 
@@ -298,8 +300,8 @@ async def test_a_proxy_named_in_the_environment_is_not_used(
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{trap.port}")
     monkeypatch.delenv("no_proxy", raising=False)
-    sibling = await fr.befriend(its)
-    for way in ways_out(client, sibling):
+    sibling = await fr.befriend(its, Purpose.FETCH)
+    for way in ways_out(client, its, sibling):
         await way
     assert trap.visits == 0 and len(fr.received) == 3
 

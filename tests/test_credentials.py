@@ -181,7 +181,7 @@ async def test_a_double_click_publishes_once(tmp_path: Path) -> None:
         once = await counted(de)
         assert once == (1, 1, 1) and await ada.post("/compose", form) == first and await counted(de) == once
         # the list of countries has changed meanwhile: what was sent was sent
-        await de.its.siblings.revoke(fr.domain, "test", "")
+        await de.its.siblings.revoke(fr.domain, "test", "test")
         assert await ada.post("/compose", form) == first and await counted(de) == once
         # erased is erased, whatever a Back button sends
         assert (await ada.post(f"{first[1]}/delete", {}))[0] == 303

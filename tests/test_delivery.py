@@ -287,7 +287,7 @@ async def test_what_is_urgent_goes_first_and_the_backlog_last(settings: Settings
 
 async def test_a_paused_sibling_gets_nothing_and_everything_afterwards(its: Assembly, fr: Scripted) -> None:
     sibling = await fr.befriend(its)
-    await its.siblings.pause(fr.domain, "olga", "")
+    await its.siblings.pause(fr.domain, "olga", "test")
     await send(its, [sibling], "a1")
     async with working(its):
         await send(its, [sibling], "a2")

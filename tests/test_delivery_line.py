@@ -308,7 +308,7 @@ async def test_a_sibling_that_is_proposed_again_gets_nothing_before_it_is_active
     await send(its, [await fr.befriend(its)], "made", of="case")
     async with working(its):
         await until(lambda: all_are(its, "acked", "made"))
-        await its.siblings.revoke(fr.domain, "olga", "")
+        await its.siblings.revoke(fr.domain, "olga", "test")
         described = fr.fake.described()
         await its.siblings.add(fr.domain, described.country, described.fingerprint, descriptor=described)
         await send(its, [], "gone", of="case", kind="Delete")
@@ -328,14 +328,14 @@ async def test_who_hangs_on_a_siblings_state_changes_with_it_or_nothing_does(its
         if change.new == SiblingState.PAUSED:
             raise Conflict("The listener refuses.")
 
-    siblings = Siblings(its.database, its.identity, its.client, its.clock, its.ids, on_change=(listen,))
+    siblings = Siblings(its.database, its.identity, its.client, its.clock, its.ids, its.audit, on_change=(listen,))
     described = fr.fake.described()
     await siblings.add(fr.domain, described.country, described.fingerprint, descriptor=described)
     await siblings.approve(fr.domain, "olga")
     with pytest.raises(Conflict):
-        await siblings.pause(fr.domain, "olga", "")
+        await siblings.pause(fr.domain, "olga", "test")
     assert (await siblings.row(fr.domain)).state == "active"
-    await siblings.revoke(fr.domain, "olga", "")
+    await siblings.revoke(fr.domain, "olga", "test")
     await siblings.add(fr.domain, described.country, described.fingerprint, descriptor=described)
     assert heard == [(None, "proposed"), ("proposed", "confirmed"), ("confirmed", "active"), ("active", "paused"),
                      ("active", "revoked"), ("revoked", "proposed")]

@@ -73,7 +73,7 @@ async def test_an_unlisted_instance_is_never_contacted_and_says_what_an_unknown_
     row = await its.database.read(lambda tx: tx.row("SELECT direction, purpose, reason FROM refusals"))
     assert row is not None and tuple(row) == ("out", "webfinger", "unlisted")
     await other.befriend(its)
-    for change in (its.siblings.pause(other.domain, "test", ""), its.siblings.revoke(other.domain, "test", "")):
+    for change in (its.siblings.pause(other.domain, "test", "test"), its.siblings.revoke(other.domain, "test", "")):
         await change
         assert await refused(its, mention) == NOBODY % mention
     assert other.received == []

@@ -210,13 +210,13 @@ async def test_a_sibling_that_is_back_is_not_waited_for_and_a_revoked_one_is_par
     await until(lambda: de.count("held", "tries >= 1"))
     later = de.its.clock.ms() + 3_600_000
     await de.its.database.write(lambda tx: tx.run("UPDATE held SET next_try = ?, tries = 12", (later,)))
-    await de.its.siblings.pause(domain, "test", "")
+    await de.its.siblings.pause(domain, "test", "test")
     fake.documents["/actors/lost"] = fake.person(lost)
     await de.its.siblings.resume(domain, "test")
     await until(lambda: de.count("posts"))  # not in an hour
     gone = f"{fake.origin}/actors/gone"
     await fake.send(de, fake.activity("Create", fake.note(de, "n2", attributedTo=gone), "a2", actor=gone))
-    await de.its.siblings.revoke(domain, "test", "")
+    await de.its.siblings.revoke(domain, "test", "test")
     row = await de.its.siblings.row(domain)
     waiting, [parked] = await de.its.held.of(row.id)
     assert waiting == 0 and parked.reason == "Its instance was revoked."

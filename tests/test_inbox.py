@@ -212,10 +212,10 @@ async def test_a_paused_sibling_waits_and_a_revoked_one_is_refused_from_the_next
     de, fake = door
     domain = fake.origin.split("://")[1]
     activity = fake.activity("Create", fake.note(de))
-    await de.its.siblings.pause(domain, "test", "")
+    await de.its.siblings.pause(domain, "test", "test")
     assert (await fake.send(de, activity))[0] == 503
     await de.its.siblings.resume(domain, "test")
-    await de.its.siblings.revoke(domain, "test", "")
+    await de.its.siblings.revoke(domain, "test", "test")
     assert (await fake.send(de, activity))[0] == 403
     assert await de.count("posts") == 0
 
@@ -343,7 +343,7 @@ async def test_siblings_see_only_what_was_addressed_to_them(tmp_path: Path) -> N
 
 async def test_a_parcel_that_is_refused_by_name_is_parked_and_the_next_goes_on(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
-        await fr.its.siblings.pause(de.domain, "test", "")
+        await fr.its.siblings.pause(de.domain, "test", "test")
         await published(de, case("one"), fr)
         body = await de.its.database.read(lambda tx: tx.rows("SELECT body FROM outbox")[0]["body"])
         wrong = body.replace(b"/members", b"/elsewhere")

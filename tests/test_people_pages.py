@@ -173,7 +173,7 @@ async def test_a_country_that_was_revoked_is_said_to_be_out_of_reach(house: Runn
     async with Browser(house) as ben:
         await ben.login("ben")
         assert "Ask to follow" in (await ben.get(f"/{met.mention}"))[1]
-        await house.its.siblings.revoke("127.0.0.1:2", "test", "")
+        await house.its.siblings.revoke("127.0.0.1:2", "test", "test")
         page = (await ben.get(f"/{met.mention}"))[1]
         assert "France is not connected any more" in page and "Ask to follow" not in page
         status, page = await ben.post(f"/{met.mention}/relation", {"do": "follow"})

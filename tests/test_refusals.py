@@ -203,10 +203,11 @@ async def test_another_origin_and_a_special_address_leave_a_row_outwards(
     outside.origin = "https://fr.example"
     outside.key_id = f"{outside.origin}/actor#main-key"
     await outside.listed(de, "active")
-    sibling = de.its.allowlist.admit(outside.origin, Direction.OUT, Purpose.DELIVERY)
+    receiver, source = [de.its.allowlist.admit(outside.origin, Direction.OUT, purpose)
+                        for purpose in (Purpose.DELIVERY, Purpose.FETCH)]
     client = Client(de.its.identity, de.its.refusals, de.its.clock, timeout=5, body_limit=1000)
     try:
-        for ask in (lambda: client.post(sibling, b"{}", "SHA-256=x"), lambda: client.get(sibling, f"{outside.origin}/posts/1")):
+        for ask in (lambda: client.post(receiver, b"{}", "SHA-256=x"), lambda: client.get(source, f"{outside.origin}/posts/1")):
             with pytest.raises(Unavailable) as caught:
                 await ask()
             assert caught.value.reason == "special-address"
@@ -219,7 +220,7 @@ async def test_another_origin_and_a_special_address_leave_a_row_outwards(
 # Modules whose refusals can reach the log. Those of operators' actions (federation.siblings, federation.descriptor, reading
 # a typed fingerprint) are answered to the operator who is at it.
 _SPEAKING = ("federation", "inbox", "posts/wire.py", "actors/wire.py", "core/database.py")
-_OPERATORS = {"federation/siblings.py", "federation/descriptor.py"}
+_OPERATORS = {"federation/siblings.py", "federation/descriptor.py", "federation/overview.py"}
 _NEVER_LOGGED = {"fingerprint", "not-admitted", "misconfigured", "internal", *client_module._NO_REFUSALS}
 _CLASSES = {name: found for name, found in vars(core.errors).items()
             if isinstance(found, type) and issubclass(found, KonsilError)}

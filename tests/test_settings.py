@@ -66,7 +66,6 @@ def test_the_documented_file_can_be_used_as_it_stands() -> None:
     ("[database]\nurl = 'mysql://x'\n", "database.url"),
     ("[log]\nlevel = 'silent'\n", "log.level"),
     ("[log]\nformat = 'xml'\n", "log.format"),
-    ("[federation]\nfour_eyes = true\n", "federation.four_eyes"),
 ])
 def test_a_file_that_is_not_understood_refuses_and_names_the_place(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(Misconfigured) as caught:
@@ -148,7 +147,7 @@ def test_every_setting_is_read_by_something() -> None:
         for path in (root / package).rglob("*.py"):
             if path != root / "core" / "settings.py":
                 read |= {node.attr for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Attribute)}
-    refused_unless_default = {"signature_profile", "four_eyes"}
+    refused_unless_default = {"signature_profile"}
     resolved_while_loading = {"data_dir"}
     settings = {key for keys in _defaults().values() for key in keys}
     assert settings - read == refused_unless_default | resolved_while_loading

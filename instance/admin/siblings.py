@@ -10,7 +10,7 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from core.errors import KonsilError
-from federation.siblings import SiblingRow
+from federation.overview import SiblingRow
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.context import me, services
 

@@ -302,7 +302,7 @@ async def test_a_sibling_that_is_let_in_learns_who_wants_to_be_found_and_what_it
         await fr.its.directory.resolve(ben.actor.mention)
         await settled(de)
         assert await names(fr, country="de") == ["Dr Ada"] and await fr.count("actors", "handle = 'zoe'") == 0
-        await de.its.siblings.revoke(fr.domain, "test", "")
+        await de.its.siblings.revoke(fr.domain, "test", "test")
         await de.its.profiles.change(ada, "", discoverable=False)
         await de.its.accounts.suspend("ben", "left", "test")
         await de.its.accounts.suspend("zoe", "left", "test")
@@ -312,7 +312,7 @@ async def test_a_sibling_that_is_let_in_learns_who_wants_to_be_found_and_what_it
         await settled(de)
         assert await fr.count("actors", "handle = 'zoe'") == 0
         sent = await de.count("deliveries")
-        await de.its.siblings.pause(fr.domain, "test", "")
+        await de.its.siblings.pause(fr.domain, "test", "test")
         await de.its.siblings.resume(fr.domain, "test")
         await de.befriend(descriptor.read(descriptor.export(it.its.identity)))  # new, and there is nobody to tell it about
         assert await de.count("deliveries") == sent

@@ -1,0 +1,131 @@
+"""What operators see of the allowlist: each sibling with everything that is known of it here, in one look."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from core.database import Database, Row
+from core.errors import NotFound
+from core.words import Sentence
+from federation.addresses import domain_of, origin_for_domain
+from federation.troubles import in_words
+
+
+class Details(msgspec.Struct, frozen=True):
+    """What operators note about a sibling: who runs it, whom to ask, on what footing. Dates are `YYYY-MM-DD`; everything
+    may be empty."""
+
+    operator: str = ""
+    medical_contact: str = ""
+    technical_contact: str = ""
+    dpo: str = ""
+    agreement_on: str = ""
+    review_on: str = ""
+    basis: str = ""
+    note: str = ""
+
+
+class Admission(NamedTuple):
+    """How a sibling's present key came onto the list: who proposed it when (ms), who compared the fingerprint."""
+
+    proposed_by: str
+    pinned: int
+    confirmed_by: str
+    confirmed: int | None
+
+
+class SiblingRow(NamedTuple):
+    """One sibling as operators see it; times in milliseconds.
+
+    `fail_count`, `next_try` and `last_error` are the line's while it waits as a whole, else those of the objects that are
+    put off (`postponed`) while others go on. `alarm` is `last_error` where the line stopped because of it. `waiting_since`
+    is how old the oldest thing is that waits for it, `undeleted` how many deletions it has not confirmed. `announced` is
+    the fingerprint of a key it has announced and nobody has confirmed, `next_fingerprint_pem` the second pinned key.
+    """
+
+    id: int
+    origin: str
+    domain: str
+    country: str
+    state: str
+    name: str
+    fingerprint: str
+    actor_uri: str
+    reason: str
+    created: int
+    changed: int
+    activated: int | None
+    last_in: int | None
+    last_out: int | None
+    queued: int
+    parked: int
+    fail_count: int
+    failing_since: int | None
+    next_try: int
+    last_error: Sentence
+    skew_ms: int | None
+    refused: int
+    alarm: Sentence
+    postponed: int
+    waiting_since: int | None
+    undeleted: int
+    software: str
+    announced: str
+    next_pem: str
+    checked: int | None
+    check_passed: bool | None
+    admission: Admission
+    details: Details
+
+
+_ROWS = """
+SELECT s.*, d.last_out, d.failing_since, d.alarm,
+ CASE WHEN p.tries > d.fail_count THEN p.tries ELSE d.fail_count END AS fail_count,
+ coalesce(nullif(d.next_try, 0), p.next_try, 0) AS next_try,
+ coalesce(nullif(d.last_error, ''), p.reason, '') AS last_error, coalesce(p.n, 0) AS postponed,
+ (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending') AS queued,
+ (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'parked') AS parked,
+ (SELECT o.created_at FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'pending'
+  ORDER BY q.sequence LIMIT 1) AS waiting_since,
+ (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id
+  AND q.state IN ('pending', 'parked') AND o.type = 'Delete') AS undeleted,
+ (SELECT coalesce(sum(r.count), 0) FROM refusals r WHERE r.origin = s.origin) AS refused,
+ a.fingerprint AS announced, c.at AS checked, c.passed AS check_passed,
+ e.operator, e.medical_contact, e.technical_contact, e.dpo, e.agreement_on, e.review_on, e.basis, e.note, e.software,
+ e.proposed_by, e.confirmed_by, e.confirmed_at, e.pinned_at
+FROM siblings s JOIN delivery_lines d ON d.sibling_id = s.id JOIN sibling_details e ON e.sibling_id = s.id
+LEFT JOIN announced_keys a ON a.sibling_id = s.id
+LEFT JOIN sibling_checks c ON c.id = (SELECT id FROM sibling_checks l WHERE l.sibling_id = s.id ORDER BY id DESC LIMIT 1)
+LEFT JOIN (SELECT sibling_id, count(*) AS n, max(tries) AS tries, min(next_try) AS next_try, max(reason) AS reason
+           FROM deliveries WHERE state = 'pending' AND tries > 0 GROUP BY sibling_id) p ON p.sibling_id = s.id
+"""
+
+
+async def rows(database: Database) -> tuple[SiblingRow, ...]:
+    """All siblings, by country."""
+    found = await database.read(lambda tx: tx.rows(_ROWS + " ORDER BY s.country, s.origin"))
+    return tuple(_seen(row) for row in found)
+
+
+async def row(database: Database, domain: str) -> SiblingRow:
+    """One sibling; `NotFound` when nobody of that name was ever proposed."""
+    origin = origin_for_domain(domain)
+    found = await database.read(lambda tx: tx.row(_ROWS + " WHERE s.origin = ?", (origin,)))
+    if found is None:
+        raise NotFound("There is no sibling %(domain)s.", values={"domain": domain})
+    return _seen(found)
+
+
+def _seen(row: Row) -> SiblingRow:
+    trouble = in_words(row["last_error"])
+    return SiblingRow(
+        row["id"], row["origin"], domain_of(row["origin"]), row["country"], row["state"], row["name"], row["fingerprint"],
+        row["actor_uri"], row["reason"], row["created_at"], row["changed_at"], row["activated_at"], row["last_in"],
+        row["last_out"], row["queued"], row["parked"], row["fail_count"], row["failing_since"], row["next_try"], trouble,
+        row["skew_ms"], row["refused"], trouble if row["alarm"] else in_words(""), row["postponed"], row["waiting_since"],
+        row["undeleted"], row["software"], row["announced"] or "", row["next_public_pem"], row["checked"],
+        bool(row["check_passed"]) if row["check_passed"] is not None else None,
+        Admission(row["proposed_by"], row["pinned_at"], row["confirmed_by"], row["confirmed_at"]),
+        Details(*(row[name] for name in Details.__struct_fields__)))
