@@ -12,9 +12,10 @@ from typing import NamedTuple
 from actors.accounts import account_from
 from actors.models import Account, AccountState, Actor
 from actors.store import by_ids
+from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
-from core.errors import NotSignedIn, TooMany
+from core.errors import NotSignedIn, Refused, TooMany
 from core.settings import Accounts as AccountSettings
 from core.throttle import count, forget, network_of, take_back
 from core.vault import token, token_hash, verify_nobody, verify_password
@@ -33,8 +34,8 @@ class Session(NamedTuple):
 class Sessions:
     """Opens, finds and closes sessions."""
 
-    def __init__(self, database: Database, clock: Clock, settings: AccountSettings) -> None:
-        self._database, self._clock, self._settings = database, clock, settings
+    def __init__(self, database: Database, clock: Clock, audit: Audit, settings: AccountSettings) -> None:
+        self._database, self._clock, self._audit, self._settings = database, clock, audit, settings
         self._hashing = asyncio.Semaphore(2)  # argon2id takes 19 MiB a time
 
     async def login(self, handle: str, password: str, address: str, replacing: str = "") -> str:
@@ -42,6 +43,31 @@ class Sessions:
 
         `replacing` is the token the browser came with, if it had one: that session ends.
         """
+        row, limits = await self._recognise(handle, password, address)
+        fresh = token()
+        now = self._clock.ms()
+
+        def store(tx: Tx) -> None:
+            take_back(tx, limits)
+            tx.run("DELETE FROM sessions WHERE expires_at < ? OR token_hash = ?", (now, token_hash(replacing)))
+            tx.run("INSERT INTO sessions (token_hash, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+                   (token_hash(fresh), row["id"], now, now + self._settings.session_hours * 3_600_000))
+            if row["kind"] == "operator":
+                self._audit.note(tx, by=row["handle"], action="operator.signed-in", target=row["handle"])
+
+        await self._database.write(store)
+        return fresh
+
+    async def operator(self, handle: str, password: str, address: str) -> Account:
+        """The operator whose handle and password these are, without a session; `Refused` for a doctor's."""
+        row, limits = await self._recognise(handle, password, address)
+        await self._database.write(lambda tx: take_back(tx, limits))
+        if row["kind"] != "operator":
+            raise Refused("%(handle)s is no operator.", values={"handle": row["handle"]})
+        return account_from(row)
+
+    async def _recognise(self, handle: str, password: str, address: str) -> tuple[Row, dict[str, int]]:
+        """The account of this handle and password, and what the attempt was counted against."""
         handle = handle.strip().lower()[:80]
         limits = self._limits(handle, network_of(address))
         row = await self._database.write(lambda tx: self._attempt(tx, handle, limits))
@@ -52,18 +78,7 @@ class Sessions:
                 verify_password if row is not None else _nobody, row["password_hash"] if row is not None else "", password)
         if row is None or not right or row["state"] not in (AccountState.VERIFIED, AccountState.APPLICANT):
             raise NotSignedIn("This handle and password do not belong together.", reason="login")
-        fresh = token()
-        now = self._clock.ms()
-        account_id = row["id"]
-
-        def store(tx: Tx) -> None:
-            take_back(tx, limits)
-            tx.run("DELETE FROM sessions WHERE expires_at < ? OR token_hash = ?", (now, token_hash(replacing)))
-            tx.run("INSERT INTO sessions (token_hash, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
-                   (token_hash(fresh), account_id, now, now + self._settings.session_hours * 3_600_000))
-
-        await self._database.write(store)
-        return fresh
+        return row, limits
 
     async def find(self, given: str) -> Session | None:
         """Whose session a token is, or None; suspended accounts have none."""

@@ -160,7 +160,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             siblings=Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
                               on_change=(held.sibling_changed, profiles.sibling_changed)),
             accounts=Accounts(database, identity, clock, ids, audit, settings.accounts),
-            sessions=Sessions(database, clock, settings.accounts),
+            sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),
             directory=doctors,
             profiles=profiles,

@@ -22,6 +22,10 @@ YES = click.option("--yes", is_flag=True, help="Do not ask.")
 DRY = click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
 
 
+AS_OPERATOR = click.option("--as", "acting_as", metavar="HANDLE",
+                           help="Which operator you are; the password is asked for, or is the first line of standard input.")
+
+
 def settings_of(ctx: click.Context) -> Settings:
     return load(ctx.find_root().obj)
 
@@ -66,7 +70,19 @@ def show_added(person: dict[str, Any], sentence: str, password: str | None, as_j
         click.echo(f"password: {password}", err=True)
 
 
+async def acting(assembly: Assembly, handle: str | None) -> str:
+    """Who does this, for the audit log: the operator named with `--as`, who proves it, or whoever sits at the machine."""
+    if handle is None:
+        return me()
+    if sys.stdin.isatty():
+        password = click.prompt(f"Password of {handle}", hide_input=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    return (await assembly.sessions.operator(handle, password, "")).handle
+
+
 def me() -> str:
+    """Whoever sits at the machine."""
     return f"cli:{os.environ.get('USER', 'root')}"
 
 
