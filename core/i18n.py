@@ -9,7 +9,7 @@ from __future__ import annotations
 import gettext as catalogues
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -100,6 +100,11 @@ def _read(path: Path) -> catalogues.GNUTranslations:
 def format_date(ms: int, language: str, zone: tzinfo = UTC) -> str:
     """The day of a moment in milliseconds, as the language writes it: `24.11.2026`, `24 Nov 2026`."""
     return dates.format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", _locale(language))
+
+
+def format_day(day: date, language: str) -> str:
+    """A calendar day, as the language writes it; of no time zone."""
+    return dates.format_date(day, "medium", _locale(language))
 
 
 @lru_cache(maxsize=4096)

@@ -103,6 +103,35 @@ class Refusal(NamedTuple):
     detail: str
 
 
+class Tally(NamedTuple):
+    """How often a reason was given, to how many origins, and when last."""
+
+    reason: str
+    sentence: str
+    times: int
+    origins: int
+    last_at: int
+
+
+class Sought(NamedTuple):
+    """What somebody looks for in the log; what is empty or None matches everything. Moments in milliseconds."""
+
+    origin: str = ""
+    direction: str = ""
+    purpose: str = ""
+    reason: str = ""
+    since: int | None = None
+    until: int | None = None
+
+    def clause(self) -> tuple[str, list[object]]:
+        """As SQL, to go on with after a condition, and its parameters."""
+        wanted: list[tuple[str, object]] = [
+            (f"{name} = ?", getattr(self, name)) for name in ("origin", "direction", "purpose", "reason") if getattr(self, name)]
+        wanted += [("last_at >= ?", self.since)] if self.since is not None else []
+        wanted += [("first_at < ?", self.until)] if self.until is not None else []
+        return "".join(f" AND {condition}" for condition, _ in wanted), [value for _, value in wanted]
+
+
 _Key = tuple[int, str, str, str, str]
 """The hour, then direction, origin, purpose and reason."""
 
@@ -161,20 +190,43 @@ class RefusalLog:
             await asyncio.gather(self._flusher, return_exceptions=True)
         await self.flush()
 
-    async def list(self, limit: int = 100, before: int | None = None) -> tuple[Refusal, ...]:
-        """The log, newest first, `before` an id for the next page."""
+    async def list(self, limit: int = 100, before: int | None = None, sought: Sought | None = None) -> tuple[Refusal, ...]:
+        """The log, or what is sought of it, newest first, `before` an id for the next page."""
+        where, values = (sought or Sought()).clause()
         rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT * FROM refusals WHERE id < ? ORDER BY id DESC LIMIT ?",
-            (before if before is not None else 1 << 62, limit)))
+            f"SELECT * FROM refusals WHERE id < ?{where} ORDER BY id DESC LIMIT ?",
+            (before if before is not None else 1 << 62, *values, limit)))
         return tuple(
             Refusal(row["id"], row["first_at"], row["last_at"], row["direction"], row["origin"], row["purpose"],
-                    row["path"], row["reason"], SENTENCES.get(row["reason"], row["reason"]), row["count"], row["detail"])
+                    row["path"], row["reason"], _sentence(row["reason"]), row["count"], row["detail"])
             for row in rows)
+
+    async def tally(self, sought: Sought | None = None) -> tuple[Tally, ...]:
+        """How often each reason was given in what is sought, most often first."""
+        where, values = (sought or Sought()).clause()
+        rows = await self._database.read(lambda tx: tx.rows(
+            "SELECT reason, sum(count) AS times, count(DISTINCT origin) AS origins, max(last_at) AS last_at FROM refusals"
+            f" WHERE 1 = 1{where} GROUP BY reason ORDER BY times DESC, reason", values))
+        return tuple(Tally(row["reason"], _sentence(row["reason"]), row["times"], row["origins"], row["last_at"]) for row in rows)
+
+    async def by_origin(self) -> dict[str, tuple[Tally, ...]]:
+        """The same for each sibling by itself."""
+        found: dict[str, list[Tally]] = {}
+        for row in await self._database.read(lambda tx: tx.rows(
+                "SELECT r.origin, r.reason, sum(r.count) AS times, max(r.last_at) AS last_at FROM refusals r"
+                " JOIN siblings s ON s.origin = r.origin GROUP BY r.origin, r.reason ORDER BY times DESC, r.reason")):
+            found.setdefault(row["origin"], []).append(
+                Tally(row["reason"], _sentence(row["reason"]), row["times"], 1, row["last_at"]))
+        return {origin: tuple(tallies) for origin, tallies in found.items()}
 
     async def prune(self, days: int) -> int:
         """Forget what is older than `days`."""
         limit = self._clock.ms() - days * 24 * _HOUR
         return await self._database.write(lambda tx: tx.run("DELETE FROM refusals WHERE last_at < ?", (limit,)))
+
+
+def _sentence(reason: str) -> str:
+    return SENTENCES.get(reason, reason)
 
 
 def _store(tx: Tx, seen: dict[_Key, _Seen]) -> None:

@@ -55,6 +55,14 @@ class Siblings:
         """One sibling; `NotFound` when nobody of that name was ever proposed."""
         return await overview.row(self._database, domain)
 
+    async def described(self, domain: str) -> Descriptor:
+        """A sibling as it is pinned, for whoever keeps the list as a file."""
+        row = await self.row(domain)
+        pinned = await self._database.read(lambda tx: tx.row("SELECT * FROM siblings WHERE id = ?", (row.id,)))
+        assert pinned is not None
+        return Descriptor(*(pinned[name] for name in (
+            "origin", "country", "name", "actor_uri", "key_id", "public_pem", "inbox", "members")))
+
     async def add(self, domain: str, country: str, fingerprint: str, *, descriptor: Descriptor | None = None,
                   by: str = "cli", details: Details | None = None) -> SiblingRow:
         """Propose a sibling. Its key comes from the descriptor, or from its `/actor`, and is pinned only when it has
@@ -154,7 +162,8 @@ class Siblings:
         now, state = self._clock.ms(), row["state"]
         for step in steps:
             SIBLING_STATES.check(state, step)
-            self._audit.note(tx, by=by, action=f"sibling.{step}", target=origin, detail=f"from {state}; {reason}")
+            self._audit.note(tx, by=by, action=f"sibling.{step}", target=origin,
+                             detail=f"from {state}; {reason}" if reason else f"from {state}")
             tx.run("UPDATE siblings SET state = ?, changed_at = ?, reason = ?, activated_at = CASE WHEN ? = 'active'"
                    " THEN coalesce(activated_at, ?) ELSE activated_at END WHERE id = ?",
                    (step, now, reason, step, now, row["id"]))

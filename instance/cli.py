@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from core.errors import InvalidInput, KonsilError
 from core.telemetry import configure
@@ -19,9 +20,12 @@ from federation.documents import parse
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.assembly import Assembly
 from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
+from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.introduction import introduction
+from instance.logbooks import audit, refusals
 from instance.mailing import mail
 from instance.people import doctor, operator
+from instance.qr import as_text
 from instance.setup import create_instance
 
 _NO_REASON = N_("No reason was given on the command line.")
@@ -87,8 +91,6 @@ def serve(ctx: click.Context, port: int | None, no_worker: bool) -> None:
 
     settings = settings_of(ctx)
     if port is not None:
-        import msgspec
-
         settings = msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, port=port))
     run(settings, worker=not no_worker)
 
@@ -135,9 +137,10 @@ def migrate(ctx: click.Context, check: bool, as_json: bool) -> None:
 
 @main.command()
 @click.option("--export", "export_to", type=click.Path(path_type=Path), help="Write the signed descriptor to a file.")
+@click.option("--qr", is_flag=True, help="Show the fingerprint as a QR code too.")
 @AS_JSON
 @click.pass_context
-def identity(ctx: click.Context, export_to: Path | None, as_json: bool) -> None:
+def identity(ctx: click.Context, export_to: Path | None, qr: bool, as_json: bool) -> None:
     """This instance's domain, country, actor and fingerprint."""
 
     async def work(assembly: Assembly) -> None:
@@ -147,6 +150,8 @@ def identity(ctx: click.Context, export_to: Path | None, as_json: bool) -> None:
         shown = me.fingerprint if as_json else grouped(me.fingerprint)
         show([{"domain": me.domain, "country": me.country, "actor": me.actor_uri, "fingerprint": shown,
                 "words": fingerprint_words(me.fingerprint)}], as_json, one=True)
+        if qr and not as_json:
+            click.echo(as_text(me.domain, me.fingerprint))
 
     assembled(ctx, work)
 
@@ -162,7 +167,11 @@ def _sibling_row(row: Any) -> dict[str, Any]:
         "actor": row.actor_uri, "reason": row.reason, "created": time_of(row.created), "activated": time_of(row.activated),
         "last_in": time_of(row.last_in), "last_out": time_of(row.last_out), "queued": row.queued, "parked": row.parked,
         "fail_count": row.fail_count, "next_try": time_of(row.next_try), "last_error": row.last_error, "alarm": row.alarm,
-        "clock_skew_ms": row.skew_ms, "refused": row.refused}
+        "clock_skew_ms": row.skew_ms, "refused": row.refused, "waiting_since": time_of(row.waiting_since),
+        "failing_since": time_of(row.failing_since), "unconfirmed_deletions": row.undeleted, "software": row.software,
+        "announced_key": row.announced, "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
+        "confirmed_by": row.admission.confirmed_by, "confirmed": time_of(row.admission.confirmed),
+        "checked": time_of(row.checked), "check_passed": row.check_passed, **msgspec.structs.asdict(row.details)}
 
 
 @sibling.command("add")
@@ -170,12 +179,15 @@ def _sibling_row(row: Any) -> dict[str, Any]:
 @click.option("--country", required=True)
 @click.option("--fingerprint", required=True, help="As compared over another channel: hex or words.")
 @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The other side's descriptor.")
+@details_options
 @AS_JSON
 @click.pass_context
-def sibling_add(ctx: click.Context, domain: str, country: str, fingerprint: str, file: Path | None, as_json: bool) -> None:
+def sibling_add(ctx: click.Context, /, domain: str, country: str, fingerprint: str, file: Path | None, as_json: bool,
+                **given: str | None) -> None:
     """Propose a sibling, from its descriptor or else from its domain."""
     found = descriptor.read(parse(file.read_bytes())) if file is not None else None
-    row = assembled(ctx, lambda a: a.siblings.add(domain, country, fingerprint, descriptor=found, by=me()))
+    row = assembled(ctx, lambda a: a.siblings.add(
+        domain, country, fingerprint, descriptor=found, by=me(), details=details_of(given)))
     show([_sibling_row(row)], as_json, one=True)
 
 
@@ -248,23 +260,6 @@ def sibling_revoke(ctx: click.Context, domain: str, reason: str, yes: bool, dry_
     show([_sibling_row(assembled(ctx, lambda a: a.siblings.revoke(domain, me(), reason)))], as_json, one=True)
 
 
-@main.group()
-def refusals() -> None:
-    """Who was turned away."""
-
-
-@refusals.command("list")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
-@AS_JSON
-@click.pass_context
-def refusals_list(ctx: click.Context, limit: int, as_json: bool) -> None:
-    """The refusal log, newest first."""
-    rows = assembled(ctx, lambda a: a.refusals.list(limit))
-    show([{"first": time_of(row.first_at), "last": time_of(row.last_at), "direction": row.direction, "origin": row.origin,
-            "purpose": row.purpose, "reason": row.reason, "path": row.path, "count": row.times, "sentence": row.sentence}
-           for row in rows], as_json)
-
-
 @main.command(context_settings={"ignore_unknown_options": False})
 @click.option("--countries", default="de,fr,it,es,gb,at,ch", show_default=True)
 @click.option("--base-port", default=8101, show_default=True, type=click.IntRange(1024, 65000))
@@ -281,6 +276,10 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
     sys.exit(run(chosen, base_port, directory, fresh=fresh, check=check))
 
 
+main.add_command(audit)
+for _command in (sibling_describe, sibling_export, sibling_import):
+    sibling.add_command(_command)
 main.add_command(doctor)
 main.add_command(mail)
 main.add_command(operator)
+main.add_command(refusals)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -22,6 +23,7 @@ from core.i18n import (
     Translations,
     Translator,
     format_date,
+    format_day,
     format_list,
     format_number,
     format_percent,
@@ -152,6 +154,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "topic": _spoken(lambda topic, language: topic if topic.startswith("#") else specialty_title(topic, language)),
         "by_title": _spoken(lambda topics, language: [code for code in specialties_in(language) if code in topics]),
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),
+        "day": _spoken(lambda day, language: format_day(date.fromisoformat(day), language)),
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),

@@ -28,14 +28,17 @@ from core.countries import pack
 from core.errors import InvalidInput, Misconfigured
 from core.settings import Settings, load
 from federation import descriptor
+from federation.overview import Details
 from instance import demo_check
 from instance.assembly import assemble
 from instance.demo_seed import plant
+from instance.introduction import introduction
 from instance.seed import Seed
 from instance.seed import load as load_seed
 from instance.setup import create_instance
 
 _START_SECONDS = 60.0
+_AGREED = Details(agreement_on="2026-01-15", review_on="2027-01-15", basis="Made up for the demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def _imprint(settings: Settings, seed: Seed) -> str:
     operator = next(person.name for person in seed.people if person.country == instance.country and person.role == "operator")
     lines = {"operator": f"{instance.name}, made up for the demo", "address": f"1 Example Street, {pack(instance.country).name}",
              "email": f"{instance.country}@konsil.example", "phone": "+00 000 0000", "responsible": operator,
-             "medical_contact": operator, "dpo": f"privacy.{instance.country}@konsil.example", "hosting": "This machine"}
+             "medical_contact": operator, "technical_contact": f"machines.{instance.country}@konsil.example",
+             "dpo": f"privacy.{instance.country}@konsil.example", "hosting": "This machine"}
     return "\n[imprint]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
 
 
@@ -108,14 +112,14 @@ async def _make(countries: tuple[str, ...], base_port: int, directory: Path, see
     described = []
     for place in places:
         async with assemble(place.settings) as assembly:
-            described.append(descriptor.read(descriptor.export(assembly.identity)))
+            described.append(descriptor.read(introduction(assembly)))
     notes: dict[str, Any] = {"instances": []}
     for place in places:
         async with assemble(place.settings) as assembly:
             for other in described:
                 if other.origin != place.url:
                     await assembly.siblings.add(other.origin.split("://")[1], other.country, other.fingerprint,
-                                                descriptor=other, by="demo")
+                                                descriptor=other, by="demo", details=_AGREED)
                     await assembly.siblings.approve(other.origin.split("://")[1], "demo")
             people = [person for person in seed.people if person.country == place.country]
             logins = [{"handle": person.handle, "name": person.name, "role": person.role, "password": secrets.token_urlsafe(12)}

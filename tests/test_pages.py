@@ -225,10 +225,10 @@ async def test_an_operator_pauses_resumes_and_revokes_with_the_fingerprint_typed
             assert (await operator.post(path, {"act": act, "reason": "because"}))[0] == 303
             assert (await de.its.siblings.row(fr.domain)).state == state
         wrong = {"domain": fr.domain, "country": "fr", "fingerprint": "ab" * 32}
-        assert (await operator.post("/admin/siblings", wrong))[0] == 400
+        assert (await operator.post("/admin/siblings/new", wrong))[0] == 400
         assert (await de.its.siblings.row(fr.domain)).state == "revoked"
         right = wrong | {"fingerprint": fr.its.identity.fingerprint}
-        assert (await operator.post("/admin/siblings", right))[0] == 303
+        assert (await operator.post("/admin/siblings/new", right))[0] == 303
         assert (await operator.post(path, {"act": "approve", "fingerprint": "00" * 32}))[0] == 400
         assert (await operator.post(path, {"act": "approve", "fingerprint": fr.its.identity.fingerprint}))[0] == 303
         assert (await de.its.siblings.row(fr.domain)).state == "active"

@@ -78,8 +78,15 @@ def fingerprint_words(hexadecimal: str) -> str:
     return _words().to_mnemonic(bytes.fromhex(hexadecimal))
 
 
+def scannable(domain: str, hexadecimal: str) -> str:
+    """What a fingerprint's QR code says; where a fingerprint is typed, this may be typed as well."""
+    return f"konsil:{domain}#{hexadecimal}"
+
+
 def read_fingerprint(text: str) -> str:
-    """A fingerprint as somebody typed it: hexadecimal with any spaces or colons, or the 24 words."""
+    """A fingerprint as somebody typed it: hexadecimal with any spaces or colons, the 24 words, or what its QR code says."""
+    if text.strip().startswith("konsil:"):
+        text = text.rpartition("#")[2]
     plain = re.sub(r"[\s:-]", "", text).lower()
     if re.fullmatch(r"[0-9a-f]{64}", plain):
         return plain

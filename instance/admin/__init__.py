@@ -1,5 +1,5 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
-from instance.admin import notices, refusals, siblings
+from instance.admin import audit, notices, refusals, siblings
 
-ROUTES = (*siblings.ROUTES, *refusals.ROUTES, *notices.ROUTES)
+ROUTES = (*siblings.ROUTES, *refusals.ROUTES, *audit.ROUTES, *notices.ROUTES)

@@ -76,18 +76,22 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/mine", "/drafts", "/settings", "/p/{lapsed}/delete", Sight("/", 403),
     ),
     ("de", "op"): (
-        "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}", "/admin/refusals",
+        "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}", "/admin/siblings/{sibling}/describe",
+        "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
+        "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings",
         Sight("/nothing", 404), Sight("/admin/notices?reference=AAAA-AAAA", 404),
         Sight("/admin/notices/{waiting}", 400, ((_NEXT, {"note": " "}),)),
-        Sight("/admin/siblings", 400, ((_NEXT, {"domain": "it.example", "country": "it", "fingerprint": "0"}),)),
+        Sight("/admin/siblings/new", 400, ((_NEXT, {"domain": "it.example", "country": "it", "fingerprint": "0"}),)),
+        Sight("/admin/siblings/{sibling}/describe", 400, ((_NEXT, {"operator": "x" * 301}),)),
+        Sight("/admin/audit", 200, (("main form[action$=verify] .button", {}),)),
     ),
     ("it", "ada"): (  # where nobody has done anything yet
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
         "/settings/mail",
     ),
-    ("it", "op"): ("/admin/siblings", "/admin/refusals", "/admin/notices"),
+    ("it", "op"): ("/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices"),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""
 

@@ -14,7 +14,7 @@ from tests.browser.looking import look_hard
 from tests.browser.sights import SIGHTS, walk
 
 NO_PAGES = {"/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>", "/new",
-            "/drafts/<what>/<about>"}
+            "/admin/identity/descriptor", "/drafts/<what>/<about>"}
 """What people may fetch and nobody reads; the last one leads on to where a draft is written."""
 
 

@@ -1,0 +1,54 @@
+"""The audit log in words and as a file."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from core.words import N_
+from instance.assembly import Assembly
+
+DEEDS = {
+    "sibling.proposed": N_("proposed the sibling"),
+    "sibling.confirmed": N_("confirmed its key"),
+    "sibling.active": N_("let the sibling in"),
+    "sibling.paused": N_("paused the sibling"),
+    "sibling.revoked": N_("revoked the sibling"),
+    "sibling.retry": N_("sent what was waiting"),
+    "sibling.described": N_("changed what is noted about the sibling"),
+    "doctor.verified": N_("verified the doctor"),
+    "doctor.applicant": N_("entered an applicant"),
+    "doctor.rejected": N_("rejected the applicant"),
+    "doctor.suspended": N_("suspended the doctor"),
+    "operator.added": N_("added an operator"),
+    "operator.signed-in": N_("signed in"),
+    "notice.handled": N_("handled a notice from outside"),
+    "post.deleted": N_("deleted a post of her own"),
+    "audit.exported": N_("exported the audit log"),
+}
+"""What each action is, in words; who did it stands before, what it was about behind."""
+
+
+async def lines(assembly: Assembly, by: str) -> AsyncIterator[str]:
+    """The whole log as JSON Lines: every line with its digest, and at the end the head, signed (RSA, PKCS #1 v1.5, SHA-256)
+    over the instance's origin, a blank, the last line's number, a blank and its digest in hexadecimal. The export is the
+    last line in it."""
+    await assembly.database.write(lambda tx: assembly.audit.note(
+        tx, by=by, action="audit.exported", target=assembly.identity.origin))
+    seq, digest = 0, b""
+    while piece := await assembly.audit.piece(seq):
+        for entry in piece:
+            seq, digest = entry.seq, entry.hash
+            yield _json(entry._asdict() | {"hash": entry.hash.hex()})
+    signed = f"{assembly.identity.origin} {seq} {digest.hex()}"
+    signature = assembly.identity.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    yield _json({"instance": assembly.identity.origin, "lines": seq, "head": digest.hex(),
+                 "key": assembly.identity.fingerprint, "signature": base64.b64encode(signature).decode()})
+
+
+def _json(line: dict[str, object]) -> str:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
