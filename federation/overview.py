@@ -87,10 +87,12 @@ SELECT s.*, d.last_out, d.failing_since, d.alarm,
  coalesce(nullif(d.last_error, ''), p.reason, '') AS last_error, coalesce(p.n, 0) AS postponed,
  (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending') AS queued,
  (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'parked') AS parked,
- (SELECT o.created_at FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'pending'
-  ORDER BY q.sequence LIMIT 1) AS waiting_since,
- (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id
-  AND q.state IN ('pending', 'parked') AND o.type = 'Delete') AS undeleted,
+ (SELECT o.created_at FROM deliveries f JOIN outbox o ON o.id = f.outbox_id WHERE f.sibling_id = s.id AND f.sequence =
+  (SELECT min(q.sequence) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending')) AS waiting_since,
+ (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'pending'
+  AND o.type = 'Delete') +
+ (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'parked'
+  AND o.type = 'Delete') AS undeleted,
  (SELECT coalesce(sum(r.count), 0) FROM refusals r WHERE r.origin = s.origin) AS refused,
  a.fingerprint AS announced, c.at AS checked, c.passed AS check_passed,
  e.operator, e.medical_contact, e.technical_contact, e.dpo, e.agreement_on, e.review_on, e.basis, e.note, e.software,

@@ -56,6 +56,9 @@ CREATE TABLE announced_keys (
     announced_at INTEGER NOT NULL
 );
 
+-- What is parked, counted with every look at the list.
+CREATE INDEX deliveries_parked ON deliveries (sibling_id, sequence) WHERE state = 'parked';
+
 -- Self-tests: `lines` is JSON of what was looked at, in order.
 CREATE TABLE sibling_checks (
     id INTEGER PRIMARY KEY,
