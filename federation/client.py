@@ -1,8 +1,8 @@
 """The only way out: signed requests to a `Sibling`, and one look at a `Candidate`'s actor.
 
-Addresses are checked when the connection is made (special-use ranges refused), redirects are never followed, cookies
-and proxies from the environment do not exist, and time and size are bounded. What is refused here, be it an address
-or an answer, stands in the refusal log with the direction out.
+Addresses are checked when the connection is made (special-use ranges refused), with a socket that `core.egress` has made
+for that address alone; redirects are never followed, cookies and proxies from the environment do not exist, and time and
+size are bounded. What is refused here, be it an address or an answer, stands in the refusal log with the direction out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from core import VERSION
+from core import VERSION, egress
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
@@ -59,26 +59,33 @@ class _SpecialAddress(OSError):
     """A name led to an address that is never contacted."""
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves as usual, then refuses every address that no sibling can live at; loopback only where we live there too."""
+class _Addresses(AbstractResolver):
+    """Which addresses are contacted: none that no sibling can live at, and loopback only where we live there too. Asked when
+    a name is resolved, and again for each socket just before it connects."""
 
     def __init__(self, loopback: bool) -> None:
-        self._inner = aiohttp.ThreadedResolver()
         self._loopback = loopback
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if any(self._is_refused(entry["host"]) for entry in found):
-            raise _SpecialAddress(f"{host} resolves to an address that is never contacted")
-        return found
+        found = await egress.look_up(host, port, family)
+        for entry in found:
+            self._check(host, entry[4][0])
+        return [ResolveResult(hostname=host, host=address[0], port=address[1], family=kind, proto=proto,
+                              flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV) for kind, _, proto, _, address in found]
 
-    def _is_refused(self, address: str) -> bool:
-        return special_use(address) and not (self._loopback and loopback_address(address))
+    def socket(self, info: egress.AddressInfo) -> socket.socket:
+        """A socket that may connect to this address."""
+        self._check(info[4][0], info[4][0])
+        return egress.open_socket(info)
+
+    def _check(self, host: str, address: str) -> None:
+        if special_use(address) and not (self._loopback and loopback_address(address)):
+            raise _SpecialAddress(f"{host} resolves to an address that is never contacted")
 
     async def close(self) -> None:
-        await self._inner.close()
+        """There is nothing to close."""
 
 
 class Client:
@@ -148,7 +155,8 @@ class Client:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(resolver=_CheckedResolver(self._loopback), limit=256, limit_per_host=32)
+            addresses = _Addresses(self._loopback)
+            connector = aiohttp.TCPConnector(resolver=addresses, socket_factory=addresses.socket, limit=256, limit_per_host=32)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,
                 auto_decompress=False, skip_auto_headers=("Accept-Encoding",),
