@@ -23,7 +23,7 @@ from core import VERSION, egress
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
-from federation.addresses import is_loopback, loopback_address, origin_of, special_use
+from federation.addresses import is_loopback, never_contacted, origin_of
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
@@ -81,7 +81,7 @@ class _Addresses(AbstractResolver):
         return egress.open_socket(info)
 
     def _check(self, host: str, address: str) -> None:
-        if special_use(address) and not (self._loopback and loopback_address(address)):
+        if never_contacted(address, loopback=self._loopback):
             raise _SpecialAddress(f"{host} resolves to an address that is never contacted")
 
     async def close(self) -> None:
