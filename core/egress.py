@@ -15,7 +15,7 @@ import asyncio
 import socket
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -56,11 +56,12 @@ async def look_up(host: str, port: int, family: int = socket.AF_UNSPEC) -> list[
     return list(await ask(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))
 
 
-async def connect(host: str, port: int) -> socket.socket:
-    """A socket connected to the host, by the first of its addresses that answers; `OSError` when none does."""
-    trouble: OSError | None = None
-    for info in await look_up(host, port):
-        made = open_socket(info)
+async def connect(found: Iterable[AddressInfo],
+                  make: Callable[[AddressInfo], socket.socket] = open_socket) -> socket.socket:
+    """A socket connected to the first of these addresses that answers; `OSError` when none does."""
+    trouble = OSError("there is no address")
+    for info in found:
+        made = make(info)
         made.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_connect(made, info[4])
@@ -72,7 +73,7 @@ async def connect(host: str, port: int) -> socket.socket:
             raise
         else:
             return made
-    raise trouble or OSError(f"{host} has no address")
+    raise trouble
 
 
 def arm() -> None:

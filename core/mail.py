@@ -85,7 +85,7 @@ class Mailer:
             password=self._password or None, local_hostname=self._domain, timeout=mail.timeout_seconds)
         try:
             async with asyncio.timeout(mail.timeout_seconds):
-                await smtp.connect(sock=await egress.connect(mail.host, mail.port))
+                await smtp.connect(sock=await egress.connect(await egress.look_up(mail.host, mail.port)))
         except (SMTPException, OSError, TimeoutError) as error:
             smtp.close()
             raise _undelivered(error) from error

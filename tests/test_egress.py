@@ -150,17 +150,21 @@ def test_the_trap_would_notice(trap: Trap) -> None:
     assert trap.visits() == 0
 
 
-async def test_without_an_address_that_answers_there_is_no_connection(trap: Trap) -> None:
-    connected = await egress.connect("127.0.0.1", trap.port)
-    assert connected.getpeername() == ("127.0.0.1", trap.port)
-    connected.close()
-    assert trap.visits() == 1
+async def test_the_first_address_that_answers_is_connected_to(trap: Trap) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
+        silent = await egress.look_up(*closed.getsockname())
+        found = [*silent, *await egress.look_up("127.0.0.1", trap.port)]
+        connected = await egress.connect(found)
+        assert connected.getpeername() == ("127.0.0.1", trap.port)
+        connected.close()
+        assert trap.visits() == 1
         with pytest.raises(ConnectionRefusedError):
-            await egress.connect("127.0.0.1", closed.getsockname()[1])
+            await egress.connect(silent)
+    with pytest.raises(OSError, match="no address"):
+        await egress.connect([])
     with pytest.raises(OSError):
-        await egress.connect("konsil.invalid", 25)
+        await egress.look_up("konsil.invalid", 25)
 
 
 _OPENERS = {"socket", "ssl", "http.client", "urllib.request", "smtplib", "ftplib", "poplib", "imaplib", "telnetlib",
