@@ -28,7 +28,7 @@ from core.mail import Letter
 from core.settings import load
 from core.telemetry import configure
 from core.text import Renderer
-from federation.allowlist import Direction, Purpose
+from federation.allowlist import Direction, Purpose, Sibling
 from federation.client import Candidate
 from federation.signatures import cavage
 from instance.assembly import Assembly, assemble
@@ -159,7 +159,9 @@ async def text() -> str:
 
 async def permitted(its: Assembly, sibling_origin: str, ipv6: str) -> dict[str, Any]:
     """What the instance does all day, behind the same guard."""
-    sibling = its.allowlist.admit(sibling_origin, Direction.OUT, Purpose.DELIVERY)
+    def let_through(purpose: Purpose) -> Sibling:
+        return its.allowlist.admit(sibling_origin, Direction.OUT, purpose)
+
     letter = Letter("ada@klinik.example", "Betreff", "Ein Satz.", "<p>Ein Satz.</p>", "digest-1", 1_764_000_000_000)
     async with its.mailer.connected() as connection:
         await connection.send(letter)
@@ -168,8 +170,8 @@ async def permitted(its: Assembly, sibling_origin: str, ipv6: str) -> dict[str, 
     with one, other:
         said = other.recv(9).decode()
     return {
-        "post": (await its.client.post(sibling, b"{}", cavage.digest(b"{}"))).status,
-        "get": await its.client.get(sibling, f"{sibling_origin}/posts/1"),
+        "post": (await its.client.post(let_through(Purpose.DELIVERY), b"{}", cavage.digest(b"{}"))).status,
+        "get": await its.client.get(let_through(Purpose.FETCH), f"{sibling_origin}/posts/1"),
         "name": await its.client.fetch_descriptor(Candidate(sibling_origin.replace(_HOST, "localhost"))),
         "ipv6": await its.client.fetch_descriptor(Candidate(ipv6)),
         "text": await text(),
