@@ -208,8 +208,8 @@ def _named() -> Iterator[tuple[str, str]]:
         text = path.read_text("utf-8")
         blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
         spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
-        for piece in (line for part in (*blocks, *spans) for line in part.splitlines()):
-            for found in re.findall(r"(?:^|[\s(/$])konsil ((?:--config \S+ )?[a-z].*)", piece):
+        for part in (*blocks, *spans):
+            for found in re.findall(r"^konsil ((?:--config \S+ )?[a-z].*)", part.replace("\\\n", " "), re.M):
                 yield found, path.name
     for path in files:
         text = path.read_text("utf-8")
