@@ -69,11 +69,16 @@ class _Addresses(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await egress.look_up(host, port, family)
-        for entry in found:
-            self._check(host, entry[4][0])
         return [ResolveResult(hostname=host, host=address[0], port=address[1], family=kind, proto=proto,
-                              flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV) for kind, _, proto, _, address in found]
+                              flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
+                for kind, _, proto, _, address in await self.look_up(host, port, family)]
+
+    async def look_up(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[egress.AddressInfo]:
+        """The addresses of a host; `OSError` when there are none, or one is never contacted."""
+        found = await egress.look_up(host, port, family)
+        for info in found:
+            self._check(host, info[4][0])
+        return found
 
     def socket(self, info: egress.AddressInfo) -> socket.socket:
         """A socket that may connect to this address."""
@@ -96,6 +101,7 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._body_limit = body_limit
         self._loopback = is_loopback(identity.origin)
+        self._addresses = _Addresses(self._loopback)
         self._signers = Signers(identity)
         self._session: aiohttp.ClientSession | None = None
 
@@ -155,8 +161,8 @@ class Client:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            addresses = _Addresses(self._loopback)
-            connector = aiohttp.TCPConnector(resolver=addresses, socket_factory=addresses.socket, limit=256, limit_per_host=32)
+            connector = aiohttp.TCPConnector(
+                resolver=self._addresses, socket_factory=self._addresses.socket, limit=256, limit_per_host=32)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,
                 auto_decompress=False, skip_auto_headers=("Accept-Encoding",),

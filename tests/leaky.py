@@ -31,6 +31,5 @@ async def leak() -> str:
 
 
 if __name__ == "__main__":
-    declared = app.routes
-    app.routes = lambda: (*declared(), Route("/leak", ("GET",), leak, Access.VISITOR))
+    app.PAGES = (*app.PAGES, Route("/leak", ("GET",), leak, Access.VISITOR))
     main()
