@@ -30,6 +30,7 @@ from aiosmtplib.errors import (
     SMTPSenderRefused,
 )
 
+from core import egress
 from core.errors import Misconfigured
 from core.settings import Mail
 from core.words import N_, Phrase
@@ -79,12 +80,12 @@ class Mailer:
         """A connection for some mails; `Undelivered` when there is none to be had."""
         mail = self._settings
         smtp = SMTP(
-            hostname=mail.host, port=mail.port, use_tls=mail.tls == "tls", start_tls=mail.tls == "starttls",
+            hostname=mail.host, use_tls=mail.tls == "tls", start_tls=mail.tls == "starttls",
             tls_context=ssl.create_default_context() if mail.tls != "none" else None, username=mail.username or None,
             password=self._password or None, local_hostname=self._domain, timeout=mail.timeout_seconds)
         try:
             async with asyncio.timeout(mail.timeout_seconds):
-                await smtp.connect()
+                await smtp.connect(sock=await egress.connect(await egress.look_up(mail.host, mail.port)))
         except (SMTPException, OSError, TimeoutError) as error:
             smtp.close()
             raise _undelivered(error) from error

@@ -259,11 +259,15 @@ class Renderer:
 def serve(deadline: float) -> None:
     """The child: read texts from standard input, answer on standard output, end with the input.
 
-    It limits its own memory, and an alarm ends it should its parent have died while a text was being set.
+    It limits its own memory, connects to nothing, and an alarm ends it should its parent have died while a text was
+    being set.
     """
     import resource
     import signal
 
+    from core import egress
+
+    egress.arm()
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (_CHILD_MEMORY, _CHILD_MEMORY))
     source, sink = sys.stdin.buffer, sys.stdout.buffer

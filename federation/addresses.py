@@ -51,6 +51,13 @@ def domain_of(origin: str) -> str:
     return origin.partition("://")[2]
 
 
+def authority_of(origin: str) -> tuple[str, int]:
+    """Host, an IPv6 one without its brackets, and port of a canonical origin."""
+    scheme, _, authority = origin.partition("://")
+    host, port = _split(authority)
+    return host.strip("[]"), int(port or _DEFAULT_PORTS[scheme])
+
+
 def is_loopback(origin: str) -> bool:
     """Whether a canonical origin lies on this machine."""
     return _is_local(_split(domain_of(origin))[0])
@@ -83,6 +90,12 @@ def loopback_address(address: str) -> bool:
     except ValueError:
         return False
     return ip.is_loopback and getattr(ip, "ipv4_mapped", None) is None
+
+
+def never_contacted(address: str, *, loopback: bool) -> bool:
+    """Whether no sibling is contacted at an IP address: at no special one, save this machine's own where our own origin is
+    on `loopback` too."""
+    return special_use(address) and not (loopback and loopback_address(address))
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,8 @@
 """The only way out: signed requests to a `Sibling`, and one look at a `Candidate`'s actor.
 
-Addresses are checked when the connection is made (special-use ranges refused), redirects are never followed, cookies
-and proxies from the environment do not exist, and time and size are bounded. What is refused here, be it an address
-or an answer, stands in the refusal log with the direction out.
+Addresses are checked when the connection is made (special-use ranges refused), with a socket that `core.egress` has made
+for that address alone; redirects are never followed, cookies and proxies from the environment do not exist, and time and
+size are bounded. What is refused here, be it an address or an answer, stands in the refusal log with the direction out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from core import VERSION
+from core import VERSION, egress
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
-from federation.addresses import is_loopback, loopback_address, origin_of, special_use
+from federation.addresses import is_loopback, never_contacted, origin_of
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
@@ -59,26 +59,38 @@ class _SpecialAddress(OSError):
     """A name led to an address that is never contacted."""
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves as usual, then refuses every address that no sibling can live at; loopback only where we live there too."""
+class _Addresses(AbstractResolver):
+    """Which addresses are contacted: none that no sibling can live at, and loopback only where we live there too. Asked when
+    a name is resolved, and again for each socket just before it connects."""
 
     def __init__(self, loopback: bool) -> None:
-        self._inner = aiohttp.ThreadedResolver()
         self._loopback = loopback
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if any(self._is_refused(entry["host"]) for entry in found):
-            raise _SpecialAddress(f"{host} resolves to an address that is never contacted")
+        return [ResolveResult(hostname=host, host=address[0], port=address[1], family=kind, proto=proto,
+                              flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
+                for kind, _, proto, _, address in await self.look_up(host, port, family)]
+
+    async def look_up(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[egress.AddressInfo]:
+        """The addresses of a host; `OSError` when there are none, or one is never contacted."""
+        found = await egress.look_up(host, port, family)
+        for info in found:
+            self._check(host, info[4][0])
         return found
 
-    def _is_refused(self, address: str) -> bool:
-        return special_use(address) and not (self._loopback and loopback_address(address))
+    def socket(self, info: egress.AddressInfo) -> socket.socket:
+        """A socket that may connect to this address."""
+        self._check(info[4][0], info[4][0])
+        return egress.open_socket(info)
+
+    def _check(self, host: str, address: str) -> None:
+        if never_contacted(address, loopback=self._loopback):
+            raise _SpecialAddress(f"{host} resolves to an address that is never contacted")
 
     async def close(self) -> None:
-        await self._inner.close()
+        """There is nothing to close."""
 
 
 class Client:
@@ -89,6 +101,7 @@ class Client:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout / 2)
         self._body_limit = body_limit
         self._loopback = is_loopback(identity.origin)
+        self._addresses = _Addresses(self._loopback)
         self._signers = Signers(identity)
         self._session: aiohttp.ClientSession | None = None
 
@@ -148,7 +161,8 @@ class Client:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(resolver=_CheckedResolver(self._loopback), limit=256, limit_per_host=32)
+            connector = aiohttp.TCPConnector(
+                resolver=self._addresses, socket_factory=self._addresses.socket, limit=256, limit_per_host=32)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,
                 auto_decompress=False, skip_auto_headers=("Accept-Encoding",),

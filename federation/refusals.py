@@ -83,6 +83,8 @@ SENTENCES = {
     "own-origin-only": N_("A document named an origin that is not the sender's."),
     "special-address": N_("The host resolves to an address that is never contacted."),
     "redirect": N_("The answer pointed elsewhere; that is not followed."),
+    # what this process wanted by itself
+    "egress": N_("Something in this server wanted to open a connection that is nobody's; the line of code is named."),
 }
 """Each reason that can stand in the log, in words for operators."""
 

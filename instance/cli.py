@@ -21,6 +21,7 @@ from federation.signatures.keys import fingerprint_words, grouped
 from instance.assembly import Assembly
 from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
+from instance.exits import egress
 from instance.introduction import introduction
 from instance.logbooks import audit, refusals
 from instance.mailing import mail
@@ -280,6 +281,7 @@ main.add_command(audit)
 for _command in (sibling_describe, sibling_export, sibling_import):
     sibling.add_command(_command)
 main.add_command(doctor)
+main.add_command(egress)
 main.add_command(mail)
 main.add_command(operator)
 main.add_command(refusals)

@@ -8,26 +8,49 @@ import gc
 import signal
 
 import uvicorn
-import uvloop
 
+from core import egress
 from core.settings import Settings
 from core.telemetry import configure
+from core.words import N_
+from federation.allowlist import Direction
 from instance.app import create_app
-from instance.assembly import assemble
+from instance.assembly import Assembly, assemble
 from instance.worker import work
+
+_CONNECTION = N_("connection")
 
 
 def serve(settings: Settings, *, worker: bool) -> None:
     """Serve until a signal comes; finishes open requests first."""
     configure(settings.log.level, settings.log.format)
+    egress.arm()
+
+    def started() -> None:
+        assert app.assembly is not None
+        _note_refusals(app.assembly)
+        _settle_memory()
+
+    app = create_app(settings, worker=worker, on_start=started)
     config = uvicorn.Config(
-        create_app(settings, worker=worker, on_start=_settle_memory),
-        host=settings.server.host, port=settings.server.port, loop="uvloop", http="httptools", ws="none", lifespan="on",
+        app,
+        host=settings.server.host, port=settings.server.port, loop="core.egress:Loop", http="httptools", ws="none", lifespan="on",
         access_log=False, log_config=None, log_level="warning", server_header=False, date_header=True,
         proxy_headers=bool(settings.server.trusted_proxies),
         forwarded_allow_ips=list(settings.server.trusted_proxies) or None, timeout_graceful_shutdown=10,
         h11_max_incomplete_event_size=65_536, backlog=2048)
     uvicorn.Server(config).run()
+
+
+def _note_refusals(assembly: Assembly) -> None:
+    """What the guard at the exit refuses stands in the refusal log too."""
+    loop = asyncio.get_running_loop()
+
+    def note(address: str, where: str) -> None:
+        loop.call_soon_threadsafe(lambda: assembly.refusals.record(
+            direction=Direction.OUT, origin=address, purpose=_CONNECTION, reason="egress", path=where))
+
+    egress.listen(note)
 
 
 def _settle_memory() -> None:
@@ -41,9 +64,11 @@ def _settle_memory() -> None:
 def run_worker(settings: Settings) -> None:
     """Deliveries and jobs in their own process, until a signal comes."""
     configure(settings.log.level, settings.log.format)
+    egress.arm()
 
     async def main() -> None:
         async with assemble(settings) as assembly:
+            _note_refusals(assembly)
             task = asyncio.create_task(work(assembly))
             _settle_memory()
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,5 +76,5 @@ def run_worker(settings: Settings) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=egress.Loop) as runner:
         runner.run(main())
