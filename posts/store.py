@@ -11,6 +11,7 @@ import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
+from federation import due
 from federation.store import forget
 from posts import telling
 from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
@@ -293,8 +294,9 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
 
 def bury(tx: Tx, uri: str, origin: str, now: int) -> None:
     """Leave a tombstone: whatever is called so can never come again, nor for the first time."""
-    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
-           (uri_key(uri), uri, origin, now))
+    if tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
+              (uri_key(uri), uri, origin, now)):
+        due.add(tx, due.ERASED, uri, now)
 
 
 def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:
