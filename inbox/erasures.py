@@ -145,7 +145,7 @@ class Erasures:
 
     async def _erase(self, posts: list[Taken]) -> int:
         known = await self._database.read(lambda tx: store.tombstoned(tx, [uri_key(taken.name) for taken in posts]))
-        missing = [taken for taken in posts if taken.name not in known]
+        missing = [*{taken.name: taken for taken in posts if taken.name not in known}.values()]
         for start in range(0, len(missing), _IN_ONE_GO):
             some = missing[start:start + _IN_ONE_GO]
             await self._database.write(lambda tx, some=some: self._erase_again(tx, some))  # type: ignore[misc]
