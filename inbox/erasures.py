@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from core.audit import note
+from core.audit import Audit
 from core.clock import Clock, happens
 from core.database import Database, Tx, marks
 from core.errors import KonsilError
@@ -49,10 +49,10 @@ class Replayed(NamedTuple):
 class Erasures:
     """Keeps the journal, and does again what stands in it."""
 
-    def __init__(self, database: Database, identity: Identity, siblings: Siblings, journal: Journal, clock: Clock,
-                 ids: Ids) -> None:
+    def __init__(self, database: Database, identity: Identity, siblings: Siblings, audit: Audit, journal: Journal,
+                 clock: Clock, ids: Ids) -> None:
         self._database, self._identity, self._siblings, self._journal = database, identity, siblings, journal
-        self._clock, self._ids = clock, ids
+        self._audit, self._clock, self._ids = audit, clock, ids
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.replayed = Replayed()
@@ -195,8 +195,7 @@ class Erasures:
             due.everything(tx)
             due.stands_at(tx, name, 0)
             if begun:
-                note(tx, self._ids, self._clock, by="konsil", action="erasures.begun-anew", target=self._journal.path.name,
-                     detail=trouble)
+                self._audit.note(tx, by="konsil", action="erasures.begun-anew", target=self._journal.path.name, detail=trouble)
 
         await self._database.write(write)
         if trouble:
@@ -206,5 +205,5 @@ class Erasures:
     def _stands_at(self, tx: Tx, name: str, upto: int) -> None:
         due.stands_at(tx, name, upto)
         if self.replayed.erased:
-            note(tx, self._ids, self._clock, by="konsil", action="erasures.replayed", target=self._journal.path.name,
-                 detail=f"{self.replayed.erased} posts")
+            self._audit.note(tx, by="konsil", action="erasures.replayed", target=self._journal.path.name,
+                             detail=f"{self.replayed.erased} posts")

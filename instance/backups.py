@@ -13,7 +13,6 @@ import click
 
 from actors.keys import SEALED, check_opened
 from core import VERSION
-from core.audit import note
 from core.backup import BackupKey, Manifest, Member, Reader, member, write
 from core.clock import rfc3339
 from core.database import Copy, DatabaseError, Row
@@ -54,9 +53,8 @@ async def make(assembly: Assembly, config: Path, target: Path, by: str) -> Made:
             key_file.unlink(missing_ok=True)
         raise _explained(error, target) from None
 
-    await assembly.database.write(lambda tx: note(
-        tx, assembly.ids, assembly.clock, by=by, action="backup.made", target=target.name,
-        detail=f"{size} bytes, as of {rfc3339(manifest.created)}"))
+    await assembly.database.write(lambda tx: assembly.audit.note(
+        tx, by=by, action="backup.made", target=target.name, detail=f"{size} bytes, as of {rfc3339(manifest.created)}"))
     return Made(manifest, size, fresh)
 
 
@@ -129,12 +127,17 @@ def check_database(path: Path, rows: Rows, inside: Inside) -> None:
     except DatabaseError:
         same = False
     if not same:
-        raise InvalidInput("The database in %(path)s is damaged.", values={"path": path}, reason="damaged")
+        raise damaged(path)
     try:
         check_opened(rows(SEALED), KeyVault.holding(inside.secret))
     except Misconfigured as error:
         raise InvalidInput("The keys in %(path)s do not open with the key file in it.", values={"path": path},
                            reason="keys", cause=error.message) from None
+
+
+def damaged(path: Path) -> InvalidInput:
+    """What is said of a backup whose database cannot be used."""
+    return InvalidInput("The database in %(path)s is damaged.", values={"path": path}, reason="damaged")
 
 
 def _count(rows: Rows) -> dict[str, int]:
@@ -172,5 +175,5 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
                    " nobody can open a backup, and it is in none.")
 
 
-__all__ = ["CONFIG", "DATABASE", "SECRET", "Inside", "backup", "begin", "check_database", "described",
+__all__ = ["CONFIG", "DATABASE", "SECRET", "Inside", "backup", "begin", "check_database", "damaged", "described",
            "look_through"]

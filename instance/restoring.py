@@ -16,18 +16,18 @@ from typing import BinaryIO, NamedTuple
 
 import click
 
-from core.audit import note
+from core.audit import Audit
 from core.backup import BackupKey, Reader
 from core.clock import Clock, rfc3339
-from core.database import RESTORING, Tx, alone, open_database, path_of
+from core.database import RESTORING, DatabaseError, Tx, alone, open_database, path_of
 from core.disk import sync_directory, unfinished
 from core.errors import Conflict, InvalidInput, Misconfigured
-from core.ids import Ids
 from core.migrate import migrate, migrations
 from core.settings import Settings, load, parse
+from core.vault import KeyVault
 from federation import due
 from instance.assembly import assemble
-from instance.backups import DATABASE, SECRET, Inside, begin, check_database, described, look_through
+from instance.backups import DATABASE, SECRET, Inside, begin, check_database, damaged, described, look_through
 from instance.console import AS_JSON, DRY, YES, me, show
 
 _STAGE = ".restore"
@@ -117,20 +117,24 @@ async def _stage(stage: Path, file: Path, reader: Reader, inside: Inside, by: st
     with (stage / DATABASE).open("xb") as into:
         await asyncio.to_thread(reader.copy, inside.manifest.members[-1], into)
     clock = Clock()
-    ids = Ids(clock)
     database = await open_database(f"sqlite:///{DATABASE}", stage)
     try:
-        await database.read(lambda tx: check_database(file, tx.rows, inside))
+        try:
+            await database.read(lambda tx: check_database(file, tx.rows, inside))
+        except DatabaseError:  # already the end of reading fails
+            raise damaged(file) from None
         await migrate(database, clock.ms())
-        await database.write(lambda tx: _noted(tx, clock, ids, inside, by))
+        audit = Audit(database, KeyVault.holding(inside.secret), clock)
+        await audit.adopt()
+        await database.write(lambda tx: _noted(tx, audit, clock.ms(), inside, by))
     finally:
         await database.close()
 
 
-def _noted(tx: Tx, clock: Clock, ids: Ids, inside: Inside, by: str) -> None:
-    due.restored(tx, clock.ms())
-    note(tx, ids, clock, by=by, action="backup.restored", target=inside.manifest.domain,
-         detail=f"as of {rfc3339(inside.manifest.created)}")
+def _noted(tx: Tx, audit: Audit, now: int, inside: Inside, by: str) -> None:
+    due.restored(tx, now)
+    audit.note(tx, by=by, action="backup.restored", target=inside.manifest.domain,
+               detail=f"as of {rfc3339(inside.manifest.created)}")
 
 
 def _exchange(staged: Path, place: Place, inside: Inside) -> Path | None:

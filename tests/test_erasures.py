@@ -81,7 +81,7 @@ async def test_a_deleted_post_that_a_backup_brings_back_is_erased_again_and_its_
         ada = (await de.author("ada")).actor
         for post_id in (first, second):
             await de.its.editing.delete(ada, post_id)
-        await until(lambda: fr.count("tombstones", "uri IS NOT NULL") and de.count("deliveries", "state <> 'acked'"))
+        await until(lambda: fr.count("tombstones"))
         settings, there = de.its.settings, fr.url
     assert [taken.to for taken in lines(settings) if taken.what == "erased"] == [(there,)] * 2
     put_back(settings, backup)
@@ -107,7 +107,7 @@ async def test_a_post_that_no_backup_knows_is_deleted_at_whoever_was_sent_it(tmp
         kept(de, backup)
         post_id = await published(de, _CASE, fr)
         await until(lambda: fr.count("posts"))
-        await fr.its.siblings.pause(de.domain, "test", "")
+        await fr.its.siblings.pause(de.domain, "test", "seen")
         await de.its.editing.delete((await de.author("ada")).actor, post_id)
         assert await fr.count("tombstones") == 0
         home, settings, lyon = de.url, de.its.settings, fr.its.settings
@@ -149,11 +149,11 @@ async def test_a_sibling_that_was_revoked_or_paused_since_is_so_again_and_none_i
         for fake in fakes.values():
             await fake.listed(de, "active")
         domain = {name: fake.origin.split("://")[1] for name, fake in fakes.items()}
-        await de.its.siblings.pause(domain["open"], "test", "")
+        await de.its.siblings.pause(domain["open"], "test", "seen")
         kept(de, backup)
-        await de.its.siblings.revoke(domain["revoked"], "test", "")
+        await de.its.siblings.revoke(domain["revoked"], "test", "seen")
         for name in ("paused", "back"):
-            await de.its.siblings.pause(domain[name], "test", "")
+            await de.its.siblings.pause(domain[name], "test", "seen")
         for name in ("back", "open"):
             await de.its.siblings.resume(domain[name], "test")
         settings = de.its.settings
