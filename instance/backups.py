@@ -25,16 +25,17 @@ from instance.console import AS_JSON, assembled, me, settings_of, show
 CONFIG, SECRET, DATABASE = "config.toml", "secret.key", "konsil.db"
 MEMBERS = (CONFIG, SECRET, DATABASE)
 _COUNTED = ("accounts", "actors", "posts", "siblings", "tombstones")
+_MADE = "backup.made"
 _SMALL = 1 << 20
 Rows = Callable[[str], list[Row]]
 
 
 class Made(NamedTuple):
-    """A backup that was made and read back."""
+    """A backup that was made and read back; `key_new` when none was made with its key before."""
 
     manifest: Manifest
     size: int
-    key_made: bool
+    key_new: bool
 
 
 async def make(assembly: Assembly, config: Path, target: Path, by: str) -> Made:
@@ -48,23 +49,15 @@ async def make(assembly: Assembly, config: Path, target: Path, by: str) -> Made:
     key = BackupKey.create(key_file) if fresh else BackupKey.load(key_file)
     try:
         manifest, size = await asyncio.to_thread(_make, assembly, config, target, key)
-    except BaseException as error:
-        if fresh:  # nothing was encrypted with it, and the next one shall say that it is new
-            key_file.unlink(missing_ok=True)
-        raise _explained(error, target) from None
-
+    except FileExistsError:
+        raise Conflict("There is something at %(path)s already. Nothing was changed.", values={"path": target}) from None
+    except (OSError, DatabaseError) as error:
+        raise Unavailable("The backup could not be written, and nothing of it was left behind: %(error)s.",
+                          values={"error": error}) from None
+    key_new = fresh or not await assembly.audit.list(1, action=_MADE)  # the first may have been stopped before it could say so
     await assembly.database.write(lambda tx: assembly.audit.note(
-        tx, by=by, action="backup.made", target=target.name, detail=f"{size} bytes, as of {rfc3339(manifest.created)}"))
-    return Made(manifest, size, fresh)
-
-
-def _explained(error: BaseException, target: Path) -> BaseException:
-    if isinstance(error, FileExistsError):
-        return Conflict("There is something at %(path)s already. Nothing was changed.", values={"path": target})
-    if isinstance(error, OSError | DatabaseError):
-        return Unavailable("The backup could not be written, and nothing of it was left behind: %(error)s.",
-                           values={"error": error})
-    return error
+        tx, by=by, action=_MADE, target=target.name, detail=f"{size} bytes, as of {rfc3339(manifest.created)}"))
+    return Made(manifest, size, key_new)
 
 
 def _make(assembly: Assembly, config: Path, target: Path, key: BackupKey) -> tuple[Manifest, int]:
@@ -164,14 +157,14 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
     key_file = settings_of(ctx).path(settings_of(ctx).backup.key_file)
     made = assembled(ctx, lambda a: make(a, ctx.find_root().obj, file, me()))
     if as_json:
-        show([described(file, made.manifest) | {"bytes": made.size, "key_file": str(key_file), "key_made": made.key_made}], True,
+        show([described(file, made.manifest) | {"bytes": made.size, "key_file": str(key_file), "key_new": made.key_new}], True,
              one=True)
         return
     rows = made.manifest.rows
     click.echo(f"{file} holds {made.manifest.domain} as of {rfc3339(made.manifest.created)}: {rows['accounts']} accounts and"
                f" {rows['posts']} posts. It was read back and is whole.")
-    if made.key_made:
-        click.echo(f"It is encrypted with the key in {key_file}, made just now. Keep a copy of that key elsewhere: without it"
+    if made.key_new:
+        click.echo(f"It is encrypted with the key in {key_file}, which is new. Keep a copy of that key elsewhere: without it"
                    " nobody can open a backup, and it is in none.")
 
 

@@ -75,7 +75,7 @@ def test_a_backup_says_what_it_holds_and_that_its_key_has_to_be_kept_elsewhere(d
     said = de.run("backup", str(first)).stdout
     assert "127.0.0.1:8199" in said and "read back" in said and "backup.key" in said and "elsewhere" in said
     made = de.json("backup", str(second))
-    assert set(made) == documented("backup") and made["accounts"] == 1 and not made["key_made"]
+    assert set(made) == documented("backup") and made["accounts"] == 1 and not made["key_new"]
     assert made["bytes"] == second.stat().st_size and made["file"] == str(second)
     for path in (first, second, de.place / "backup.key"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
