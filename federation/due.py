@@ -14,7 +14,7 @@ TOPIC = "journal"
 
 
 class Due(NamedTuple):
-    """`what` is ERASED for the post `name`, or the state of the sibling at the origin `name`; `at` in ms."""
+    """`what` is ERASED for the post `name`, or the state of a sibling or an account, as core.journal says; `at` in ms."""
 
     key: bytes
     what: str
@@ -52,7 +52,7 @@ def settled(tx: Tx) -> None:
 
 
 def add(tx: Tx, what: str, name: str, now: int) -> None:
-    """Note something; of a sibling only its latest state."""
+    """Note something; of a sibling or an account only its latest state."""
     tx.run("INSERT INTO journal_due (name_key, what, name, at) VALUES (?, ?, ?, ?)"
            " ON CONFLICT (name_key) DO UPDATE SET what = excluded.what, at = excluded.at", (uri_key(name), what, name, now))
     tx.wake(TOPIC)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from actors.accounts import Accounts
+from actors.models import AccountState
 from core.audit import Audit
 from core.clock import Clock, happens
 from core.database import Database, Tx, marks
@@ -39,19 +41,22 @@ _DAMAGED = ("The erasure journal was damaged: what could be read of it was done 
 
 
 class Replayed(NamedTuple):
-    """What a start has found in the journal: posts erased again, siblings closed again, and a sentence if it is not whole."""
+    """What a start has found in the journal: posts erased again, siblings closed and doctors suspended again, and a sentence
+    if it is not whole."""
 
     erased: int = 0
     closed: tuple[str, ...] = ()
+    suspended: tuple[str, ...] = ()
     trouble: str = ""
 
 
 class Erasures:
     """Keeps the journal, and does again what stands in it."""
 
-    def __init__(self, database: Database, identity: Identity, siblings: Siblings, audit: Audit, journal: Journal,
-                 clock: Clock, ids: Ids) -> None:
-        self._database, self._identity, self._siblings, self._journal = database, identity, siblings, journal
+    def __init__(self, database: Database, identity: Identity, siblings: Siblings, accounts: Accounts, audit: Audit,
+                 journal: Journal, clock: Clock, ids: Ids) -> None:
+        self._database, self._identity, self._siblings, self._accounts = database, identity, siblings, accounts
+        self._journal = journal
         self._audit, self._clock, self._ids = audit, clock, ids
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -135,8 +140,7 @@ class Erasures:
             for taken in read.found:
                 if taken.what != due.ERASED:
                     states.setdefault(taken.name, []).append(taken)
-        closed = await self._close_again(states)
-        self.replayed = Replayed(erased, closed)
+        self.replayed = Replayed(erased, await self._close_again(states), await self._suspend_again(states))
         if erased or name != place.name or upto - start > _MARK_BYTES:
             await self._database.write(lambda tx: self._stands_at(tx, name, upto))
         if unreadable or shortened or not name:
@@ -186,6 +190,16 @@ class Erasures:
                 continue
             closed.append(domain_of(origin))
         return tuple(closed)
+
+    async def _suspend_again(self, states: dict[str, list[Taken]]) -> tuple[str, ...]:
+        """Suspend doctors who were verified when the backup was made and suspended afterwards."""
+        rows = await self._database.read(lambda tx: tx.rows(
+            "SELECT handle FROM accounts WHERE state = ? ORDER BY handle", (AccountState.VERIFIED,)))
+        handles = [row["handle"] for row in rows]
+        found = [handle for handle in handles if handle in states and states[handle][-1].what == AccountState.SUSPENDED]
+        for handle in found:
+            await self._accounts.suspend(handle, N_("suspended after the backup was made"), "erasure journal")
+        return tuple(found)
 
     async def _anew(self, trouble: str, *, begun: bool) -> None:
         """Begin a journal that knows all that this database knows; the first one of a database needs no word about it."""

@@ -160,13 +160,14 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
                         on_change=(held.sibling_changed, profiles.sibling_changed, due.sibling_changed))
     journal = Journal(settings.path(settings.retention.erasure_journal))
-    erasures = Erasures(database, identity, siblings, audit, journal, clock, ids)
+    accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
+    erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
     try:
         assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
             allowlist=allowlist, client=client, door=door, siblings=siblings,
-            accounts=Accounts(database, identity, clock, ids, audit, settings.accounts),
+            accounts=accounts,
             sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),
             directory=doctors,

@@ -17,10 +17,11 @@ async def prune(assembly: Assembly) -> None:
 
 
 async def settle(assembly: Assembly) -> None:
-    """Do what the erasure journal says and, where this database came out of a backup, end all sessions and delete what was to
-    live only until some time in between."""
+    """Do what the erasure journal says and, where this database came out of a backup, end all sessions, delete what was to live
+    only until some time in between, and let what is written from now on count at siblings that know what was lost here."""
     await assembly.erasures.begin()
     if assembly.erasures.restored_at is not None:
         await assembly.sessions.end_all()
         await prune(assembly)
+        await assembly.editing.overtake()
         await assembly.erasures.settled()

@@ -26,6 +26,7 @@ from core.migrate import migrate, migrations
 from core.settings import Settings, load, parse
 from core.vault import KeyVault
 from federation import due
+from inbox.erasures import Replayed
 from instance.assembly import assemble
 from instance.backups import DATABASE, SECRET, Inside, begin, check_database, damaged, described, look_through
 from instance.console import AS_JSON, DRY, YES, me, show
@@ -46,12 +47,10 @@ class Place(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What a restore has done: where the old files are now, what the journal knew, and a sentence if it is not whole."""
+    """What a restore has done: where the old files are now, and what the journal knew."""
 
     aside: Path | None
-    erased: int
-    closed: tuple[str, ...]
-    trouble: str
+    replayed: Replayed
 
 
 @contextlib.contextmanager
@@ -108,8 +107,7 @@ async def restore(config: Path, file: Path, key: BackupKey, by: str) -> Restored
         except OSError as error:
             raise Misconfigured("The backup could not be restored: %(error)s.", values={"error": error}) from None
     async with assemble(place.settings) as assembly:  # does again what the journal says
-        replayed = assembly.erasures.replayed
-    return Restored(aside, replayed.erased, replayed.closed, replayed.trouble)
+        return Restored(aside, assembly.erasures.replayed)
 
 
 async def _stage(stage: Path, file: Path, reader: Reader, inside: Inside, by: str) -> None:
@@ -210,20 +208,21 @@ def restore_command(ctx: click.Context, file: Path, key_file: Path | None, yes: 
                       " as far as siblings do not hold it.", abort=True, err=True)
     with opened(file) as handle:
         manifest = Reader(file, handle, key).manifest
-    done = asyncio.run(restore(config, file, key, me()))
+    aside, again = asyncio.run(restore(config, file, key, me()))
     if as_json:
-        show([described(file, manifest) | {"config": str(config.resolve()), "aside": str(done.aside) if done.aside else None,
-                                           "erased": done.erased, "closed": list(done.closed), "trouble": done.trouble}],
-             True, one=True)
+        show([described(file, manifest) | {"config": str(config.resolve()), "aside": str(aside) if aside else None}
+              | again._asdict()], True, one=True)
         return
     click.echo(f"{manifest.domain} is as it was at {rfc3339(manifest.created)}.")
-    click.echo(f"Deleted again, because it was deleted since: {done.erased} posts.")
-    if done.closed:
-        click.echo(f"Closed again, because they were revoked or paused since: {', '.join(done.closed)}.")
-    if done.aside is not None:
-        click.echo(f"What lay here before is in {done.aside}. Deletions do not reach it: remove it when you need it no more.")
-    if done.trouble:
-        click.echo(done.trouble, err=True)
+    click.echo(f"Deleted again, because it was deleted since: {again.erased} posts.")
+    if again.closed:
+        click.echo(f"Closed again, because they were revoked or paused since: {', '.join(again.closed)}.")
+    if again.suspended:
+        click.echo(f"Suspended again, because they were suspended since: {', '.join(again.suspended)}.")
+    if aside is not None:
+        click.echo(f"What lay here before is in {aside}. Deletions do not reach it: remove it when you need it no more.")
+    if again.trouble:
+        click.echo(again.trouble, err=True)
 
 
 def _say_what(file: Path, place: Place, inside: Inside, as_json: bool) -> None:

@@ -23,6 +23,7 @@ _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id,
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
+_SOME, _FAR = 500, 1_000_000
 _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
 _TAGS = msgspec.json.Decoder(Tags)
@@ -268,6 +269,15 @@ def revisions(tx: Tx, post_id: int, before: int | None, limit: int) -> list[Row]
     """Earlier versions, newest first: those older than a revision, or all."""
     return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? AND revision < ?"
                    " ORDER BY revision DESC LIMIT ?", (post_id, before if before is not None else (1 << 63) - 1, limit))
+
+
+def overtake(tx: Tx, after: int) -> int | None:
+    """Give some of the posts that were written here a much later revision, by their ids; the last of them, or None when there
+    are no more."""
+    ids = [row["id"] for row in tx.rows(
+        "SELECT id FROM posts WHERE sibling_id IS NULL AND erased_at IS NULL AND id > ? ORDER BY id LIMIT ?", (after, _SOME))]
+    tx.run(f"UPDATE posts SET revision = revision + ? WHERE id IN ({marks(len(ids))})", (_FAR, *ids))
+    return ids[-1] if ids else None
 
 
 def erase(tx: Tx, uri: str, origin: str, now: int) -> None:

@@ -87,7 +87,7 @@ async def test_a_deleted_post_that_a_backup_brings_back_is_erased_again_and_its_
     put_back(settings, backup)
     assert holds(settings) == ["konsil.db"] and rows(settings, "SELECT count(*) FROM revisions") == [(1,)]
     async with assemble(settings) as its:
-        assert its.erasures.replayed == (2, (), "")
+        assert its.erasures.replayed == (2, (), (), "")
         assert await count(its, "tombstones") == await count(its, "posts", "erased_at IS NOT NULL") == 2
         assert await count(its, "revisions") == await count(its, "journal_due") == 0
         sent = await its.database.read(lambda tx: tx.rows(
@@ -97,7 +97,7 @@ async def test_a_deleted_post_that_a_backup_brings_back_is_erased_again_and_its_
         await until(lambda: not holds(settings))
     before = len(lines(settings))
     async with assemble(settings) as its:
-        assert its.erasures.replayed == (0, (), "") and len(lines(settings)) == before
+        assert its.erasures.replayed == (0, (), (), "") and len(lines(settings)) == before
         assert await count(its, "outbox", "type = 'Delete'") == 2
 
 
@@ -165,6 +165,45 @@ async def test_a_sibling_that_was_revoked_or_paused_since_is_so_again_and_none_i
         "revoked": "revoked", "paused": "paused", "back": "active", "open": "paused"}
 
 
+async def test_a_doctor_who_was_suspended_since_is_so_again_and_nobody_else(tmp_path: Path) -> None:
+    backup = tmp_path / "aside.db"
+    async with countries(tmp_path, "de", worker=False) as (de,):
+        await de.add_doctor("cleo")
+        await de.its.accounts.suspend("cleo", "test")
+        await de.its.accounts.resume("cleo")
+        kept(de, backup)
+        for handle in ("ada", "ben"):
+            await de.its.accounts.suspend(handle, "test")
+        await de.its.accounts.resume("ben")
+        settings = de.its.settings
+    put_back(settings, backup)
+    async with assemble(settings) as its:
+        assert its.erasures.replayed.suspended == ("ada",)
+        states = {row.handle: row.state for row in await its.accounts.doctors()}
+    assert states == {"ada": "suspended", "ben": "verified", "cleo": "verified"}
+
+
+async def test_what_is_edited_after_a_restore_is_newer_than_what_siblings_know(tmp_path: Path) -> None:
+    backup = tmp_path / "aside.db"
+    async with at_work(tmp_path) as (de, fr):
+        post_id = await published(de, _CASE, fr)
+        kept(de, backup)
+        for revision in (1, 2):
+            await de.its.editing.edit(await de.author("ada"), post_id, f"Other {revision}", "x", None, revision)
+        settings, ada = de.its.settings, await de.author("ada")
+    put_back(settings, backup)
+    with closing(sqlite3.connect(settings.path("konsil.db"))) as database, database:
+        database.execute("UPDATE journal SET restored_at = 1")
+    async with assemble(settings) as its:
+        [(revision,)] = rows(settings, "SELECT revision FROM posts")
+        assert revision > 3
+        await its.editing.edit(ada, post_id, "Found again", "x", None, revision)
+        [(uri,)] = rows(settings, "SELECT uri FROM outbox WHERE type = 'Update'")
+        assert uri.endswith(f"#update-{revision + 1}")
+    async with assemble(settings) as its:
+        assert rows(settings, "SELECT revision FROM posts") == [(revision + 1,)]
+
+
 async def test_what_was_not_written_before_a_crash_is_written_at_the_next_start(its: Assembly, settings: Settings) -> None:
     journal = settings.path("erasures.journal")
     before = journal.read_bytes()
@@ -206,7 +245,7 @@ async def test_a_damaged_journal_is_read_as_far_as_it_goes_set_aside_and_begun_a
     assert {taken.name for taken in lines(settings)} == {f"https://fr.example/posts/{number}" for number in range(3)}
     assert len([*path.parent.glob("erasures.journal.damaged-*")]) == 1
     async with assemble(settings) as its:
-        assert its.erasures.replayed == (0, (), "")
+        assert its.erasures.replayed == (0, (), (), "")
 
 
 async def _reset(settings: Settings) -> None:
@@ -229,4 +268,4 @@ async def test_a_line_that_stands_there_twice_counts_once_and_speaks_for_nobody_
     journal.append([Taken("erased", 5, "https://fr.example/posts/1", "https://fr.example/actors/1", ("https://it.example",))] * 3)
     async with assemble(settings) as its:
         assert await count(its, "tombstones") == 1 and await count(its, "outbox") == 0
-        assert its.erasures.replayed == (1, (), "")
+        assert its.erasures.replayed == (1, (), (), "")

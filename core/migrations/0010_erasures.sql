@@ -1,5 +1,5 @@
 -- What has been taken back and does not stand in the erasure journal yet, a file outside the database (core.journal). `what` is
--- erased, for the post called `name`, or the state in which the sibling at the origin `name` is now.
+-- erased, for the post called `name`, or the state in which the sibling at the origin `name`, or the account of this handle, is.
 CREATE TABLE journal_due (
     name_key BLOB PRIMARY KEY,
     what TEXT NOT NULL,
