@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sqlite3
 import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -28,7 +27,8 @@ from typing import Any, BinaryIO, TypeVar, cast
 import aiosqlite
 
 from core.clock import happens
-from core.errors import Conflict, KonsilError, Misconfigured, Unavailable
+from core.errors import KonsilError, Misconfigured, Unavailable
+from core.locks import share
 from core.pool import Pool
 from core.telemetry import get_logger
 
@@ -348,7 +348,7 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
     if not path.parent.is_dir():
         raise Misconfigured("The data directory %(directory)s does not exist.", values={"directory": path.parent})
     opened: list[_Connection] = []
-    shared = _share(path)
+    shared = share(path)
     try:
         for pragmas in (
                 ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0", f"cache_size=-{_WRITER_CACHE_KIB}"),
@@ -395,31 +395,6 @@ def _raw(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
-def _share(path: Path) -> BinaryIO:
-    """Hold the database's lock together with everybody else who has it open; the kernel gives it back, however we end."""
-    if path.with_name(path.name + RESTORING).exists():
-        raise Misconfigured("A restore stopped halfway here. Run `konsil restore` again, with the same backup.")
-    handle = path.with_name(path.name + ".lock").open("ab")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        raise Unavailable("A backup is being restored here; try again when that has ended.", retry_after=60) from None
-    return handle
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep everybody away from a database; `Conflict` while anybody, of any process, has it open."""
-    with path.with_name(path.name + ".lock").open("ab") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict("This instance is running: stop its server, its worker and every other command first."
-                           " Nothing was changed.") from None
-        yield
-
-
 class Copy:
     """A whole database in a file that has no name: nobody else finds it, and it is gone with this process, however that ends.
 
@@ -454,7 +429,6 @@ class Copy:
         self.file.close()
 
 
-RESTORING = ".restoring"
 DatabaseError = sqlite3.DatabaseError
-__all__ = ["Copy", "Database", "DatabaseError", "IntegrityError", "KonsilError", "Row", "Tx", "alone", "marks", "open_database",
+__all__ = ["Copy", "Database", "DatabaseError", "IntegrityError", "KonsilError", "Row", "Tx", "marks", "open_database",
            "path_of"]

@@ -19,9 +19,10 @@ import click
 from core.audit import Audit
 from core.backup import BackupKey, Reader
 from core.clock import Clock, rfc3339
-from core.database import RESTORING, DatabaseError, Tx, alone, open_database, path_of
+from core.database import DatabaseError, Tx, open_database, path_of
 from core.disk import sync_directory, unfinished
 from core.errors import Conflict, InvalidInput, Misconfigured
+from core.locks import alone, restoring
 from core.migrate import migrate, migrations
 from core.settings import Settings, load, parse
 from core.vault import KeyVault
@@ -142,7 +143,7 @@ def _exchange(staged: Path, place: Place, inside: Inside) -> Path | None:
     lies in their places is of the attempt that was stopped.
     """
     database, secret = place.database, place.settings.path(SECRET)
-    marker = database.with_name(database.name + RESTORING)
+    marker = restoring(database)
     stamp = rfc3339(Clock().ms()).replace("-", "").replace(":", "")
     aside = database.parent / (marker.read_text("utf-8") if marker.exists() else f"before-restore-{stamp}")
     old = [database, *(database.with_name(f"{database.name}{tail}") for tail in ("-wal", "-shm"))]

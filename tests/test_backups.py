@@ -19,7 +19,7 @@ import pytest
 
 from core.backup import BackupKey, Manifest, Reader, member, write
 from core.clock import Clock
-from core.database import alone
+from core.locks import alone
 from core.settings import load
 from instance.assembly import assemble
 from instance.setup import create_instance
