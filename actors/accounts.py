@@ -28,6 +28,7 @@ from core.settings import Accounts as AccountSettings
 from core.states import StateGraph
 from core.vault import hash_password
 from core.words import Phrase
+from federation import due
 from federation.identity import Identity
 from federation.store import FRESH, URGENT
 
@@ -185,6 +186,7 @@ class Accounts:
                                values={"handle": handle, "state": Phrase(row["state"])})
             ACCOUNT_STATES.check(row["state"], to)
             tx.run("UPDATE accounts SET state = ? WHERE id = ?", (to, row["id"]))
+            due.add(tx, to, handle, self._clock.ms())
             effect(tx, account_from(row), actor, self._clock.ms())
             self._audit.note(tx, by=by, action=f"doctor.{to}", target=handle, detail=detail)
 

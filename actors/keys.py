@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.clock import Clock
-from core.database import Database, Tx
+from core.database import Database, Row, Tx
 from core.errors import Misconfigured
 from core.ids import Ids
 from core.settings import Instance
@@ -40,3 +42,15 @@ async def load_identity(database: Database, vault: KeyVault, settings: Instance)
         origin, domain_of(origin), settings.country, settings.name,
         load_private(vault.open(row["sealed_private"], _PURPOSE).decode()), row["public_pem"],
         fingerprint(row["public_pem"]))
+
+
+SEALED = "SELECT purpose, public_pem, sealed_private FROM instance_keys WHERE retired_at IS NULL"
+
+
+def check_opened(rows: Iterable[Row], vault: KeyVault) -> None:
+    """`Misconfigured` unless the vault opens these keys, the rows of `SEALED`, and there is one."""
+    keys = list(rows)
+    if not keys:
+        raise Misconfigured("This instance has no key; `konsil init` makes one.")
+    for row in keys:
+        vault.open(row["sealed_private"], row["purpose"])

@@ -97,6 +97,10 @@ class Sessions:
         """End a session; unknown tokens are no error."""
         await self._database.write(lambda tx: tx.run("DELETE FROM sessions WHERE token_hash = ?", (token_hash(given),)))
 
+    async def end_all(self) -> None:
+        """End every session: everybody signs in again."""
+        await self._database.write(lambda tx: tx.run("DELETE FROM sessions"))
+
     async def prune(self) -> None:
         """Forget sessions that have ended and attempts that count no more."""
         now = self._clock.ms()

@@ -12,19 +12,23 @@ Reading. The cost is the hop to a thread, not the query: `read` runs a whole fun
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import aiosqlite
 
 from core.clock import happens
 from core.errors import KonsilError, Misconfigured, Unavailable
+from core.locks import share
 from core.pool import Pool
 from core.telemetry import get_logger
 
@@ -44,6 +48,7 @@ _SWITCH_SECONDS = 30.0
 _WRITER_CACHE_KIB, _READER_CACHE_KIB = 16_384, 16_384
 _CHECKPOINT_BYTES = 32 << 20
 _TRUNCATE_BYTES = 128 << 20
+_TRUNCATE_MS = 50
 
 
 class Tx:
@@ -117,6 +122,7 @@ class Database:
     readers: Pool[_Connection]
     loose: sqlite3.Connection
     checkpointer: _Connection
+    shared: BinaryIO
     listeners: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     _queue: deque[_Entry] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -190,6 +196,7 @@ class Database:
         await self.checkpointer.close()
         self.loose.close()
         await self.writer.close()
+        self.shared.close()
 
     def start(self) -> None:
         wal = Path(f"{self.path}-wal")
@@ -330,26 +337,33 @@ def _is_disk_trouble(error: Exception) -> bool:
         sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
+def path_of(url: str, data_dir: Path) -> Path:
+    """The file that `sqlite:///NAME` means."""
+    return data_dir / url.removeprefix("sqlite:///")
+
+
 async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchronous: str = "FULL") -> Database:
     """Open (and create, if missing) the database named by `sqlite:///NAME`, relative to the data directory."""
-    path = data_dir / url.removeprefix("sqlite:///")
+    path = path_of(url, data_dir)
     if not path.parent.is_dir():
         raise Misconfigured("The data directory %(directory)s does not exist.", values={"directory": path.parent})
     opened: list[_Connection] = []
+    shared = share(path)
     try:
         for pragmas in (
                 ("journal_mode=WAL", f"synchronous={synchronous}", "wal_autocheckpoint=0", f"cache_size=-{_WRITER_CACHE_KIB}"),
-                ("query_only=OFF",),
+                (f"busy_timeout={_TRUNCATE_MS}",),  # for as long it keeps the writer out, waiting for a backup's long look
                 *[("query_only=ON", f"cache_size=-{_READER_CACHE_KIB}")] * readers):
             opened.append(await _connect(path, pragmas))
         loose = _raw(path, ("query_only=ON",))
     except sqlite3.DatabaseError as error:
         for connection in opened:
             await connection.close()
+        shared.close()
         raise Misconfigured("%(path)s cannot be opened as a database: %(error)s",
                             values={"path": path, "error": error}) from None
     path.chmod(0o600)
-    database = Database(path, opened[0], Pool(opened[2:]), loose, opened[1])
+    database = Database(path, opened[0], Pool(opened[2:]), loose, opened[1], shared)
     database.start()
     return database
 
@@ -381,4 +395,40 @@ def _raw(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
-__all__ = ["Database", "IntegrityError", "KonsilError", "Row", "Tx", "marks", "open_database"]
+class Copy:
+    """A whole database in a file that has no name: nobody else finds it, and it is gone with this process, however that ends.
+
+    It is written through one connection, or as `file`, and read through another: both have to know the file while it has a
+    name, by which SQLite would call a journal, and the first has seen what the second must not.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        handle, name = tempfile.mkstemp(prefix=".copy-", dir=directory)
+        self.file: BinaryIO = os.fdopen(handle, "r+b")
+        try:
+            self._into, self._out = (sqlite3.connect(name, isolation_level=None, check_same_thread=False) for _ in range(2))
+            for pragma in ("journal_mode=OFF", "synchronous=OFF"):
+                self._into.execute(f"PRAGMA {pragma}")
+        finally:
+            os.unlink(name)
+        self._out.row_factory = sqlite3.Row
+
+    def take(self, path: Path) -> None:
+        """Copy a database as it is at this moment, while others go on writing to it."""
+        with contextlib.closing(_raw(path, ("query_only=ON",))) as source:
+            source.backup(self._into)
+        os.pwrite(self.file.fileno(), b"\1\1", 18)  # a file without a log beside it; whoever opens it for good changes that
+
+    def rows(self, sql: str) -> list[Row]:
+        """What a query finds in it; raises `sqlite3.DatabaseError` where it is none."""
+        return self._out.execute(sql).fetchall()
+
+    def close(self) -> None:
+        self._into.close()
+        self._out.close()
+        self.file.close()
+
+
+DatabaseError = sqlite3.DatabaseError
+__all__ = ["Copy", "Database", "DatabaseError", "IntegrityError", "KonsilError", "Row", "Tx", "marks", "open_database",
+           "path_of"]

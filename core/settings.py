@@ -91,6 +91,11 @@ class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notice_days: Count = 90
+    erasure_journal: str = "erasures.journal"
+
+
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key_file: str = "backup.key"
 
 
 class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +123,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     posts: Posts = Posts()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
+    backup: Backup = Backup()
     mail: Mail = Mail()
     log: Log = Log()
 
@@ -129,12 +135,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the file, lay the environment over it and check the whole; `Misconfigured` names what is wrong."""
     try:
-        tree: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        found = path.read_bytes()
     except FileNotFoundError:
         raise Misconfigured("There is no settings file at %(path)s; `konsil init` makes one.", values={"path": path}) from None
     except OSError as error:
         raise Misconfigured("The settings file %(path)s cannot be read: %(error)s.",
                             values={"path": path, "error": error.strerror}) from None
+    return parse(found, path, environ)
+
+
+def parse(found: bytes, path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in a file that is, or is going to be, at `path`."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(found.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured("%(path)s is not valid TOML: %(error)s", values={"path": path, "error": error}) from None
     given = _overlay(tree, environ)

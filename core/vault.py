@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from core.disk import sync_directory
 from core.errors import InvalidInput, Misconfigured
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's first choice for argon2id
@@ -75,7 +76,18 @@ class KeyVault:
     """Seals private keys with AES-256-GCM under the key file; the context names what is sealed and must match."""
 
     def __init__(self, key_file: Path) -> None:
-        key = _read(key_file)
+        self._use(_read(key_file))
+
+    @classmethod
+    def holding(cls, key: bytes) -> Self:
+        """A vault for what a key file held that is not in its place."""
+        vault = cls.__new__(cls)
+        vault._use(key)
+        return vault
+
+    def _use(self, key: bytes) -> None:
+        if len(key) != _KEY_BYTES:
+            raise Misconfigured("A key file does not hold exactly %(count)s bytes.", values={"count": _KEY_BYTES})
         self._cipher = AESGCM(key)
         self._tokens = HKDF(SHA256(), 32, None, b"konsil tokens").derive(key)
 
@@ -94,11 +106,7 @@ class KeyVault:
             file.write(secrets.token_bytes(_KEY_BYTES))
             file.flush()
             os.fsync(handle)
-        directory = os.open(key_file.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(key_file.parent)
         return cls(key_file)
 
     def token_for(self, purpose: str) -> str:

@@ -63,7 +63,6 @@ _OPEN = {purpose: frozenset({SiblingState.ACTIVE}) for purpose in Purpose} | {
 else; the order to erase what it holds is sent when everything else has been stopped, and before it is revoked."""
 
 
-
 def reachable() -> frozenset[SiblingState]:
     """The states in which a sibling is let through for at least one purpose: in any other nothing is sent to it at all."""
     return frozenset().union(*_OPEN.values())

@@ -22,11 +22,13 @@ from core.database import Database, open_database
 from core.errors import InvalidInput, Misconfigured
 from core.i18n import is_language
 from core.ids import Ids
+from core.journal import Journal
 from core.mail import Mailer
 from core.migrate import migrate
 from core.settings import Settings
 from core.text import Renderer
 from core.vault import KeyVault
+from federation import due
 from federation.addresses import domain_of, origin_of
 from federation.allowlist import Allowlist
 from federation.client import Client
@@ -36,9 +38,11 @@ from federation.identity import Identity
 from federation.refusals import RefusalLog
 from federation.siblings import Siblings
 from inbox import held, ledger
+from inbox.erasures import Erasures
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
 from inbox.writer import Writer
+from instance import pruning
 from posts import concerns
 from posts.colleagues import Colleagues
 from posts.compose import Compose
@@ -96,6 +100,7 @@ class Assembly:
     inbox: Inbox
     courier: Courier
     held: HeldActivities
+    erasures: Erasures
 
 
 def check(settings: Settings) -> None:
@@ -152,14 +157,17 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     country = pack(settings.instance.country)
     profiles = Profiles(database, identity, clock, ids)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
+    siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
+                        on_change=(held.sibling_changed, profiles.sibling_changed, due.sibling_changed))
+    journal = Journal(settings.path(settings.retention.erasure_journal))
+    accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
+    erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
     try:
-        yield Assembly(
+        assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
-            allowlist=allowlist, client=client, door=door,
-            siblings=Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
-                              on_change=(held.sibling_changed, profiles.sibling_changed)),
-            accounts=Accounts(database, identity, clock, ids, audit, settings.accounts),
+            allowlist=allowlist, client=client, door=door, siblings=siblings,
+            accounts=accounts,
             sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),
             directory=doctors,
@@ -181,9 +189,12 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
-            held=HeldActivities(database, allowlist, client, writer, clock, ids, federation))
+            held=HeldActivities(database, allowlist, client, writer, clock, ids, federation), erasures=erasures)
+        await pruning.settle(assembly)
+        yield assembly
     finally:
         await renderer.close()
         await client.close()
         await refusals.close()
+        await erasures.close()
         await database.close()

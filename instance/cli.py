@@ -19,6 +19,7 @@ from federation import descriptor
 from federation.documents import parse
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.assembly import Assembly
+from instance.backups import backup
 from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
@@ -27,6 +28,7 @@ from instance.logbooks import audit, refusals
 from instance.mailing import mail
 from instance.people import doctor, operator
 from instance.qr import as_text
+from instance.restoring import restore_command
 from instance.setup import create_instance
 
 _NO_REASON = N_("No reason was given on the command line.")
@@ -278,6 +280,8 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
 
 
 main.add_command(audit)
+main.add_command(backup)
+main.add_command(restore_command)
 for _command in (sibling_describe, sibling_export, sibling_import):
     sibling.add_command(_command)
 main.add_command(doctor)

@@ -10,9 +10,11 @@ from core.countries import pack
 from core.database import open_database
 from core.errors import InvalidInput, Misconfigured
 from core.ids import Ids
+from core.journal import Journal
 from core.migrate import migrate
 from core.settings import Settings, load
 from core.vault import KeyVault
+from federation import due
 from federation.addresses import domain_of, is_loopback, origin_for_domain
 
 
@@ -40,6 +42,8 @@ async def create_instance(directory: Path, *, country: str, domain: str, port: i
     try:
         await migrate(database, clock.ms())
         await create_identity(database, KeyVault(directory / "secret.key"), clock, Ids(clock))
+        name = Journal(settings.path(settings.retention.erasure_journal)).begin()
+        await database.write(lambda tx: due.stands_at(tx, name, 0))
     finally:
         await database.close()
     return settings

@@ -14,6 +14,7 @@ from core.telemetry import get_logger
 from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
+from instance.pruning import prune
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
@@ -111,8 +112,5 @@ async def _mail(assembly: Assembly) -> None:
 
 async def _daily(assembly: Assembly) -> None:
     while True:
-        await assembly.refusals.prune(assembly.settings.federation.refusal_days)
-        await assembly.outside.prune(assembly.settings.retention.notice_days)
-        await assembly.sessions.prune()
-        await assembly.digests.prune()
+        await prune(assembly)
         await asyncio.sleep(_DAY_SECONDS)

@@ -86,6 +86,12 @@ class Editing:
 
         await self._database.write(write)
 
+    async def overtake(self) -> None:
+        """After a restore: siblings may know later revisions of our posts than we do, so ours go on beyond all of them."""
+        after: int | None = 0
+        while after is not None:
+            after = await self._database.write(lambda tx, after=after: store.overtake(tx, after))  # type: ignore[misc]
+
     def _own(self, tx: Tx, author: Author, post_id: str) -> Post:
         post = readable(tx, post_id, author.actor)
         if post.author_id != author.actor.id:

@@ -11,6 +11,7 @@ import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
+from federation import due
 from federation.store import forget
 from posts import telling
 from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
@@ -22,6 +23,7 @@ _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id,
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
+_SOME, _FAR = 500, 1_000_000
 _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
 _TAGS = msgspec.json.Decoder(Tags)
@@ -269,6 +271,15 @@ def revisions(tx: Tx, post_id: int, before: int | None, limit: int) -> list[Row]
                    " ORDER BY revision DESC LIMIT ?", (post_id, before if before is not None else (1 << 63) - 1, limit))
 
 
+def overtake(tx: Tx, after: int) -> int | None:
+    """Give some of the posts that were written here a much later revision, by their ids; the last of them, or None when there
+    are no more."""
+    ids = [row["id"] for row in tx.rows(
+        "SELECT id FROM posts WHERE sibling_id IS NULL AND erased_at IS NULL AND id > ? ORDER BY id LIMIT ?", (after, _SOME))]
+    tx.run(f"UPDATE posts SET revision = revision + ? WHERE id IN ({marks(len(ids))})", (_FAR, *ids))
+    return ids[-1] if ids else None
+
+
 def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     """Take a post's text out of every table, and what is on its way about it out of the outbox, and leave a tombstone, also
     when the post was never seen.
@@ -293,8 +304,9 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
 
 def bury(tx: Tx, uri: str, origin: str, now: int) -> None:
     """Leave a tombstone: whatever is called so can never come again, nor for the first time."""
-    tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
-           (uri_key(uri), uri, origin, now))
+    if tx.run("INSERT INTO tombstones (uri_key, uri, origin, at) VALUES (?, ?, ?, ?) ON CONFLICT (uri_key) DO NOTHING",
+              (uri_key(uri), uri, origin, now)):
+        due.add(tx, due.ERASED, uri, now)
 
 
 def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:

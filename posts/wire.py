@@ -300,6 +300,13 @@ def delete(post: Post, author_uri: str) -> Outgoing:
     return _activity("Delete", f"{post.uri}#delete", author_uri, made, post.uri, URGENT)
 
 
+def delete_again(uri: str, author_uri: str, origins: Sequence[str]) -> Outgoing:
+    """`Delete` of a post that is in no table any more, to the instances that were sent it: its id is another, because what it
+    was addressed to is not known, and so it is not the same activity."""
+    made = {"id": uri, "type": "Tombstone", "to": [members_of(origin) for origin in origins]}
+    return _activity("Delete", f"{uri}#delete-again", author_uri, made, uri, URGENT)
+
+
 def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name: str) -> Outgoing:
     """One vote as every ActivityPub server writes it: a named Note without content, to the asker alone."""
     made = {"id": uri, "type": "Note", "attributedTo": voter_uri, "name": name, "inReplyTo": question_uri,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from core.database import Database, IntegrityError, Tx, open_database
+from core.database import Copy, Database, IntegrityError, Tx, open_database
 from core.errors import Misconfigured, Unavailable
 from tests.servers import until
 
@@ -290,3 +290,35 @@ async def test_the_log_is_moved_into_the_database_in_the_background(database: Da
         await database.write(lambda tx, number=number: add(tx, str(number), b"x" * 1_000_000))  # type: ignore[misc]
     before = database.path.stat().st_size
     await until(lambda: database.path.stat().st_size > before, 5)
+
+
+async def test_a_copy_is_whole_while_others_write_and_has_no_name(database: Database) -> None:
+    for number in range(50):
+        await database.write(lambda tx, number=number: add(tx, f"before {number}", b"x" * 9_000))  # type: ignore[misc]
+    writing = [asyncio.create_task(database.write(lambda tx, number=number: add(tx, f"during {number}", b"x" * 9_000)))  # type: ignore[misc]
+               for number in range(600)]
+    files = {path.name for path in database.path.parent.iterdir()}
+    with closing(Copy(database.path.parent)) as copy:
+        assert {path.name for path in database.path.parent.iterdir()} == files
+        await asyncio.to_thread(copy.take, database.path)
+        await asyncio.gather(*writing)
+        found = [row["word"] for row in copy.rows("SELECT word FROM words")]
+        assert [row[0] for row in copy.rows("PRAGMA integrity_check")] == ["ok"]
+        assert {path.name for path in database.path.parent.iterdir()} == files
+        taken = copy.file.read(100)
+    during = sorted(int(word.split()[1]) for word in found if word.startswith("during"))
+    assert len(found) == 50 + len(during) and during == [*range(len(during))], "one moment, not pieces of several"
+    assert taken.startswith(b"SQLite format 3") and set(on_disk(database)) > set(found) - {"during 599"}
+
+
+async def test_a_long_look_at_the_database_keeps_no_writer_waiting_also_after_a_deletion(database: Database) -> None:
+    await database.write(lambda tx: add(tx, "seen"))
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as looking:
+        looking.execute("BEGIN")
+        assert looking.execute("SELECT count(*) FROM words").fetchone() == (1,)
+        await database.write(lambda tx: tx.scrub())
+        async with asyncio.timeout(15):  # the checkpoint would wait for half a minute, with the lock that a writer needs
+            for number in range(20):
+                await database.write(lambda tx, number=number: add(tx, str(number)))  # type: ignore[misc]
+                await asyncio.sleep(0.05)
+        assert looking.execute("SELECT count(*) FROM words").fetchone() == (1,)

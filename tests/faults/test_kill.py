@@ -137,7 +137,7 @@ def work(who: Stubborn, dice: random.Random, over: threading.Event, done: dict[s
                 done[f"{where}#{answer}"] = answer
 
 
-async def _two(directory: Path) -> list[Settings]:
+async def two(directory: Path) -> list[Settings]:
     made = []
     for code in ("de", "fr"):
         with socket.socket() as free:
@@ -199,7 +199,7 @@ def _never_left(uri: str | None, found: dict[str, Shown], missing: set[str]) -> 
 
 async def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path: Path) -> None:
     dice = random.Random(20261124)
-    places = [Processes(settings) for settings in await _two(tmp_path)]
+    places = [Processes(settings) for settings in await two(tmp_path)]
     try:
         for place in places:
             for what in ("web", "worker"):

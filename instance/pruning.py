@@ -1,0 +1,27 @@
+"""What is kept for a time only: deleted when that is over, once a day, and before a restored instance serves anybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from instance.assembly import Assembly
+
+
+async def prune(assembly: Assembly) -> None:
+    """Delete everything whose time is over."""
+    await assembly.refusals.prune(assembly.settings.federation.refusal_days)
+    await assembly.outside.prune(assembly.settings.retention.notice_days)
+    await assembly.sessions.prune()
+    await assembly.digests.prune()
+
+
+async def settle(assembly: Assembly) -> None:
+    """Do what the erasure journal says and, where this database came out of a backup, end all sessions, delete what was to live
+    only until some time in between, and let what is written from now on count at siblings that know what was lost here."""
+    await assembly.erasures.begin()
+    if assembly.erasures.restored_at is not None:
+        await assembly.sessions.end_all()
+        await prune(assembly)
+        await assembly.editing.overtake()
+        await assembly.erasures.settled()
