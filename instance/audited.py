@@ -29,6 +29,10 @@ DEEDS = {
     "notice.handled": N_("handled a notice from outside"),
     "post.deleted": N_("deleted a post of her own"),
     "audit.exported": N_("exported the audit log"),
+    "backup.made": N_("made a backup"),
+    "backup.restored": N_("restored a backup"),
+    "erasures.begun-anew": N_("began a new journal of erasures"),
+    "erasures.replayed": N_("erased again what had been erased since the backup"),
 }
 """What each action is, in words; who did it stands before, what it was about behind."""
 

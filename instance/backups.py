@@ -25,7 +25,6 @@ from instance.console import AS_JSON, assembled, me, settings_of, show
 CONFIG, SECRET, DATABASE = "config.toml", "secret.key", "konsil.db"
 MEMBERS = (CONFIG, SECRET, DATABASE)
 _COUNTED = ("accounts", "actors", "posts", "siblings", "tombstones")
-_MADE = "backup.made"
 _SMALL = 1 << 20
 Rows = Callable[[str], list[Row]]
 
@@ -54,9 +53,10 @@ async def make(assembly: Assembly, config: Path, target: Path, by: str) -> Made:
     except (OSError, DatabaseError) as error:
         raise Unavailable("The backup could not be written, and nothing of it was left behind: %(error)s.",
                           values={"error": error}) from None
-    key_new = fresh or not await assembly.audit.list(1, action=_MADE)  # the first may have been stopped before it could say so
+    told = await assembly.audit.list(1, action="backup.made")  # the first may have been stopped before it could say so
+    key_new = fresh or not told
     await assembly.database.write(lambda tx: assembly.audit.note(
-        tx, by=by, action=_MADE, target=target.name, detail=f"{size} bytes, as of {rfc3339(manifest.created)}"))
+        tx, by=by, action="backup.made", target=target.name, detail=f"{size} bytes, as of {rfc3339(manifest.created)}"))
     return Made(manifest, size, key_new)
 
 

@@ -92,7 +92,8 @@ def refusals() -> None:
 
 _SOUGHT = (
     click.option("--who", default="", help="A sibling's domain, or an origin as the log shows it."),
-    click.option("--direction", default="", type=click.Choice(["", "in", "out"])),
+    click.option("--direction", default="", type=click.Choice(["", "in", "out"]),
+                 help="Who wanted it: in for others, out for us."),
     click.option("--reason", default="", help="The code of a reason, such as unlisted."),
     click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="A day, UTC."),
     click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day."),
