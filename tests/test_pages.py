@@ -229,8 +229,9 @@ async def test_an_operator_pauses_resumes_and_revokes_with_the_fingerprint_typed
         assert (await de.its.siblings.row(fr.domain)).state == "revoked"
         right = wrong | {"fingerprint": fr.its.identity.fingerprint}
         assert (await operator.post("/admin/siblings/new", right))[0] == 303
-        assert (await operator.post(path, {"act": "approve", "fingerprint": "00" * 32}))[0] == 400
-        assert (await operator.post(path, {"act": "approve", "fingerprint": fr.its.identity.fingerprint}))[0] == 303
+        assert (await operator.post(f"{path}/confirm", {"fingerprint": "00" * 32}))[0] == 400
+        assert (await operator.post(f"{path}/confirm", {"fingerprint": fr.its.identity.fingerprint}))[0] == 303
+        assert (await operator.post(f"{path}/activate", {}))[0] == 303
         assert (await de.its.siblings.row(fr.domain)).state == "active"
 
 
