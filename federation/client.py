@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from core import VERSION, egress
 from core.clock import Clock
@@ -197,15 +198,21 @@ class Client:
 
     async def certificate(self, sibling: Sibling) -> Certificate:
         """The certificate the sibling's host shows; `Unavailable` (`certificate`) for one that is not valid."""
-        found = await self._resolved(sibling)
+        found = (await self._resolved(sibling))[0]
+        made = socket.socket(found["family"], socket.SOCK_STREAM, found["proto"])
         try:
+            made.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(made, (found["host"], found["port"]))
             _, writer = await asyncio.open_connection(
-                found[0]["host"], found[0]["port"], ssl=ssl.create_default_context(), server_hostname=found[0]["hostname"])
-        except ssl.SSLError as error:
-            raise Unavailable("The sibling's certificate is not valid.", reason="certificate",
-                              cause=getattr(error, "verify_message", "") or str(error.reason)) from None
-        except (TimeoutError, OSError) as error:
-            raise Unavailable("The sibling could not be reached.", reason="unreachable", cause=repr(error)) from None
+                sock=made, ssl=ssl.create_default_context(), server_hostname=found["hostname"])
+        except BaseException as error:
+            made.close()
+            if isinstance(error, ssl.SSLError):
+                raise Unavailable("The sibling's certificate is not valid.", reason="certificate",
+                                  cause=getattr(error, "verify_message", "") or str(error.reason)) from None
+            if isinstance(error, OSError):
+                raise Unavailable("The sibling could not be reached.", reason="unreachable", cause=repr(error)) from None
+            raise
         shown: dict[str, Any] = writer.get_extra_info("peercert")
         writer.close()
         names = {key: value for part in shown.get("issuer", ()) for key, value in part}
@@ -373,7 +380,13 @@ def _document(response: aiohttp.ClientResponse, raw: bytes, types: frozenset[str
 
 def _sign_with_another(key_id: str, method: str, target: str, headers: dict[str, str]) -> str:
     """The Signature header as somebody would make it who has our key's name but not our key."""
-    return cavage.sign(load_private(generate_rsa()[0]), key_id, method, target, headers)
+    return cavage.sign(_another_key(), key_id, method, target, headers)
+
+
+@lru_cache(maxsize=1)
+def _another_key() -> RSAPrivateKey:
+    """A key that is nobody's, one for the life of the process."""
+    return load_private(generate_rsa()[0])
 
 
 def _unreached(error: Exception) -> Unavailable:

@@ -23,7 +23,7 @@ from federation.signatures.keys import fingerprint_words, grouped
 from instance.admitting import sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_row
 from instance.assembly import Assembly
 from instance.backups import backup
-from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show, time_of
+from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction

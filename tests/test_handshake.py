@@ -150,7 +150,8 @@ async def test_what_is_no_small_signed_activity_is_refused_by_its_head_or_its_si
     assert fr.received == []
 
 
-async def test_the_answer_says_why_the_ping_back_did_not_arrive(de: Running, fr: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_answer_says_why_the_ping_back_did_not_arrive(
+        de: Running, fr: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("federation.handshake._BACK_SECONDS", 0.3)
     await fr.fake.listed(de, "active")
     silent = await FakeSibling("it", port=1).listed(de, "active")

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from core.errors import Conflict, NotFound, NotSignedIn
 from core.words import Sentence
 from federation import checks
-from federation.allowlist import Direction, Purpose, Sibling
 from federation.checks import KEPT, SENTENCES, Check, Line, Subject, Verdict
-from federation.client import ACTIVITY_JSON, Client
-from federation.selftest import SelfTest
+from federation.client import ACTIVITY_JSON
 from federation.signatures import cavage
 from tests.scripted import Received, Scripted, refusal, scripted, slowly
 from tests.servers import FakeSibling, Running, countries
+from tests.test_allowlist import propose
 from tests.test_client import resolve_to
 from tests.test_handshake import ping, send
 
@@ -138,11 +138,6 @@ async def test_a_scripted_sibling_passes_and_is_asked_nothing_but_the_tries(peer
 REST = dict.fromkeys([name.value for name in Subject][4:], "not-tried")
 
 
-def actor(**changes: Any) -> Callable[[Received], web.Response]:
-    headers = {"date": "Mon, 01 Jan 2024 00:00:00 GMT"} | changes.pop("headers", {})
-    return lambda _: web.Response(**({"headers": headers} | changes))
-
-
 @pytest.mark.parametrize(("kind", "answer", "found"), [
     ("unsigned", lambda _: web.json_response({}), {"unsigned-refused": "lets-in"}),
     ("unsigned", lambda _: web.Response(status=302, headers={"location": "/login"}), {"unsigned-refused": "refuses-oddly"}),
@@ -202,7 +197,8 @@ async def test_its_clock_is_compared_with_ours(peer: Peer, ahead: int | None, co
 
 
 @pytest.mark.parametrize(("said", "code"), [
-    ({"arrived": False, "reason": "unreachable"}, "back-unreachable"), ({"arrived": False, "reason": "no-answer"}, "back-no-answer"),
+    ({"arrived": False, "reason": "unreachable"}, "back-unreachable"),
+    ({"arrived": False, "reason": "no-answer"}, "back-no-answer"),
     ({"arrived": False, "reason": "special-address"}, "back-special"), ({"arrived": False, "reason": "refused"}, "back-refused"),
     ({"arrived": False, "reason": "<b>because</b>"}, "back-unsaid"), ({"arrived": True}, "back-elsewhere")])
 async def test_a_ping_that_does_not_come_back_is_seen_here_whatever_the_other_side_says(
@@ -231,9 +227,10 @@ async def test_who_cannot_be_reached_is_tried_no_further(de: Running) -> None:
 
 
 async def test_who_is_slow_is_waited_for_a_little(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = peer.de.its.selftest._steps
+    steps, slow = peer.de.its.selftest._steps, (Subject.CLOCK, Subject.UNSIGNED, Subject.WRONG_TYPE)
     assert sum(step.seconds for step in steps) <= 30, "all of them together"
-    monkeypatch.setattr(peer.de.its.selftest, "_steps", tuple(step._replace(seconds=0.5) for step in steps))
+    monkeypatch.setattr(peer.de.its.selftest, "_steps", tuple(
+        step._replace(seconds=0.5) if step.name in slow else step for step in steps))
     peer.wrong["unsigned"] = peer.wrong["type"] = lambda _: slowly(3, web.json_response({}))
     assert codes(await peer.test()) == {"unsigned-refused": "no-answer", "wrong-type-refused": "no-answer"}
     peer.wrong = {"actor": lambda _: slowly(3, web.json_response({}))}
@@ -303,10 +300,71 @@ def test_a_finding_of_another_version_is_shown_as_it_is() -> None:
     assert all(seen and todo for seen, todo in SENTENCES.values())
 
 
+@asynccontextmanager
+async def tls_server(directory: Path, days: float, name: str = "fr.example") -> AsyncIterator[int]:
+    """A server with a certificate of this name that is valid so long; its port. `directory/ca.pem` is who issued it."""
+    keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, text)]) for text in ("Test Authority", "Konsil")]
+    now = datetime.now(UTC)
+    issued = []
+    for subject, key in zip(names, keys, strict=True):
+        is_ca = subject is names[0]
+        builder = x509.CertificateBuilder(
+            issuer_name=names[0], subject_name=subject, public_key=key.public_key(),
+            serial_number=x509.random_serial_number(), not_valid_before=now - timedelta(days=90),
+            not_valid_after=now + timedelta(days=365 if is_ca else days))
+        for extension, critical in (
+                (x509.BasicConstraints(ca=is_ca, path_length=None), True),
+                (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+                (x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), False)):
+            builder = builder.add_extension(extension, critical)
+        if is_ca:
+            builder = builder.add_extension(x509.KeyUsage(True, False, False, False, False, True, True, False, False), True)
+        else:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        issued.append(builder.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    (directory / "ca.pem").write_bytes(issued[0])
+    (directory / "own.pem").write_bytes(issued[1] + keys[1].private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "own.pem")
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize(("days", "name", "trusted", "verdict", "saying"), [
+    (90.5, "fr.example", True, "ok", "Test Authority has issued it; it is valid for 90 more days."),
+    (13.5, "fr.example", True, "warn", "only 13 more days"), (-1, "fr.example", True, "failed", "expired"),
+    (90, "it.example", True, "failed", "not valid for 'fr.example'"), (90, "fr.example", False, "failed", "unable to get")])
+async def test_the_certificate_is_looked_at_as_a_connection_would(
+        its: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: float, name: str, trusted: bool, verdict: str,
+        saying: str) -> None:
+    await propose(its, "fr.example")
+    await its.siblings.confirm("fr.example", "olga")
+    async with tls_server(tmp_path, days, name) as port:
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        resolve_to(monkeypatch, port, "127.0.0.1")
+        line = (await its.selftest.run("fr.example", "olga")).lines[1]
+    assert line.verdict == verdict and saying in line.seen, line
+
+
+async def test_a_server_without_tls_or_none_at_all_has_no_certificate(its: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await propose(its, "fr.example")
+    await its.siblings.confirm("fr.example", "olga")
+    async with scripted() as plain:
+        resolve_to(monkeypatch, int(plain.origin.rpartition(":")[2]), "127.0.0.1")
+        check = await its.selftest.run("fr.example", "olga")
+        assert check.lines[1].code == "no-certificate" and {line.verdict for line in check.lines[2:]} == {Verdict.SKIPPED}
+        assert plain.received == []
+    resolve_to(monkeypatch, 1, "127.0.0.1")
+    assert (await its.selftest.run("fr.example", "olga")).lines[1].code == "unreachable"
+
+
 async def test_a_name_that_leads_nowhere_or_to_a_special_address_ends_the_test(
         its: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.test_allowlist import propose
-
     await propose(its, "fr.example")
     await its.siblings.confirm("fr.example", "olga")
     for addresses, code in ((("10.0.0.1",), "special-address"), (("203.0.113.1", "127.0.0.53"), "special-address")):

@@ -19,8 +19,8 @@ import pytest
 from actors.models import Role
 from core.access import Access, Route
 from core.ids import public
-from federation.client import Client
 from federation.allowlist import Purpose
+from federation.client import Client
 from instance.app import behind_the_front, create_pages, routes
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.servers import AP, PASSWORD, FakeSibling, Running, countries
@@ -142,7 +142,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
-                                    "check_id": "0000000000000", "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
+                                    "check_id": "0000000000000",
+                                    "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
         await de.add_doctor("expired")
