@@ -211,7 +211,7 @@ class Client:
                 raise Unavailable("The sibling's certificate is not valid.", reason="certificate",
                                   cause=getattr(error, "verify_message", "") or str(error.reason)) from None
             if isinstance(error, OSError):
-                raise Unavailable("The sibling could not be reached.", reason="unreachable", cause=repr(error)) from None
+                raise Unavailable("The sibling could not be reached.", reason="unreachable", cause=str(error)) from None
             raise
         shown: dict[str, Any] = writer.get_extra_info("peercert")
         writer.close()
@@ -396,5 +396,5 @@ def _unreached(error: Exception) -> Unavailable:
         return Unavailable("The sibling's name leads to an address that is never contacted.", reason="special-address",
                            cause=str(refused))
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)):
-        return Unavailable("The sibling could not be reached.", reason="unreachable", cause=repr(error))
-    return Unavailable("The sibling did not answer to the end.", reason="no-answer", cause=repr(error))
+        return Unavailable("The sibling could not be reached.", reason="unreachable", cause=str(error) or repr(error))
+    return Unavailable("The sibling did not answer to the end.", reason="no-answer", cause=str(error) or repr(error))

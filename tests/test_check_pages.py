@@ -60,7 +60,7 @@ async def test_one_that_is_not_up_is_confirmed_fails_and_is_activated_only_for_a
     status, where = await op.post(f"{path}/activate", {"how": "tested"})
     assert status == 303 and "/checks/" in where and await state() == "confirmed"
     page = (await op.get(where))[1]
-    assert "could not be reached" in page and page.count("What to do") == 8
+    assert "could not be reached" in page and page.count("What to do") == 1
     status, page = await op.post(f"{path}/activate", {"how": "untested", "reason": " "})
     assert status == 400 and "<details class=\"act\" open>" in page and await state() == "confirmed"
     assert (await op.post(f"{path}/activate", {"how": "untested", "reason": "comes up tomorrow"}))[0] == 303
