@@ -17,7 +17,7 @@ from email.utils import formatdate
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -27,7 +27,7 @@ from core import VERSION, egress
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
-from federation.addresses import is_loopback, never_contacted, origin_of
+from federation.addresses import authority_of, is_loopback, never_contacted, origin_of
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
@@ -42,7 +42,6 @@ _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
-_HTTPS = 443
 _NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate"})  # nobody's refusal
 
 
@@ -194,17 +193,17 @@ class Client:
 
     async def addresses(self, sibling: Sibling) -> tuple[str, ...]:
         """The addresses of the sibling's host; `Unavailable` where it has none, or one that is never contacted."""
-        return tuple(entry["host"] for entry in await self._resolved(sibling))
+        return tuple(str(info[4][0]) for info in await self._looked_up(sibling))
 
     async def certificate(self, sibling: Sibling) -> Certificate:
         """The certificate the sibling's host shows; `Unavailable` (`certificate`) for one that is not valid."""
-        found = (await self._resolved(sibling))[0]
-        made = socket.socket(found["family"], socket.SOCK_STREAM, found["proto"])
+        info, *_ = await self._looked_up(sibling)
+        made = self._addresses.socket(info)
         try:
             made.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(made, (found["host"], found["port"]))
+            await asyncio.get_running_loop().sock_connect(made, info[4])
             _, writer = await asyncio.open_connection(
-                sock=made, ssl=ssl.create_default_context(), server_hostname=found["hostname"])
+                sock=made, ssl=ssl.create_default_context(), server_hostname=authority_of(sibling.origin)[0])
         except BaseException as error:
             made.close()
             if isinstance(error, ssl.SSLError):
@@ -288,19 +287,15 @@ class Client:
                 headers={"user-agent": f"Konsil/{VERSION} (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
         return self._session
 
-    async def _resolved(self, sibling: Sibling) -> list[ResolveResult]:
-        """Where the sibling's host is, as a connection to it would find it."""
+    async def _looked_up(self, sibling: Sibling) -> list[egress.AddressInfo]:
+        """Where the sibling's host is, as a connection to it finds it."""
         _check_let_through(sibling, Purpose.HANDSHAKE)
         with self._logged(sibling.origin, Purpose.HANDSHAKE, sibling.origin):
             self._host(sibling.origin, sibling.origin)
-            found = urlsplit(sibling.origin)
-            resolver = _CheckedResolver(self._loopback)
             try:
-                return await resolver.resolve(found.hostname or "", found.port or _HTTPS, socket.AF_UNSPEC)
+                return await self._addresses.look_up(*authority_of(sibling.origin))
             except OSError as error:
                 raise _unreached(error) from None
-            finally:
-                await resolver.close()
 
     def _posting(self, sibling: Sibling, url: str, digest: str, kind: str) -> dict[str, str]:
         """The headers of a POST, still unsigned."""
