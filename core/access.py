@@ -18,7 +18,7 @@ class Access(StrEnum):
     VISITOR = "visitor"
     """Anybody, without signing in: the login page, style sheets, the little that is public."""
     SIBLING = "sibling"
-    """A request signed by an active sibling instance, past the gate."""
+    """A request signed by a sibling instance that the gate lets through for the route's purpose."""
     DOCTOR = "doctor"
     """A signed-in account whose verification is in force."""
     MEMBER = "member"
@@ -30,17 +30,22 @@ class Access(StrEnum):
 @dataclass(frozen=True)
 class Route:
     """One rule with its methods, the function that answers and who may call it. `from_anywhere`: a form need not come from
-    our own pages, because the path itself holds a secret that only whom it was sent to can know."""
+    our own pages, because the path itself holds a secret that only whom it was sent to can know. `purpose`: what a sibling
+    wants at the gate there; siblings' routes name one and no others do. `body_limit`: the most bytes its body may have, where
+    that is less than the settings' limit."""
 
     rule: str
     methods: tuple[str, ...]
     endpoint: Callable[..., Any]
     access: Access
     from_anywhere: bool = False
+    purpose: str = ""
+    body_limit: int | None = None
 
 
 def check_declared(routes: Iterable[Route]) -> None:
-    """`TypeError` for a route without rule, method or access, and for a rule and method declared twice.
+    """`TypeError` for a route without rule, method or access, for a sibling's without purpose, and for a rule and method
+    declared twice.
 
     Two rules that differ only in the names of their parameters are the same rule.
     """
@@ -50,6 +55,8 @@ def check_declared(routes: Iterable[Route]) -> None:
             raise TypeError(f"{route.rule}: the route does not declare who may call it")
         if route.from_anywhere and route.access != Access.VISITOR:
             raise TypeError(f"{route.rule}: what a session may do is asked for from our own pages")
+        if bool(route.purpose) != (route.access == Access.SIBLING):
+            raise TypeError(f"{route.rule}: a sibling's route says for which purpose it is let through, and no other does")
         if not route.rule.startswith("/"):
             raise TypeError(f"{route.rule!r}: a rule begins with a slash")
         if isinstance(route.methods, str) or not route.methods or not _METHODS.issuperset(route.methods):

@@ -1,4 +1,4 @@
-"""The only way out: signed requests to a `Sibling`, and one look at a `Candidate`'s actor.
+"""The only way out: signed requests to a `Sibling`, tries that it has to refuse, and one look at a `Candidate`'s actor.
 
 Addresses are checked when the connection is made (special-use ranges refused), with a socket that `core.egress` has made
 for that address alone; redirects are never followed, cookies and proxies from the environment do not exist, and time and
@@ -7,27 +7,33 @@ size are bounded. What is refused here, be it an address or an answer, stands in
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
+from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from core import VERSION, egress
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
-from federation.addresses import is_loopback, never_contacted, origin_of
+from federation.addresses import authority_of, is_loopback, never_contacted, origin_of
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
 from federation.refusals import RefusalLog
+from federation.signatures import cavage
+from federation.signatures.keys import generate_rsa, load_private
 from federation.signing import Signers
 
 ACTIVITY_JSON = "application/activity+json"
@@ -36,7 +42,7 @@ _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
-_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone"})  # what the network or the other side did
+_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate"})  # nobody's refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,38 @@ class Candidate:
     """An origin an operator has named; it may be asked for its `/actor` and for nothing else."""
 
     origin: str
+
+
+class Told(NamedTuple):
+    """What was answered to a handshake: the document with a 200, else the reason that the problem document names."""
+
+    status: int
+    document: dict[str, Any] | None
+    reason: str
+
+
+class Look(NamedTuple):
+    """What an unsigned look at `/actor` has shown: the status, the Date header, the document if there was one."""
+
+    status: int
+    date: str
+    document: dict[str, Any] | None
+
+
+class Certificate(NamedTuple):
+    """A certificate that is valid for its host: who issued it, when it ends (seconds since the epoch)."""
+
+    issuer: str
+    ends: float
+
+
+class Probe(StrEnum):
+    """What a sibling has to refuse: the try of a self-test."""
+
+    UNSIGNED = "unsigned"
+    WRONG_KEY = "wrong key"
+    FORGED = "wrong key, with a body"
+    WRONG_TYPE = "wrong content type"
 
 
 class _SpecialAddress(OSError):
@@ -110,8 +148,7 @@ class Client:
         was no connection and `no-answer` when there was one, and the activity itself may be what it choked on."""
         _check_let_through(sibling, Purpose.DELIVERY, Purpose.ERASURE)
         with self._logged(sibling.origin, sibling.purpose, sibling.inbox):
-            headers = {"host": self._host(sibling.inbox, sibling.origin), "date": self._date(), "digest": digest,
-                       "content-type": ACTIVITY_JSON}
+            headers = self._posting(sibling, sibling.inbox, digest, ACTIVITY_JSON)
             headers["signature"] = await self._sign("POST", sibling.inbox, headers)
             try:
                 async with self._open().post(sibling.inbox, data=body, headers=headers, allow_redirects=False) as response:
@@ -136,6 +173,87 @@ class Client:
         url = f"{sibling.origin}/.well-known/webfinger?resource={quote(f'acct:{account}', safe='@:')}"
         with self._logged(sibling.origin, Purpose.WEBFINGER, url):
             return await self._fetch(url, await self._asking(sibling, url, JRD_JSON), _JRD_TYPES)
+
+    async def handshake(self, sibling: Sibling, body: bytes, digest: str) -> Told:
+        """POST a ping to where the sibling is pinned. `Unavailable` for transport trouble."""
+        _check_let_through(sibling, Purpose.HANDSHAKE)
+        url = f"{sibling.origin}/handshake"
+        with self._logged(sibling.origin, Purpose.HANDSHAKE, url):
+            headers = self._posting(sibling, url, digest, ACTIVITY_JSON)
+            headers["signature"] = await self._sign("POST", url, headers)
+            try:
+                async with self._open().post(url, data=body, headers=headers, allow_redirects=False) as response:
+                    raw = await _read(response, _ANSWER_LIMIT)
+                    if response.status == 200:
+                        return Told(200, _document(response, raw, _JRD_TYPES), "")
+                    kind = (_problem(response, raw) or {}).get("type")
+                    return Told(response.status, None, kind.rpartition(":")[2][:80] if isinstance(kind, str) else "")
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreached(error) from None
+
+    async def addresses(self, sibling: Sibling) -> tuple[str, ...]:
+        """The addresses of the sibling's host; `Unavailable` where it has none, or one that is never contacted."""
+        return tuple(str(info[4][0]) for info in await self._looked_up(sibling))
+
+    async def certificate(self, sibling: Sibling) -> Certificate:
+        """The certificate the sibling's host shows; `Unavailable` (`certificate`) for one that is not valid."""
+        info, *_ = await self._looked_up(sibling)
+        made = self._addresses.socket(info)
+        try:
+            made.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(made, info[4])
+            _, writer = await asyncio.open_connection(
+                sock=made, ssl=ssl.create_default_context(), server_hostname=authority_of(sibling.origin)[0])
+        except BaseException as error:
+            made.close()
+            if isinstance(error, ssl.SSLError):
+                raise Unavailable("The sibling's certificate is not valid.", reason="certificate",
+                                  cause=getattr(error, "verify_message", "") or str(error.reason)) from None
+            if isinstance(error, OSError):
+                raise Unavailable("The sibling could not be reached.", reason="unreachable", cause=str(error)) from None
+            raise
+        shown: dict[str, Any] = writer.get_extra_info("peercert")
+        writer.close()
+        names = {key: value for part in shown.get("issuer", ()) for key, value in part}
+        return Certificate(names.get("organizationName") or names.get("commonName", ""),
+                           ssl.cert_time_to_seconds(shown["notAfter"]))
+
+    async def look(self, sibling: Sibling) -> Look:
+        """The sibling's `/actor`, unsigned, as everybody sees it."""
+        _check_let_through(sibling, Purpose.HANDSHAKE)
+        url = f"{sibling.origin}/actor"
+        with self._logged(sibling.origin, Purpose.HANDSHAKE, url):
+            headers = {"host": self._host(url, sibling.origin), "accept": _ACCEPT}
+            try:
+                async with self._open().get(url, headers=headers, allow_redirects=False) as response:
+                    raw = await _read(response, _ANSWER_LIMIT)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreached(error) from None
+            document = _document(response, raw, _DOCUMENT_TYPES) if response.status == 200 else None
+            return Look(response.status, response.headers.get("date", ""), document)
+
+    async def probe(self, sibling: Sibling, probe: Probe) -> int:
+        """Try what the sibling has to refuse; the status it answers, and nothing else of the answer."""
+        _check_let_through(sibling, Purpose.HANDSHAKE)
+        method, path, body = {
+            Probe.UNSIGNED: ("GET", "/members", None), Probe.WRONG_KEY: ("GET", "/members", None),
+            Probe.FORGED: ("POST", "/handshake", b"{}"), Probe.WRONG_TYPE: ("POST", "/inbox", b"self-test")}[probe]
+        url = sibling.origin + path
+        with self._logged(sibling.origin, Purpose.HANDSHAKE, url):
+            if body is None:
+                headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": _ACCEPT}
+            else:
+                headers = self._posting(sibling, url, cavage.digest(body),
+                                        "text/plain" if probe == Probe.WRONG_TYPE else ACTIVITY_JSON)
+            if probe == Probe.WRONG_TYPE:
+                headers["signature"] = await self._sign(method, url, headers)
+            elif probe != Probe.UNSIGNED:
+                headers["signature"] = await asyncio.to_thread(_sign_with_another, self._identity.key_id, method, path, headers)
+            try:
+                async with self._open().request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+                    return response.status
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _unreached(error) from None
 
     async def fetch_descriptor(self, candidate: Candidate) -> dict[str, Any]:
         """The `/actor` of an origin that is being proposed: unsigned, and nothing else can be asked of it."""
@@ -168,6 +286,20 @@ class Client:
                 auto_decompress=False, skip_auto_headers=("Accept-Encoding",),
                 headers={"user-agent": f"Konsil/{VERSION} (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
         return self._session
+
+    async def _looked_up(self, sibling: Sibling) -> list[egress.AddressInfo]:
+        """Where the sibling's host is, as a connection to it finds it."""
+        _check_let_through(sibling, Purpose.HANDSHAKE)
+        with self._logged(sibling.origin, Purpose.HANDSHAKE, sibling.origin):
+            self._host(sibling.origin, sibling.origin)
+            try:
+                return await self._addresses.look_up(*authority_of(sibling.origin))
+            except OSError as error:
+                raise _unreached(error) from None
+
+    def _posting(self, sibling: Sibling, url: str, digest: str, kind: str) -> dict[str, str]:
+        """The headers of a POST, still unsigned."""
+        return {"host": self._host(url, sibling.origin), "date": self._date(), "digest": digest, "content-type": kind}
 
     async def _asking(self, sibling: Sibling, url: str, accept: str) -> dict[str, str]:
         """The headers of a signed GET."""
@@ -229,12 +361,27 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def _problem(response: aiohttp.ClientResponse, raw: bytes) -> dict[str, Any] | None:
-    if response.content_type != "application/problem+json":
+    return _document(response, raw, frozenset({"application/problem+json"}))
+
+
+def _document(response: aiohttp.ClientResponse, raw: bytes, types: frozenset[str]) -> dict[str, Any] | None:
+    if response.content_type not in types:
         return None
     try:
         return parse(raw)
     except InvalidInput:
         return None
+
+
+def _sign_with_another(key_id: str, method: str, target: str, headers: dict[str, str]) -> str:
+    """The Signature header as somebody would make it who has our key's name but not our key."""
+    return cavage.sign(_another_key(), key_id, method, target, headers)
+
+
+@lru_cache(maxsize=1)
+def _another_key() -> RSAPrivateKey:
+    """A key that is nobody's, one for the life of the process."""
+    return load_private(generate_rsa()[0])
 
 
 def _unreached(error: Exception) -> Unavailable:
@@ -243,6 +390,6 @@ def _unreached(error: Exception) -> Unavailable:
     if isinstance(refused, _SpecialAddress):
         return Unavailable("The sibling's name leads to an address that is never contacted.", reason="special-address",
                            cause=str(refused))
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        return Unavailable("The sibling could not be reached.", reason="unreachable", cause=repr(error))
-    return Unavailable("The sibling did not answer to the end.", reason="no-answer", cause=repr(error))
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)):
+        return Unavailable("The sibling could not be reached.", reason="unreachable", cause=str(error) or repr(error))
+    return Unavailable("The sibling did not answer to the end.", reason="no-answer", cause=str(error) or repr(error))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from core.clock import Clock
-from core.errors import InvalidInput, KonsilError, NotSignedIn
+from core.errors import InvalidInput, KonsilError, NotSignedIn, TooLarge, UnsupportedMedia
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
 from federation.refusals import RefusalLog
@@ -18,6 +18,7 @@ from federation.signatures import cavage
 from federation.signatures.keys import load_public
 
 _UNSIGNED = "(unsigned)"
+_TYPES = frozenset({"application/activity+json", "application/ld+json"})
 SINGLE = frozenset({"host", "date", "digest", "content-type", "signature", "content-length", "content-encoding"})
 
 
@@ -89,6 +90,18 @@ class Door:
     def _log(self, origin: str, purpose: Purpose, error: KonsilError, target: str) -> None:
         self._refusals.record(direction=Direction.IN, origin=origin, purpose=purpose, reason=error.reason, path=target,
                               detail=error.cause)
+
+
+def check_head(headers: Mapping[str, str], limit: int) -> None:
+    """Refuse a POST by its head alone, before a byte of its body is read: 415, 413."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _TYPES:
+        raise UnsupportedMedia("An activity is application/activity+json.", reason="content-type")
+    if "content-encoding" in headers:
+        raise UnsupportedMedia("An encoded body is not read.", reason="content-encoding")
+    length = headers.get("content-length", "")
+    if length and (not length.isdigit() or len(length) > 12 or int(length) > limit):
+        raise TooLarge("An activity has at most %(most)s bytes.", values={"most": limit})
 
 
 def gather(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

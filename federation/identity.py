@@ -18,6 +18,8 @@ CONTEXT: list[Any] = [
         "revision": "konsil:revision",
         "facts": "konsil:facts",
         "state": "konsil:state",
+        "Handshake": "konsil:Handshake",
+        "nonce": "konsil:nonce",
         "members": {"@id": "konsil:members", "@type": "@id"},
         "discoverable": "http://joinmastodon.org/ns#discoverable",
         "Hashtag": "as:Hashtag",

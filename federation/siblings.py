@@ -143,6 +143,9 @@ class Siblings:
         if row.state == SiblingState.ACTIVE and (row.alarm or row.fail_count):
             await self._database.write(lambda tx: self._retry(tx, row.id, row.origin, by))
             return await self.row(domain)
+        if row.state == SiblingState.CONFIRMED:  # from there one gets in by `activate`, which asks what was tried before
+            raise Conflict("%(domain)s is not waiting for this; its state is “%(state)s”.",
+                           values={"domain": row.domain, "state": Phrase(row.state)})
         return await self._move(domain, (SiblingState.ACTIVE,), by, "")
 
     async def revoke(self, domain: str, by: str, reason: str) -> SiblingRow:

@@ -14,19 +14,18 @@ from collections.abc import Iterable, Mapping
 
 from core.clock import Clock
 from core.database import Database, IntegrityError, Tx
-from core.errors import Conflict, InvalidInput, KonsilError, TooLarge, Unavailable, UnsupportedMedia
+from core.errors import Conflict, InvalidInput, KonsilError, Unavailable
 from core.settings import Federation
 from core.telemetry import get_logger
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
-from federation.door import Caller, Door, Request
+from federation.door import Caller, Door, Request, check_head
 from federation.refusals import RefusalLog
 from inbox.arrival import Arrival, Outcome, arrival
 from inbox.authority import check_authority
 from inbox.writer import Result, Writer
 
 log = get_logger("inbox")
-_TYPES = frozenset({"application/activity+json", "application/ld+json"})
 _SKEW_STEP_MS = 1000
 _SEEN_STEP_MS = 10_000
 
@@ -44,14 +43,7 @@ class Inbox:
 
     def check_head(self, headers: Mapping[str, str]) -> None:
         """Refuse by the head alone, before a byte of the body is read: 415, 413, 503."""
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in _TYPES:
-            raise UnsupportedMedia("An activity is application/activity+json.", reason="content-type")
-        if "content-encoding" in headers:
-            raise UnsupportedMedia("An encoded body is not read.", reason="content-encoding")
-        length = headers.get("content-length", "")
-        if length and (not length.isdigit() or len(length) > 12 or int(length) > self._settings.body_limit_bytes):
-            raise TooLarge("An activity has at most %(most)s bytes.", values={"most": self._settings.body_limit_bytes})
+        check_head(headers, self._settings.body_limit_bytes)
         if self._database.pending > self._settings.inbox_pending_limit:
             raise Unavailable("The inbox is full at the moment.", reason="overloaded", retry_after=5)
 

@@ -12,7 +12,8 @@ from core.access import Route, check_declared
 from core.errors import KonsilError, NotFound, TooLarge
 from core.settings import Settings
 from core.telemetry import get_logger
-from inbox.routes import InboxFront, Receive, Scope, Send
+from inbox import routes as front
+from inbox.routes import Front, Receive, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
@@ -26,6 +27,11 @@ _FORM_BYTES = 512 * 1024
 
 def routes() -> tuple[Route, ...]:
     """Every route this server has, each with who may call it."""
+    return (*front.ROUTES, *behind_the_front())
+
+
+def behind_the_front() -> tuple[Route, ...]:
+    """The routes that Quart answers."""
     return (*objects.ROUTES, *static.ROUTES, *PAGES, *ADMIN)
 
 
@@ -36,10 +42,9 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     app.config["KONSIL"] = assembly
     app.config["KONSIL_BACKGROUND"] = background
     app.config["MAX_CONTENT_LENGTH"] = _FORM_BYTES
-    declared = routes()
-    check_declared(declared)
+    check_declared(routes())
     context.prepare(app, assembly)
-    for route in declared:
+    for route in behind_the_front():
         app.add_url_rule(route.rule, route.endpoint.__name__, guard.guarded(route), methods=list(route.methods),
                          provide_automatic_options=False)
     app.after_request(guard.finish)
@@ -93,7 +98,7 @@ class Server:
 
     def __init__(self, settings: Settings, *, worker: bool, on_start: Callable[[], None]) -> None:
         self._settings, self._with_worker, self._on_start = settings, worker, on_start
-        self._front: InboxFront | None = None
+        self._front: Front | None = None
         self.assembly: Assembly | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +114,8 @@ class Server:
                 self.assembly = assembly
                 background = Background() if self._with_worker else None
                 pages = create_pages(assembly, background)
-                self._front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
+                self._front = Front({"/inbox": assembly.inbox, "/handshake": assembly.handshake}, _asgi(pages),
+                                    self._settings.federation.body_limit_bytes)
                 task = asyncio.create_task(background.run(assembly)) if background is not None else None
                 self._on_start()
                 await send({"type": "lifespan.startup.complete"})

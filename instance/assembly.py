@@ -30,12 +30,15 @@ from core.text import Renderer
 from core.vault import KeyVault
 from federation import due
 from federation.addresses import domain_of, origin_of
+from federation.admission import Admission
 from federation.allowlist import Allowlist
 from federation.client import Client
 from federation.delivery import Courier
 from federation.door import Door
+from federation.handshake import Handshake
 from federation.identity import Identity
 from federation.refusals import RefusalLog
+from federation.selftest import SelfTest
 from federation.siblings import Siblings
 from inbox import held, ledger
 from inbox.erasures import Erasures
@@ -75,6 +78,9 @@ class Assembly:
     allowlist: Allowlist
     client: Client
     door: Door
+    handshake: Handshake
+    selftest: SelfTest
+    admission: Admission
     siblings: Siblings
     accounts: Accounts
     sessions: Sessions
@@ -157,16 +163,19 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     country = pack(settings.instance.country)
     profiles = Profiles(database, identity, clock, ids)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
+    handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
     siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
                         on_change=(held.sibling_changed, profiles.sibling_changed, due.sibling_changed))
     journal = Journal(settings.path(settings.retention.erasure_journal))
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
+    selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     try:
         assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
-            allowlist=allowlist, client=client, door=door, siblings=siblings,
+            allowlist=allowlist, client=client, door=door, handshake=handshake, selftest=selftest,
+            admission=Admission(siblings, selftest, clock), siblings=siblings,
             accounts=accounts,
             sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),

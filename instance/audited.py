@@ -16,6 +16,7 @@ DEEDS = {
     "sibling.proposed": N_("proposed the sibling"),
     "sibling.confirmed": N_("confirmed its key"),
     "sibling.active": N_("let the sibling in"),
+    "sibling.checked": N_("ran the self-test of the sibling"),
     "sibling.paused": N_("paused the sibling"),
     "sibling.revoked": N_("revoked the sibling"),
     "sibling.retry": N_("sent what was waiting"),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from core.telemetry import configure
 from core.words import N_
 from federation import descriptor
 from federation.documents import parse
+from federation.overview import SiblingRow
 from federation.signatures.keys import fingerprint_words, grouped
+from instance.admitting import sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_row
 from instance.assembly import Assembly
 from instance.backups import backup
-from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show, time_of
+from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction
@@ -164,44 +167,21 @@ def sibling() -> None:
     """The allowlist."""
 
 
-def _sibling_row(row: Any) -> dict[str, Any]:
-    return {
-        "domain": row.domain, "country": row.country, "state": row.state, "name": row.name, "fingerprint": row.fingerprint,
-        "actor": row.actor_uri, "reason": row.reason, "created": time_of(row.created), "activated": time_of(row.activated),
-        "last_in": time_of(row.last_in), "last_out": time_of(row.last_out), "queued": row.queued, "parked": row.parked,
-        "fail_count": row.fail_count, "next_try": time_of(row.next_try), "last_error": row.last_error, "alarm": row.alarm,
-        "clock_skew_ms": row.skew_ms, "refused": row.refused, "waiting_since": time_of(row.waiting_since),
-        "failing_since": time_of(row.failing_since), "unconfirmed_deletions": row.undeleted, "software": row.software,
-        "announced_key": row.announced, "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
-        "confirmed_by": row.admission.confirmed_by, "confirmed": time_of(row.admission.confirmed),
-        "checked": time_of(row.checked), "check_passed": row.check_passed, **msgspec.structs.asdict(row.details)}
-
-
 @sibling.command("add")
 @click.argument("domain")
 @click.option("--country", required=True)
 @click.option("--fingerprint", required=True, help="As compared over another channel: hex or words.")
 @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The other side's descriptor.")
 @details_options
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def sibling_add(ctx: click.Context, /, domain: str, country: str, fingerprint: str, file: Path | None, as_json: bool,
-                **given: str | None) -> None:
+def sibling_add(ctx: click.Context, /, domain: str, country: str, fingerprint: str, file: Path | None, acting_as: str | None,
+                as_json: bool, **given: str | None) -> None:
     """Propose a sibling, from its descriptor or else from its domain."""
     found = descriptor.read(parse(file.read_bytes())) if file is not None else None
-    row = assembled(ctx, lambda a: a.siblings.add(
-        domain, country, fingerprint, descriptor=found, by=me(), details=details_of(given)))
-    show([_sibling_row(row)], as_json, one=True)
-
-
-@sibling.command("approve")
-@click.argument("domain")
-@click.option("--offline", is_flag=True, help="Without the self-test.")
-@AS_JSON
-@click.pass_context
-def sibling_approve(ctx: click.Context, domain: str, offline: bool, as_json: bool) -> None:
-    """Confirm and activate."""
-    show([_sibling_row(assembled(ctx, lambda a: a.siblings.approve(domain, me())))], as_json, one=True)
+    _changed(ctx, acting_as, as_json, lambda a, by: a.siblings.add(
+        domain, country, fingerprint, descriptor=found, by=by, details=details_of(given)))
 
 
 @sibling.command("list")
@@ -209,7 +189,7 @@ def sibling_approve(ctx: click.Context, domain: str, offline: bool, as_json: boo
 @click.pass_context
 def sibling_list(ctx: click.Context, as_json: bool) -> None:
     """All siblings."""
-    rows = [_sibling_row(row) for row in assembled(ctx, lambda a: a.siblings.rows())]
+    rows = [sibling_row(row) for row in assembled(ctx, lambda a: a.siblings.rows())]
     short = ("domain", "country", "state", "queued", "parked", "last_in", "last_out", "refused")
     show(rows if as_json else [{key: row[key] for key in short} for row in rows], as_json)
 
@@ -220,26 +200,28 @@ def sibling_list(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def sibling_show(ctx: click.Context, domain: str, as_json: bool) -> None:
     """One sibling."""
-    show([_sibling_row(assembled(ctx, lambda a: a.siblings.row(domain)))], as_json, one=True)
+    show([sibling_row(assembled(ctx, lambda a: a.siblings.row(domain)))], as_json, one=True)
 
 
 @sibling.command("pause")
 @click.argument("domain")
 @click.option("--reason", default=_NO_REASON, help="Why; it stays in the audit log.")
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def sibling_pause(ctx: click.Context, domain: str, reason: str, as_json: bool) -> None:
+def sibling_pause(ctx: click.Context, domain: str, reason: str, acting_as: str | None, as_json: bool) -> None:
     """Stop both directions and keep everything."""
-    show([_sibling_row(assembled(ctx, lambda a: a.siblings.pause(domain, me(), reason)))], as_json, one=True)
+    _changed(ctx, acting_as, as_json, lambda a, by: a.siblings.pause(domain, by, reason))
 
 
 @sibling.command("resume")
 @click.argument("domain")
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def sibling_resume(ctx: click.Context, domain: str, as_json: bool) -> None:
+def sibling_resume(ctx: click.Context, domain: str, acting_as: str | None, as_json: bool) -> None:
     """Go on with a paused sibling, or try a stopped one at once."""
-    show([_sibling_row(assembled(ctx, lambda a: a.siblings.resume(domain, me())))], as_json, one=True)
+    _changed(ctx, acting_as, as_json, lambda a, by: a.siblings.resume(domain, by))
 
 
 @sibling.command("revoke")
@@ -247,20 +229,31 @@ def sibling_resume(ctx: click.Context, domain: str, as_json: bool) -> None:
 @click.option("--reason", default=_NO_REASON, help="Why; it stays in the audit log.")
 @YES
 @DRY
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def sibling_revoke(ctx: click.Context, domain: str, reason: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+def sibling_revoke(ctx: click.Context, domain: str, reason: str, yes: bool, dry_run: bool, acting_as: str | None,
+                   as_json: bool) -> None:
     """Stop at once and for good; its queue ends."""
     row = assembled(ctx, lambda a: a.siblings.row(domain))
     if dry_run:
         if as_json:
-            show([_sibling_row(row)], True, one=True)
+            show([sibling_row(row)], True, one=True)
         else:
             click.echo(f"{row.domain} is {row.state}; {row.queued} queued activities would never be confirmed.")
         return
     if not yes:
         click.confirm(f"Revoke {row.domain} ({row.queued} queued activities will never be confirmed)?", abort=True, err=True)
-    show([_sibling_row(assembled(ctx, lambda a: a.siblings.revoke(domain, me(), reason)))], as_json, one=True)
+    _changed(ctx, acting_as, as_json, lambda a, by: a.siblings.revoke(domain, by, reason))
+
+
+def _changed(ctx: click.Context, acting_as: str | None, as_json: bool,
+             change: Callable[[Assembly, str], Awaitable[SiblingRow]]) -> None:
+    """Change the list, as the operator who proves to be one or as whoever sits at the machine, and show the sibling."""
+    async def work(assembly: Assembly) -> SiblingRow:
+        return await change(assembly, await acting(assembly, acting_as))
+
+    show([sibling_row(assembled(ctx, work))], as_json, one=True)
 
 
 @main.command(context_settings={"ignore_unknown_options": False})
@@ -282,7 +275,8 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
 main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore_command)
-for _command in (sibling_describe, sibling_export, sibling_import):
+for _command in (sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_describe, sibling_export,
+                 sibling_import):
     sibling.add_command(_command)
 main.add_command(doctor)
 main.add_command(egress)

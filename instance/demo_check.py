@@ -126,7 +126,8 @@ def run(directory: Path, processes: list[subprocess.Popen[bytes]]) -> int:
               for place in places for login in [next(entry for entry in place["doctors"] if entry["role"] == "doctor")]]
     round_ = _Round(directory, places, people)
     steps: list[tuple[str, Callable[[], str]]] = [
-        ("doctors sign in", round_.sign_in), ("a case crosses every border", round_.case), ("answers come back", round_.answers),
+        ("doctors sign in", round_.sign_in), ("a self-test between two countries passes", round_.selftest),
+        ("a case crosses every border", round_.case), ("answers come back", round_.answers),
         ("a poll crosses every border", round_.poll), ("every country votes, once", round_.votes),
         ("the result reaches everybody", round_.result), ("an edit reaches everybody", round_.edit),
         ("a like is counted everywhere, and told", round_.like), ("a follow is asked for and accepted", round_.follow),
@@ -160,6 +161,17 @@ class _Round:
         for person in (self.author, *self.others):
             person.login()
         return ", ".join(f"{person.handle}@{person.country}" for person in (self.author, *self.others))
+
+    def selftest(self) -> str:
+        asking, asked = self.places[:2]
+        login = asking["operators"][0]
+        operator = Person(asking["url"], asking["country"], login["handle"], login["password"])
+        operator.login()
+        _, page = operator.post(f"/admin/siblings/{asked['domain']}/check", {})
+        good, lines = len(re.findall(r'<h2>[^<]*<span class="mark ok">', page)), page.count("<h2>")
+        if not lines or good != lines:
+            raise Failed(f"{good} of {lines} lines of the self-test were in order")
+        return f"{asking['country'].upper()} → {asked['country'].upper()}, {lines} lines"
 
     def case(self) -> str:
         self.path = self.author.publish({
@@ -321,7 +333,7 @@ async def _intrude(directory: Path, port: int, places: list[dict[str, Any]]) -> 
                     "published": "2026-01-01T00:00:00Z", "revision": 1}
             body = dumps({"@context": CONTEXT, "id": f"{me.origin}/activities/1", "type": "Create", "actor": note["attributedTo"],
                           "object": note})
-            for method, path in [("POST", "/inbox"), *(("GET", path) for path in paths)]:
+            for method, path in [("POST", "/inbox"), ("POST", "/handshake"), *(("GET", path) for path in paths)]:
                 headers = {"host": place["domain"], "date": formatdate(usegmt=True)}
                 if method == "POST":
                     headers |= {"digest": cavage.digest(body), "content-type": "application/activity+json"}

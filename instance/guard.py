@@ -14,7 +14,6 @@ from federation.allowlist import Purpose, Sibling
 from federation.door import Request, gather
 from instance.context import Viewer, language_of, services
 from instance.cookies import session_cookie, set_language
-from instance.objects import PURPOSES
 
 _SAFE = frozenset({"GET", "HEAD"})
 _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
@@ -22,11 +21,12 @@ _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'
 
 
 def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
-    """The route's function behind its declared access."""
+    """The route's function behind its declared access; `ValueError` for a purpose the gate does not know."""
+    purpose = Purpose(route.purpose) if route.access == Access.SIBLING else None
 
     async def call(**arguments: Any) -> ResponseReturnValue:
-        if route.access == Access.SIBLING:
-            g.sibling = _sibling(PURPOSES.get(route.endpoint, Purpose.OBJECT))
+        if purpose is not None:
+            g.sibling = _sibling(purpose)
             return await route.endpoint(**arguments)  # type: ignore[no-any-return]
         if request.method not in _SAFE and not route.from_anywhere:
             _check_origin()

@@ -87,25 +87,17 @@ async def readyz() -> Response:
     return Response("ready\n", content_type="text/plain")
 
 
-PURPOSES = {
-    instance_outbox: Purpose.COLLECTION,
-    outbox: Purpose.COLLECTION,
-    replies: Purpose.COLLECTION,
-    members: Purpose.COLLECTION,
-    webfinger: Purpose.WEBFINGER,
-}
-
 ROUTES = (
     Route("/actor", ("GET",), instance_actor, Access.VISITOR),
-    Route("/actor/outbox", ("GET",), instance_outbox, Access.SIBLING),
+    Route("/actor/outbox", ("GET",), instance_outbox, Access.SIBLING, purpose=Purpose.COLLECTION),
     Route("/.well-known/nodeinfo", ("GET",), nodeinfo_index, Access.VISITOR),
     Route("/nodeinfo/2.1", ("GET",), nodeinfo, Access.VISITOR),
     Route("/livez", ("GET",), livez, Access.VISITOR),
     Route("/readyz", ("GET",), readyz, Access.VISITOR),
-    Route("/actors/<actor_id>", ("GET",), person, Access.SIBLING),
-    Route("/actors/<actor_id>/outbox", ("GET",), outbox, Access.SIBLING),
-    Route("/posts/<post_id>", ("GET",), post_object, Access.SIBLING),
-    Route("/posts/<post_id>/replies", ("GET",), replies, Access.SIBLING),
-    Route("/members", ("GET",), members, Access.SIBLING),
-    Route("/.well-known/webfinger", ("GET",), webfinger, Access.SIBLING),
+    Route("/actors/<actor_id>", ("GET",), person, Access.SIBLING, purpose=Purpose.OBJECT),
+    Route("/actors/<actor_id>/outbox", ("GET",), outbox, Access.SIBLING, purpose=Purpose.COLLECTION),
+    Route("/posts/<post_id>", ("GET",), post_object, Access.SIBLING, purpose=Purpose.OBJECT),
+    Route("/posts/<post_id>/replies", ("GET",), replies, Access.SIBLING, purpose=Purpose.COLLECTION),
+    Route("/members", ("GET",), members, Access.SIBLING, purpose=Purpose.COLLECTION),
+    Route("/.well-known/webfinger", ("GET",), webfinger, Access.SIBLING, purpose=Purpose.WEBFINGER),
 )

@@ -14,6 +14,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.sessions.prune()
     await assembly.digests.prune()
+    await assembly.handshake.prune()
 
 
 async def settle(assembly: Assembly) -> None:

@@ -173,7 +173,9 @@ class FakeSibling:
         domain = self.origin.split("://")[1]
         siblings = at.its.siblings
         await siblings.add(domain, self.country, self.described().fingerprint, descriptor=self.described())
-        if state != "proposed":
+        if state == "confirmed":
+            await siblings.confirm(domain, "test")
+        elif state != "proposed":
             await siblings.approve(domain, "test")
         if state == "paused":
             await siblings.pause(domain, "test", "test")

@@ -13,8 +13,8 @@ def _endpoint() -> str:
     return "answer"
 
 
-def _route(rule: str = "/posts/<id>", methods: Any = ("GET",), access: Any = Access.DOCTOR) -> Route:
-    return Route(rule, methods, _endpoint, access)
+def _route(rule: str = "/posts/<id>", methods: Any = ("GET",), access: Any = Access.DOCTOR, purpose: str = "") -> Route:
+    return Route(rule, methods, _endpoint, access, purpose=purpose)
 
 
 def test_routes_that_differ_in_rule_method_or_converter_are_accepted() -> None:
@@ -41,3 +41,10 @@ def test_a_rule_and_method_declared_twice_are_refused(second: Route) -> None:
 def test_a_rule_or_method_that_cannot_be_right_is_refused(rule: str, methods: Any) -> None:
     with pytest.raises(TypeError):
         check_declared([_route(rule, methods)])
+
+
+@pytest.mark.parametrize(("access", "purpose"), [(Access.SIBLING, ""), (Access.VISITOR, "object"), (Access.OPERATOR, "inbox")])
+def test_a_siblings_route_names_its_purpose_and_no_other_does(access: Access, purpose: str) -> None:
+    with pytest.raises(TypeError, match="purpose"):
+        check_declared([_route(access=access, purpose=purpose)])
+    check_declared([_route(access=Access.SIBLING, purpose="object")])

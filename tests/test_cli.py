@@ -116,7 +116,8 @@ def test_every_command_that_answers_prints_json_when_asked() -> None:
         assert takes or words in {("serve",), ("worker",), ("demo",)}, words
     assert {words for words, _ in commands()} >= {
         ("init",), ("identity",), ("migrate",), ("doctor", "add"), ("doctor", "list"), ("operator", "add"), ("refusals", "list"),
-        *(("sibling", name) for name in ("add", "approve", "list", "show", "pause", "resume", "revoke"))}
+        *(("sibling", name) for name in ("activate", "add", "approve", "check", "confirm", "list", "show", "pause", "resume",
+                                         "revoke"))}
 
 
 def test_init_makes_an_instance_once(tmp_path: Path) -> None:
@@ -232,7 +233,7 @@ async def test_without_a_file_the_key_comes_from_the_domain_and_is_compared_too(
 
 def test_revoking_asks_and_a_dry_run_changes_nothing(de: Konsil, fr: Konsil) -> None:
     de.run(*add(fr))
-    de.run("sibling", "approve", _FR)
+    de.run("sibling", "approve", _FR, "--offline")
     before = de.content()
     for given in ("n\n", "\n", ""):
         result = de.run("sibling", "revoke", _FR, given=given, exits=1)

@@ -98,10 +98,11 @@ async def test_four_eyes_are_those_of_two_operators(pair: tuple[Running, Running
         assert await olga.login("olga") == await omar.login("omar") == 303
         await proposed(olga, fr)
         path = f"/admin/siblings/{fr.domain}"
-        status, page = await olga.post(path, {"act": "approve", "fingerprint": fingerprint})
+        status, page = await olga.post(f"{path}/confirm", {"fingerprint": fingerprint})
         assert status == 403 and "another operator" in page
         assert (await de.its.siblings.row(fr.domain)).state == "proposed"
-        assert (await omar.post(path, {"act": "approve", "fingerprint": scannable(fr.domain, fingerprint)}))[0] == 303
+        assert (await omar.post(f"{path}/confirm", {"fingerprint": scannable(fr.domain, fingerprint)}))[0] == 303
+        assert (await olga.post(f"{path}/activate", {"how": "untested", "reason": "its server is not up yet"}))[0] == 303
         row = await de.its.siblings.row(fr.domain)
         assert (row.state, row.admission.proposed_by, row.admission.confirmed_by) == ("active", "olga", "omar")
         assert "confirmed its key" in (await olga.get(path))[1]
@@ -200,11 +201,15 @@ def test_every_action_that_is_written_down_has_words() -> None:
 
 _DOES = {
     "/admin/siblings/new": {"domain": "{proposed}", "country": "fr", "fingerprint": "{fingerprint}"},
+    "/admin/siblings/<domain>/confirm": {"fingerprint": "{fingerprint}"},
+    "/admin/siblings/<domain>/check": {},
+    "/admin/siblings/<domain>/activate": {"how": "untested", "reason": "because"},
     "/admin/siblings/<domain>": {"act": "pause", "reason": "because"},
     "/admin/siblings/<domain>/describe": {"note": "remember"},
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/audit/export": {},
 }
+_LETS_IN = ("/confirm", "/check", "/activate")  # the sibling that was proposed before
 _ONLY_LOOKS = {"/admin/audit/verify"}
 
 
@@ -219,7 +224,7 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         values = {"<domain>": fake.origin.split("://")[1], "<reference>": reference}
         for rule, form in _DOES.items():
             before = await de.count("audit")
-            path = rule
+            path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule
             for name, value in values.items():
                 path = path.replace(name, value)
             filled = {name: text.format(proposed=fr.domain, fingerprint=fr.its.identity.fingerprint)

@@ -18,6 +18,7 @@ from federation.overview import Details, SiblingRow
 from federation.signatures.keys import fingerprint_words, grouped
 from instance import qr
 from instance.admin.attention import SKEW_MS, needs
+from instance.admin.checks import tried_out
 from instance.audited import DEEDS
 from instance.context import me, services
 from instance.introduction import introduction
@@ -106,27 +107,24 @@ async def show_sibling(domain: str, error: KonsilError | None, typed: dict[str, 
         fingerprint=grouped(row.fingerprint), words=fingerprint_words(row.fingerprint),
         picture=qr.as_svg(row.domain, row.fingerprint), history=history, deeds=DEEDS,
         needs=needs(row, services().clock.ms()), older=history[-1].seq if len(history) == _HISTORY else None,
-        reasons=(await services().refusals.by_origin()).get(row.origin, ()), skew_alarm=SKEW_MS)
+        reasons=(await services().refusals.by_origin()).get(row.origin, ()), skew_alarm=SKEW_MS, **await tried_out(row))
     return await make_response(page, error.status if error is not None else 200)
 
 
 async def sibling_change(domain: str) -> ResponseReturnValue:
-    """Approve, pause, resume or revoke; approving compares the fingerprint once more."""
+    """Pause, resume or revoke."""
     form = await request.form
     act, reason, by = form.get("act", ""), form.get("reason", "").strip()[:400], me().account.handle
     siblings = services().siblings
     try:
-        if act == "approve":
-            await siblings.approve(domain, by, fingerprint=form.get("fingerprint", "")[:400])
-        elif act == "pause":
+        if act == "pause":
             await siblings.pause(domain, by, reason)
         elif act == "resume":
             await siblings.resume(domain, by)
         elif act == "revoke":
             await siblings.revoke(domain, by, reason)
     except KonsilError as error:
-        return await show_sibling(
-            domain, error, {"act": act, "reason": reason, "fingerprint": form.get("fingerprint", "")[:400]})
+        return await show_sibling(domain, error, {"act": act, "reason": reason})
     return redirect(f"/admin/siblings/{domain}", 303)
 
 

@@ -13,11 +13,12 @@ import msgspec
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
 from core.database import Tx
+from core.ids import public
 from core.settings import Imprint, Settings
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.mailserver import MailServer, mailserver
-from tests.servers import PASSWORD, Running, countries, until
+from tests.servers import PASSWORD, FakeSibling, Running, countries, until
 
 TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
         "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
@@ -60,7 +61,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made = {"sibling": fr.domain} | await _posts(de, fr)
     await _people(de, fr)
     await _reactions(de, made)
-    made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de)
+    made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
 
@@ -177,6 +178,14 @@ async def _outside(de: Running) -> dict[str, str]:
     de.its.refusals.record(direction="in", origin="https://a-rather-long-name.stranger.example", purpose="inbox",
                            reason="unlisted", path="/inbox/" + "x" * 150)
     return {"waiting": waiting, "handled": handled}
+
+
+async def _tried(de: Running, fr: Running) -> dict[str, str]:
+    """A self-test that passed, and one of a sibling that is not up yet."""
+    trying = (await FakeSibling("gb").listed(de, "confirmed")).origin.split("://")[1]
+    passed, failed = [await de.its.selftest.run(domain, "op") for domain in (fr.domain, trying)]
+    assert passed.passed and not failed.passed
+    return {"trying": trying, "passed": public(passed.id), "failed": public(failed.id)}
 
 
 def _let_time_pass(tx: Tx, before: int) -> None:

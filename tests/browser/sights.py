@@ -76,11 +76,14 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/mine", "/drafts", "/settings", "/p/{lapsed}/delete", Sight("/", 403),
     ),
     ("de", "op"): (
-        "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}", "/admin/siblings/{sibling}/describe",
+        "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}",
+        "/admin/siblings/{sibling}/describe", "/admin/siblings/{sibling}/checks", "/admin/siblings/{sibling}/checks/{passed}",
+        "/admin/siblings/{trying}", "/admin/siblings/{trying}/checks", "/admin/siblings/{trying}/checks/{failed}",
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings",
+        Sight("/admin/siblings/{trying}/checks", 400, (("#untested ~ button", {"reason": " "}),)),
         Sight("/nothing", 404), Sight("/admin/notices?reference=AAAA-AAAA", 404),
         Sight("/admin/notices/{waiting}", 400, ((_NEXT, {"note": " "}),)),
         Sight("/admin/siblings/new", 400, ((_NEXT, {"domain": "it.example", "country": "it", "fingerprint": "0"}),)),
@@ -135,7 +138,7 @@ async def _states(house: House, ada: Window, op: Window, look: Callable[[Window,
         await _show(ada, url, Sight(f"/p/{house.made['case']}"))
         wrong += await look(ada, f"a case while the sibling is {state}")
     await _show(op, url, Sight(f"/admin/siblings/{one}", 400, (("#fingerprint ~ button", {"fingerprint": "0"}),)))
-    return wrong + await look(op, "a sibling approved with a wrong fingerprint")
+    return wrong + await look(op, "a sibling confirmed with a wrong fingerprint")
 
 
 async def _show(window: Window, url: str, sight: Sight) -> None:
