@@ -137,6 +137,10 @@ class Siblings:
         _check_reason(reason)
         return await self._move(domain, (SiblingState.PAUSED,), by, reason)
 
+    def pause_within(self, tx: Tx, origin: str, by: str, reason: str) -> None:
+        """The same inside the transaction that has found out why."""
+        self._change(tx, origin, (SiblingState.PAUSED,), by, reason)
+
     async def resume(self, domain: str, by: str) -> SiblingRow:
         """Both directions go on where they stopped. Where they never stopped, an alarm is cleared and what waits goes at once."""
         row = await self.row(domain)
@@ -213,13 +217,19 @@ class Siblings:
 
     def _check_named(self, by: str) -> None:
         """Four eyes are those of two operators with a name; whoever sits at the command line has to say which one it is."""
-        if self._four_eyes and by.startswith(_AT_THE_MACHINE):
-            raise Refused("This takes two operators, so say which one you are: --as HANDLE.", reason="four-eyes")
+        if self._four_eyes:
+            check_named(by)
 
     def _compare(self, row: SiblingRow, fingerprint: str | None) -> None:
         if fingerprint is not None and read_fingerprint(fingerprint) != row.fingerprint:
             raise InvalidInput("The fingerprint you typed is not the pinned one. Nothing was changed.", reason="fingerprint",
                                field="fingerprint")
+
+
+def check_named(by: str) -> None:
+    """`Refused` for somebody at the command line who has not said which operator she is."""
+    if by.startswith(_AT_THE_MACHINE):
+        raise Refused("This takes two operators, so say which one you are: --as HANDLE.", reason="four-eyes")
 
 
 def checked(details: Details) -> Details:

@@ -24,6 +24,7 @@ from instance.console import AS_JSON, DRY, YES, assembled, me, settings_of, show
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction
+from instance.keys import keys, sibling_key, succession_of
 from instance.logbooks import audit, refusals
 from instance.mailing import mail
 from instance.people import doctor, operator
@@ -172,9 +173,10 @@ def _sibling_row(row: Any) -> dict[str, Any]:
         "fail_count": row.fail_count, "next_try": time_of(row.next_try), "last_error": row.last_error, "alarm": row.alarm,
         "clock_skew_ms": row.skew_ms, "refused": row.refused, "waiting_since": time_of(row.waiting_since),
         "failing_since": time_of(row.failing_since), "unconfirmed_deletions": row.undeleted, "software": row.software,
-        "announced_key": row.announced, "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
+        "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
         "confirmed_by": row.admission.confirmed_by, "confirmed": time_of(row.admission.confirmed),
-        "checked": time_of(row.checked), "check_passed": row.check_passed, **msgspec.structs.asdict(row.details)}
+        "checked": time_of(row.checked), "check_passed": row.check_passed, **succession_of(row),
+        **msgspec.structs.asdict(row.details)}
 
 
 @sibling.command("add")
@@ -282,10 +284,11 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
 main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore_command)
-for _command in (sibling_describe, sibling_export, sibling_import):
+for _command in (sibling_describe, sibling_export, sibling_import, sibling_key):
     sibling.add_command(_command)
 main.add_command(doctor)
 main.add_command(egress)
+main.add_command(keys)
 main.add_command(mail)
 main.add_command(operator)
 main.add_command(refusals)

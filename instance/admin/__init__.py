@@ -1,5 +1,5 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
-from instance.admin import audit, notices, refusals, siblings
+from instance.admin import audit, keys, notices, refusals, siblings
 
-ROUTES = (*siblings.ROUTES, *refusals.ROUTES, *audit.ROUTES, *notices.ROUTES)
+ROUTES = (*siblings.ROUTES, *keys.ROUTES, *refusals.ROUTES, *audit.ROUTES, *notices.ROUTES)
