@@ -66,7 +66,7 @@ class SiblingKeys:
                " public_pem = excluded.public_pem, fingerprint = excluded.fingerprint, announced_at = excluded.announced_at,"
                " activity = excluded.activity, compared_by = ''", (sibling_id, *key, now, announced.uri))
         self._audit.note(tx, by=domain_of(row["origin"]), action="sibling.key-announced", target=row["origin"],
-                         detail=key.fingerprint)
+                         detail=key.key_id)
         log.warning("a sibling announces a new key: compare its fingerprint with its operators", sibling=row["origin"])
 
     async def confirm(self, domain: str, by: str, typed: str) -> SiblingRow:

@@ -26,7 +26,7 @@ SENTENCES = {
     "internal": N_("Something went wrong here while sending; the log says what."),
     KEY_UNANNOUNCED: N_("It shows a key that nobody announced and nobody confirmed, %(detail)s. Ask its operators over another"
                         " channel before you go on."),
-    KEY_UNCONFIRMED: N_("It uses the key it announced, %(detail)s, and nobody here has confirmed it. Compare the fingerprint"
+    KEY_UNCONFIRMED: N_("It uses the key it announced, and nobody here has confirmed it. Compare the fingerprint"
                         " with its operators, confirm it, then go on."),
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }

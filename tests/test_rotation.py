@@ -155,7 +155,7 @@ async def test_who_has_not_confirmed_refuses_and_everything_waits_until_she_has(
             assert await fr.its.keywatch.look_due() == 0  # not yet time
         assert (await fr.its.keywatch.look(de.domain)).sight == Sight.STRANGE
         row = await fr.its.siblings.row(de.domain)
-        assert row.state == "paused" and key.fingerprint in row.reason and "nobody here has confirmed it" in row.reason
+        assert row.state == "paused" and "nobody here has confirmed it" in row.reason
         assert "paused because of its key" in capsys.readouterr().out
         await fr.its.sibling_keys.confirm(de.domain, "claire", key.fingerprint)
         await fr.its.siblings.resume(de.domain, "claire")  # the answer goes out, and Germany tries again because of it
