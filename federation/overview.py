@@ -96,6 +96,11 @@ class SiblingRow(NamedTuple):
     details: Details
     succession: Succession
 
+    @property
+    def shows_strange_key(self) -> bool:
+        """Whether our last look at its `/actor` saw a key that is neither pinned nor confirmed."""
+        return self.succession.seen not in ("", self.fingerprint, self.succession.next_fingerprint)
+
 
 _ROWS = """
 SELECT s.*, d.last_out, d.failing_since, d.alarm,

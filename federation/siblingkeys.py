@@ -58,7 +58,7 @@ class SiblingKeys:
         will not come takes back what they have confirmed."""
         row = _row(tx, "s.id = ?", sibling_id)
         if announced is None:
-            self._let_go(tx, row, by=domain_of(row["origin"]), action="sibling.key-withdrawn")
+            self._let_go(tx, row, by=domain_of(row["origin"]), how="withdrawn")
             return
         key = announced.key
         tx.run("INSERT INTO announced_keys (sibling_id, key_id, public_pem, fingerprint, announced_at, activity, compared_by)"
@@ -105,7 +105,7 @@ class SiblingKeys:
 
         def drop(tx: Tx) -> None:
             row = _row(tx, "s.origin = ?", origin)
-            if not self._let_go(tx, row, by=by, action="sibling.key-refused"):
+            if not self._let_go(tx, row, by=by, how="refused"):
                 raise NotFound("%(domain)s has not announced a key that waits for you.", values={"domain": domain_of(origin)})
             if row["activity"]:
                 self._answer(tx, "Reject", row)
@@ -137,7 +137,7 @@ class SiblingKeys:
     def sibling_changed(self, tx: Tx, change: SiblingChange) -> None:
         """What a revoked sibling has announced means nothing any more."""
         if change.new == SiblingState.REVOKED:
-            self._let_go(tx, _row(tx, "s.id = ?", change.sibling_id), by="konsil", action="sibling.key-dropped")
+            self._let_go(tx, _row(tx, "s.id = ?", change.sibling_id), by="konsil", how="dropped")
 
     def _pin(self, tx: Tx, row: Row, by: str) -> None:
         tx.run("UPDATE siblings SET next_key_id = ?, next_public_pem = ? WHERE id = ?",
@@ -147,7 +147,7 @@ class SiblingKeys:
         self._audit.note(tx, by=by, action="sibling.key-confirmed", target=row["origin"], detail=row["announced"])
         self._answer(tx, "Accept", row)
 
-    def _let_go(self, tx: Tx, row: Row, *, by: str, action: str) -> bool:
+    def _let_go(self, tx: Tx, row: Row, *, by: str, how: str) -> bool:
         """Forget the announced and the confirmed key; whether there was one."""
         marks = [row["announced"]] if row["announced"] is not None else []
         marks += [fingerprint(row["next_public_pem"])] if row["next_key_id"] else []
@@ -155,7 +155,7 @@ class SiblingKeys:
             return False
         tx.run("DELETE FROM announced_keys WHERE sibling_id = ?", (row["id"],))
         tx.run("UPDATE siblings SET next_key_id = '', next_public_pem = '' WHERE id = ?", (row["id"],))
-        self._audit.note(tx, by=by, action=action, target=row["origin"], detail=", ".join(marks))
+        self._audit.note(tx, by=by, action=f"sibling.key-{how}", target=row["origin"], detail=", ".join(marks))
         return True
 
     def _answer(self, tx: Tx, kind: str, row: Row) -> None:

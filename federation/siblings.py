@@ -200,8 +200,8 @@ class Siblings:
                    " next_key_id = '', next_public_pem = '' WHERE id = ?",
                    (*values, known["id"]))
             sibling_id = known["id"]
-            tx.run("UPDATE sibling_details SET proposed_by = ?, pinned_at = ?, confirmed_by = '', confirmed_at = NULL"
-                   " WHERE sibling_id = ?", (by, now, sibling_id))
+            tx.run("UPDATE sibling_details SET proposed_by = ?, pinned_at = ?, confirmed_by = '', confirmed_at = NULL,"
+                   " next_by = '', next_at = NULL, seen_key = '', seen_key_at = NULL WHERE sibling_id = ?", (by, now, sibling_id))
             tx.run("DELETE FROM announced_keys WHERE sibling_id = ?", (sibling_id,))
         else:
             sibling_id = self._ids.new()

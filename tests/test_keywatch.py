@@ -13,8 +13,8 @@ from aiohttp import web
 
 from core.errors import Conflict, KonsilError, NotFound
 from core.settings import Settings
-from federation.signatures.keys import fingerprint
 from federation.siblingkeys import Sight
+from federation.signatures.keys import fingerprint
 from instance.assembly import Assembly
 from tests.servers import AP, FakeSibling, Running, countries, until
 from tests.test_announcements import PUBLISHED, announcement, next_key, pair
@@ -97,7 +97,7 @@ async def test_a_change_that_nobody_announced_pauses_and_alarms_once(
     assert await de.its.keywatch.look_due() == 1
     row = await de.its.siblings.row(there.domain)
     strange = fingerprint(pair()[1])
-    assert row.state == "paused" and strange in row.reason and "nobody announced" in row.reason
+    assert row.shows_strange_key and row.state == "paused" and strange in row.reason and "nobody announced" in row.reason
     assert (row.fingerprint, row.next_pem, row.succession.seen) == (fingerprint(there.fake.public_pem), "", strange)
     assert [(entry.by, entry.action) for entry in await de.its.audit.list(2)] == [
         ("konsil", "sibling.paused"), ("konsil", "sibling.key-strange")]
@@ -123,7 +123,7 @@ async def test_what_is_no_actor_or_cannot_be_had_changes_nothing(de: Running, th
         (whole | {"publicKey": None}, AP, 200), (whole | {"publicKey": "x"}, AP, 200), (whole | {"type": "Person"}, AP, 200),
         (whole | {"publicKey": whole["publicKey"] | {"publicKeyPem": "x"}}, AP, 200),
         (whole | {"publicKey": whole["publicKey"] | {"owner": f"{origin}/x"}}, AP, 200),
-        (whole | {"id": "https://other.example/actor"}, AP, 200), (there.actor(strange, inbox="https://other.example/i"), AP, 200)]
+        (whole | {"id": "https://other.example/actor"}, AP, 200), (there.actor(strange, inbox="https://other.example/"), AP, 200)]
     for number, (there.answer, there.kind, there.status) in enumerate(answers, start=1):
         await hours_pass(de.its, 1.01)
         assert await de.its.keywatch.look_due() == 1 and there.asked == number

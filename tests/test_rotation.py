@@ -18,9 +18,10 @@ import pytest
 
 from core.errors import Conflict, NotFound
 from core.settings import Settings
+from federation import descriptor
 from federation.keyring import KeyAnswer, KeyState
-from federation.signatures.keys import fingerprint_words
 from federation.siblingkeys import Sight
+from federation.signatures.keys import fingerprint_words
 from posts.models import Draft, Kind, Reach
 from tests.servers import PASSWORD, FakeSibling, Running, countries, get, until
 
@@ -37,7 +38,8 @@ def settled(**federation: Any) -> Any:
 
 async def ask(de: Running, fr: Running, question: str) -> None:
     seen = de.its.compose.network_digest(await de.its.compose.destinations())
-    await de.its.compose.publish(await de.author("ada"), Draft(Kind.NOTE, question, "Text", "de"), (fr.url,), Reach.COUNTRIES, seen)
+    note = Draft(Kind.NOTE, question, "Text", "de")
+    await de.its.compose.publish(await de.author("ada"), note, (fr.url,), Reach.COUNTRIES, seen)
 
 
 async def arrived(fr: Running, question: str) -> None:
@@ -211,7 +213,6 @@ async def test_who_is_let_in_meanwhile_hears_of_the_key_too_and_a_second_change_
         first = await de.its.keyring.rotate("olga")
         with pytest.raises(Conflict):
             await de.its.keyring.rotate("olga")
-        from federation import descriptor
         for one, other in ((fr, de), (de, fr)):
             await one.befriend(descriptor.read(descriptor.export(other.its.identity)))
         await announced(fr)
@@ -257,7 +258,6 @@ class Worker:
 async def test_web_worker_and_command_line_are_three_processes_and_the_worker_dies_between_the_steps(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", worker=False, friends=False, settled=settled()) as (de,), \
             countries(tmp_path, "fr", friends=False, settled=settled()) as (fr,):
-        from federation import descriptor
         for one, other in ((fr, de), (de, fr)):
             await one.befriend(descriptor.read(descriptor.export(other.its.identity)))
         worker = Worker(de)
