@@ -1,4 +1,5 @@
-"""The instance's own key: made once, sealed in the database, opened once when the program starts (36 ms each time)."""
+"""The instance's first key, sealed in the database, and its identity with the key that signs now. `federation.keyring`
+changes that."""
 
 from __future__ import annotations
 
@@ -12,36 +13,28 @@ from core.settings import Instance
 from core.vault import KeyVault
 from federation.addresses import domain_of, origin_of
 from federation.identity import Identity
-from federation.signatures.keys import fingerprint, generate_rsa, load_private
-
-_PURPOSE = "http-signature"
+from federation.keyring import PURPOSE, load_ring
+from federation.signatures.keys import generate_rsa
 
 
 async def create_identity(database: Database, vault: KeyVault, clock: Clock, ids: Ids) -> None:
     """Make the instance's RSA key; refuses when there is one already."""
     private_pem, public_pem = generate_rsa()
-    sealed = vault.seal(private_pem.encode(), _PURPOSE)
+    sealed = vault.seal(private_pem.encode(), PURPOSE)
 
     def store(tx: Tx) -> None:
-        if tx.row("SELECT 1 FROM instance_keys WHERE retired_at IS NULL"):
+        if tx.row("SELECT 1 FROM instance_keys WHERE state = 'current'"):
             raise Misconfigured("This instance has a key already.")
         tx.run("INSERT INTO instance_keys (id, purpose, public_pem, sealed_private, created_at) VALUES (?, ?, ?, ?, ?)",
-               (ids.new(), _PURPOSE, public_pem, sealed, clock.ms()))
+               (ids.new(), PURPOSE, public_pem, sealed, clock.ms()))
 
     await database.write(store)
 
 
 async def load_identity(database: Database, vault: KeyVault, settings: Instance) -> Identity:
     """The identity of this instance, its private key opened with the vault."""
-    row = await database.read(lambda tx: tx.row(
-        "SELECT public_pem, sealed_private FROM instance_keys WHERE purpose = ? AND retired_at IS NULL", (_PURPOSE,)))
-    if row is None:
-        raise Misconfigured("This instance has no key; `konsil init` makes one.")
     origin = origin_of(settings.url)
-    return Identity(
-        origin, domain_of(origin), settings.country, settings.name,
-        load_private(vault.open(row["sealed_private"], _PURPOSE).decode()), row["public_pem"],
-        fingerprint(row["public_pem"]))
+    return Identity(origin, domain_of(origin), settings.country, settings.name, await load_ring(database, vault, origin))
 
 
 SEALED = "SELECT purpose, public_pem, sealed_private FROM instance_keys WHERE retired_at IS NULL"

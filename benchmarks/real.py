@@ -18,7 +18,7 @@ from core.database import Tx, open_database
 from core.ids import Ids, public
 from core.settings import load
 from federation.descriptor import export
-from federation.identity import Identity, members_of
+from federation.identity import Identity, Pair, PublicKey, Ring, members_of
 from federation.signatures.keys import fingerprint
 
 
@@ -32,8 +32,8 @@ def prepare_instance(directory: Path) -> Prepared:
     origin = f"http://127.0.0.1:{elsewhere}"
     _konsil(None, "init", str(directory), "--country", "de", "--domain", "127.0.0.1", "--port", str(port))
     private, public_pem = new_key()
-    sibling = Identity(origin, f"127.0.0.1:{elsewhere}", "fr", "Benchmark sender", load_key(private), public_pem,
-                       fingerprint(public_pem))
+    key = PublicKey(f"{origin}/actor#main-key", public_pem, fingerprint(public_pem))
+    sibling = Identity(origin, f"127.0.0.1:{elsewhere}", "fr", "Benchmark sender", Ring(Pair(load_key(private), key)))
     described = directory / "sender.json"
     described.write_text(json.dumps(export(sibling)), "utf-8")
     _konsil(directory, "sibling", "add", sibling.domain, "--country", "fr", "--fingerprint", sibling.fingerprint,

@@ -25,6 +25,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Whole = Annotated[int, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Minutes = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +61,7 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held_days: Count = 30
     refusal_days: Count = 90
     four_eyes: bool = False
+    key_look_minutes: Minutes = 60.0
 
 
 class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

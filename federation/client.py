@@ -56,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An origin an operator has named; it may be asked for its `/actor` and for nothing else."""
+    """An origin an operator has named, now or when it was proposed; it may be asked for its `/actor` and for nothing else."""
 
     origin: str
 
@@ -256,7 +256,7 @@ class Client:
                 raise _unreached(error) from None
 
     async def fetch_descriptor(self, candidate: Candidate) -> dict[str, Any]:
-        """The `/actor` of an origin that is being proposed: unsigned, and nothing else can be asked of it."""
+        """The `/actor` of an origin that is being proposed, or whose key is looked at: unsigned; nothing else can be asked."""
         url = f"{candidate.origin}/actor"
         with self._logged(candidate.origin, Purpose.FETCH, url):
             return await self._fetch(url, {"host": self._host(url, candidate.origin), "accept": _ACCEPT})

@@ -55,11 +55,11 @@ class Descriptor(msgspec.Struct, frozen=True):
 
 def export(identity: Identity, contacts: Contacts | None = None) -> dict[str, Any]:
     """The signed descriptor of this instance."""
-    people = contacts or Contacts()
+    people, pair = contacts or Contacts(), identity.ring.pair
     described = msgspec.to_builtins(Descriptor(
-        identity.origin, identity.country, identity.name, identity.actor_uri, identity.key_id, identity.public_pem,
+        identity.origin, identity.country, identity.name, identity.actor_uri, pair.public.key_id, pair.public.public_pem,
         identity.inbox, identity.members, people.operator, people.medical_contact, people.technical_contact, people.dpo))
-    signature = identity.key.sign(rfc8785.dumps(described), padding.PKCS1v15(), hashes.SHA256())
+    signature = pair.private.sign(rfc8785.dumps(described), padding.PKCS1v15(), hashes.SHA256())
     return {"descriptor": described, "signature": base64.b64encode(signature).decode()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -21,6 +21,8 @@ CONTEXT: list[Any] = [
         "Handshake": "konsil:Handshake",
         "nonce": "konsil:nonce",
         "members": {"@id": "konsil:members", "@type": "@id"},
+        "nextKey": "konsil:nextKey",
+        "proof": "konsil:proof",
         "discoverable": "http://joinmastodon.org/ns#discoverable",
         "Hashtag": "as:Hashtag",
         "votersCount": "http://joinmastodon.org/ns#votersCount",
@@ -32,6 +34,39 @@ BODY_LIMIT = 262_144
 PUBLIC = frozenset({f"{ACTIVITYSTREAMS}#Public", "as:Public", "Public"})
 
 
+class PublicKey(NamedTuple):
+    """A key as others see it; `fingerprint` is that of `public_pem`."""
+
+    key_id: str
+    public_pem: str
+    fingerprint: str
+
+
+class Pair(NamedTuple):
+    """A key with its private half: what signs, and the id it signs under, never of two different keys."""
+
+    private: RSAPrivateKey
+    public: PublicKey
+
+
+class Ring:
+    """The instance's keys as this process holds them. They change while requests are being signed: whoever needs more than one
+    part of the key that signs takes `pair`, which changes in one assignment, once.
+
+    `named` is the key that `/actor` names: for a moment after a change still the one before, since requests signed with it
+    may be under way. `announced` is the one that will come next.
+    """
+
+    __slots__ = ("announced", "named", "pair")
+
+    def __init__(self, pair: Pair, named: PublicKey | None = None, announced: PublicKey | None = None) -> None:
+        self.turn(pair, named, announced)
+
+    def turn(self, pair: Pair, named: PublicKey | None = None, announced: PublicKey | None = None) -> None:
+        """Sign with this key from now on."""
+        self.pair, self.named, self.announced = pair, named or pair.public, announced
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """This instance. `origin` is scheme, host and port; `domain` is what stands behind the second @."""
@@ -40,17 +75,27 @@ class Identity:
     domain: str
     country: str
     name: str
-    key: RSAPrivateKey
-    public_pem: str
-    fingerprint: str
+    ring: Ring
 
     @property
     def actor_uri(self) -> str:
         return f"{self.origin}/actor"
 
     @property
+    def key(self) -> RSAPrivateKey:
+        return self.ring.pair.private
+
+    @property
     def key_id(self) -> str:
-        return f"{self.origin}/actor#main-key"
+        return self.ring.pair.public.key_id
+
+    @property
+    def public_pem(self) -> str:
+        return self.ring.pair.public.public_pem
+
+    @property
+    def fingerprint(self) -> str:
+        return self.ring.pair.public.fingerprint
 
     @property
     def inbox(self) -> str:
@@ -66,6 +111,7 @@ class Identity:
 
     def document(self) -> dict[str, Any]:
         """The instance actor (ActivityPub `Application`): the only object an unsigned request may read."""
+        announced = self.ring.announced
         return {
             "@context": CONTEXT,
             "id": self.actor_uri,
@@ -78,8 +124,13 @@ class Identity:
             "members": self.members,
             "manuallyApprovesFollowers": True,
             "endpoints": {"sharedInbox": self.inbox},
-            "publicKey": {"id": self.key_id, "owner": self.actor_uri, "publicKeyPem": self.public_pem},
+            "publicKey": self.described(self.ring.named),
+            **({"nextKey": self.described(announced)} if announced is not None else {}),
         }
+
+    def described(self, key: PublicKey) -> dict[str, str]:
+        """A key of this instance as it stands in documents."""
+        return {"id": key.key_id, "owner": self.actor_uri, "publicKeyPem": key.public_pem}
 
 
 def members_of(origin: str) -> str:

@@ -10,7 +10,8 @@ from core.database import Database, Row
 from core.errors import NotFound
 from core.words import Sentence
 from federation.addresses import domain_of, origin_for_domain
-from federation.troubles import in_words
+from federation.signatures.keys import fingerprint
+from federation.troubles import in_words, said_of_state
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -34,6 +35,21 @@ class Admission(NamedTuple):
     pinned: int
     confirmed_by: str
     confirmed: int | None
+
+
+class Succession(NamedTuple):
+    """How far a sibling is with changing its key, and what our last look at its `/actor` saw; times in milliseconds.
+
+    `announced_at` is when a key was announced that nobody has confirmed; `compared_by` the first of two operators who has
+    compared it; `next_fingerprint` that of the confirmed one, which is valid beside the present one; '' or None: nothing.
+    """
+
+    announced_at: int | None
+    compared_by: str
+    next_fingerprint: str
+    next_by: str
+    seen: str
+    seen_at: int | None
 
 
 class SiblingRow(NamedTuple):
@@ -78,6 +94,12 @@ class SiblingRow(NamedTuple):
     check_passed: bool | None
     admission: Admission
     details: Details
+    succession: Succession
+
+    @property
+    def shows_strange_key(self) -> bool:
+        """Whether our last look at its `/actor` saw a key that is neither pinned nor confirmed."""
+        return self.succession.seen not in ("", self.fingerprint, self.succession.next_fingerprint)
 
 
 _ROWS = """
@@ -94,7 +116,8 @@ SELECT s.*, d.last_out, d.failing_since, d.alarm,
  (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'parked'
   AND o.type = 'Delete') AS undeleted,
  (SELECT coalesce(sum(r.count), 0) FROM refusals r WHERE r.origin = s.origin) AS refused,
- a.fingerprint AS announced, c.at AS checked, c.passed AS check_passed,
+ a.fingerprint AS announced, a.announced_at, a.compared_by, e.next_by, e.seen_key, e.seen_key_at,
+ c.at AS checked, c.passed AS check_passed,
  e.operator, e.medical_contact, e.technical_contact, e.dpo, e.agreement_on, e.review_on, e.basis, e.note, e.software,
  e.proposed_by, e.confirmed_by, e.confirmed_at, e.pinned_at
 FROM siblings s JOIN delivery_lines d ON d.sibling_id = s.id JOIN sibling_details e ON e.sibling_id = s.id
@@ -124,10 +147,13 @@ def _seen(row: Row) -> SiblingRow:
     trouble = in_words(row["last_error"])
     return SiblingRow(
         row["id"], row["origin"], domain_of(row["origin"]), row["country"], row["state"], row["name"], row["fingerprint"],
-        row["actor_uri"], row["reason"], row["created_at"], row["changed_at"], row["activated_at"], row["last_in"],
+        row["actor_uri"], said_of_state(row["reason"]), row["created_at"], row["changed_at"], row["activated_at"], row["last_in"],
         row["last_out"], row["queued"], row["parked"], row["fail_count"], row["failing_since"], row["next_try"], trouble,
         row["skew_ms"], row["refused"], trouble if row["alarm"] else in_words(""), row["postponed"], row["waiting_since"],
         row["undeleted"], row["software"], row["announced"] or "", row["next_public_pem"], row["checked"],
         bool(row["check_passed"]) if row["check_passed"] is not None else None,
         Admission(row["proposed_by"], row["pinned_at"], row["confirmed_by"], row["confirmed_at"]),
-        Details(*(row[name] for name in Details.__struct_fields__)))
+        Details(*(row[name] for name in Details.__struct_fields__)),
+        Succession(row["announced_at"], row["compared_by"] or "",
+                   fingerprint(row["next_public_pem"]) if row["next_public_pem"] else "", row["next_by"], row["seen_key"],
+                   row["seen_key_at"]))

@@ -56,6 +56,7 @@ SENTENCES = {
     "bad-revision": N_("Its revision is not a positive whole number."),
     "bad-object": N_("The post in it has something missing or of the wrong kind."),
     "bad-poll": N_("The poll in it breaks a rule for polls."),
+    "bad-announcement": N_("It announced a key that could not be its next one."),
     "bad-actor": N_("The profile in it is not one of a doctor with a badge of that country."),
     # who may say what
     "foreign-actor": N_("It spoke for an actor of another origin."),
@@ -69,6 +70,7 @@ SENTENCES = {
     "no-such-parent": N_("It answers something that is not here."),
     "no-such-post": N_("It is about a post that is not here."),
     "no-such-doctor": N_("It is about a doctor who is not here."),
+    "no-such-announcement": N_("It answers a key that we have not announced."),
     "no-such-follow": N_("It answers a request to follow that is not here."),
     "unknown-nonce": N_("It answered a ping that was not sent, was answered before, or is too old."),
     "busy": N_("More handshakes of it were under way than are answered at once."),

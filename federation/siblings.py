@@ -137,6 +137,10 @@ class Siblings:
         _check_reason(reason)
         return await self._move(domain, (SiblingState.PAUSED,), by, reason)
 
+    def pause_within(self, tx: Tx, origin: str, by: str, reason: str) -> None:
+        """The same inside the transaction that has found out why."""
+        self._change(tx, origin, (SiblingState.PAUSED,), by, reason)
+
     async def resume(self, domain: str, by: str) -> SiblingRow:
         """Both directions go on where they stopped. Where they never stopped, an alarm is cleared and what waits goes at once."""
         row = await self.row(domain)
@@ -199,8 +203,8 @@ class Siblings:
                    " next_key_id = '', next_public_pem = '' WHERE id = ?",
                    (*values, known["id"]))
             sibling_id = known["id"]
-            tx.run("UPDATE sibling_details SET proposed_by = ?, pinned_at = ?, confirmed_by = '', confirmed_at = NULL"
-                   " WHERE sibling_id = ?", (by, now, sibling_id))
+            tx.run("UPDATE sibling_details SET proposed_by = ?, pinned_at = ?, confirmed_by = '', confirmed_at = NULL,"
+                   " next_by = '', next_at = NULL, seen_key = '', seen_key_at = NULL WHERE sibling_id = ?", (by, now, sibling_id))
             tx.run("DELETE FROM announced_keys WHERE sibling_id = ?", (sibling_id,))
         else:
             sibling_id = self._ids.new()
@@ -216,13 +220,19 @@ class Siblings:
 
     def _check_named(self, by: str) -> None:
         """Four eyes are those of two operators with a name; whoever sits at the command line has to say which one it is."""
-        if self._four_eyes and by.startswith(_AT_THE_MACHINE):
-            raise Refused("This takes two operators, so say which one you are: --as HANDLE.", reason="four-eyes")
+        if self._four_eyes:
+            check_named(by)
 
     def _compare(self, row: SiblingRow, fingerprint: str | None) -> None:
         if fingerprint is not None and read_fingerprint(fingerprint) != row.fingerprint:
             raise InvalidInput("The fingerprint you typed is not the pinned one. Nothing was changed.", reason="fingerprint",
                                field="fingerprint")
+
+
+def check_named(by: str) -> None:
+    """`Refused` for somebody at the command line who has not said which operator she is."""
+    if by.startswith(_AT_THE_MACHINE):
+        raise Refused("This takes two operators, so say which one you are: --as HANDLE.", reason="four-eyes")
 
 
 def checked(details: Details) -> Details:

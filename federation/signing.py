@@ -62,9 +62,10 @@ class Signers:
     def _work(self, loop: asyncio.AbstractEventLoop, piece: Sequence[_Asked]) -> None:
         """In a thread: sign each of these, and give all answers back at once."""
         answers: list[str | Exception] = []
+        pair = self._identity.ring.pair  # once: the key may change at any moment, and goes with its id
         for asked in piece:
             try:
-                answers.append(cavage.sign(self._identity.key, self._identity.key_id, asked.method, asked.target, asked.headers))
+                answers.append(cavage.sign(pair.private, pair.public.key_id, asked.method, asked.target, asked.headers))
             except Exception as error:
                 answers.append(error)
         loop.call_soon_threadsafe(_settle, piece, answers)

@@ -1,4 +1,5 @@
-"""Why something has not been delivered: stored as a code with one detail, shown as a sentence in the reader's language.
+"""Why something has not been delivered, or the program has paused a sibling: stored as a code with one detail, shown as a
+sentence in the reader's language.
 
 A stored reason is the code, a space, and what differs from case to case: `answered 503`, `refused It is addressed to
 nobody here.` The code is always ours; only the detail may come from outside.
@@ -12,6 +13,7 @@ _LENGTH = 300
 
 REVOKED = "revoked"
 NOT_SENT = "not-sent"
+KEY_UNANNOUNCED, KEY_UNCONFIRMED = "key-unannounced", "key-unconfirmed"
 SENTENCES = {
     "unreachable": N_("It could not be reached: %(detail)s"),
     "no-answer": N_("It was reached and gave no answer: %(detail)s"),
@@ -22,6 +24,10 @@ SENTENCES = {
     "too-large": N_("It takes nothing as large as this."),
     REVOKED: N_("It was revoked before it had confirmed this."),
     "internal": N_("Something went wrong here while sending; the log says what."),
+    KEY_UNANNOUNCED: N_("It shows a key that nobody announced and nobody confirmed, %(detail)s. Ask its operators over another"
+                        " channel before you go on."),
+    KEY_UNCONFIRMED: N_("It uses the key it announced, and nobody here has confirmed it. Compare the fingerprint"
+                        " with its operators, confirm it, then go on."),
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }
 
@@ -29,6 +35,11 @@ SENTENCES = {
 def reason(code: str, detail: object = "") -> str:
     """A reason as it is stored."""
     return f"{code} {detail}".strip()[:_LENGTH]
+
+
+def said_of_state(stored: str) -> str:
+    """The reason of a sibling's state: a sentence where the program gave it, else what an operator wrote, as it stands."""
+    return in_words(stored) if stored.startswith((f"{KEY_UNANNOUNCED} ", f"{KEY_UNCONFIRMED} ")) else stored
 
 
 def in_words(stored: str) -> Sentence:

@@ -38,6 +38,11 @@ class Arrival:
     tags: Tags = NO_TAGS
 
     @property
+    def by_instance(self) -> bool:
+        """Whether the sibling itself speaks, and not a doctor of it."""
+        return self.actor == self.sibling.actor_uri
+
+    @property
     def about(self) -> str:
         """The post whose deletion takes this activity along: a vote's poll, else what it is about."""
         return (self.note.in_reply_to or "") if self.note is not None and self.note.is_vote else self.object_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +13,9 @@ from actors.models import Actor
 from actors.store import by_ids, save
 from core.database import Tx
 from core.ids import Ids
+from federation.announcements import Announcement
+from federation.keyring import KeyAnswer, Keyring
+from federation.siblingkeys import SiblingKeys
 from inbox import ledger
 from posts import concerns, reactions, store
 from posts.reactions import Reaction, Table
@@ -75,11 +79,33 @@ class TakeBack(msgspec.Struct, frozen=True):
     origin: str
 
 
+class KeyAnnounced(msgspec.Struct, frozen=True):
+    """A sibling announces its next key; None: it keeps the one it has."""
+
+    sibling_id: int
+    announced: Announcement | None
+
+
+class KeyAnswered(msgspec.Struct, frozen=True):
+    """A sibling has answered the announcement of a key of ours."""
+
+    key: int
+    sibling_id: int
+    answer: KeyAnswer
+
+
+class Keys(NamedTuple):
+    """Who is told of what concerns keys: ours, and those of siblings."""
+
+    own: Keyring
+    theirs: SiblingKeys
+
+
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow)
+          | EndFollow | KeyAnnounced | KeyAnswered)
 
 
-def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
+def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
     """Write a batch of effects, and tell our doctors what concerns them. Posts, votes, likes and boosts go together; the
     others come alone and in order."""
     new = [effect for effect in effects if isinstance(effect, StorePost)]
@@ -130,6 +156,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
                 if ended is not None:
                     follows.end(tx, uri)
                     concerns.unfollowed(tx, *_pair(tx, ended))
+            case KeyAnnounced(sibling_id, announced):
+                keys.theirs.heard(tx, sibling_id, announced, now)
+            case KeyAnswered(key, sibling_id, answer):
+                keys.own.answered(tx, key, sibling_id, answer, now)
             case StorePost() | CountVote() | React():
                 pass
 

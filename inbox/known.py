@@ -11,11 +11,13 @@ from actors.models import Actor
 from actors.store import COLUMNS, actor_from, shown_among
 from core.database import Tx, marks
 from core.ids import uri_key
+from federation.keyring import answerable
 from inbox.arrival import Arrival
 from posts import store
 from posts.models import Kind, Reach
 from posts.store import Poll, Post
 
+_ABOUT_KEYS = frozenset({"Accept", "Reject"})
 _ABOUT_FOLLOWS = frozenset({"Accept", "Reject", "Undo"})
 
 
@@ -33,6 +35,7 @@ class Known:
     voted: set[tuple[int, int, int]] = field(default_factory=set)
     here: set[str] = field(default_factory=set)  # doctors of this instance among those whom the batch names
     follows: dict[str, Follow] = field(default_factory=dict)  # those that are answered or undone
+    announced: dict[str, int] = field(default_factory=dict)  # keys of ours, by the activity that a sibling can answer
 
     def admits(self, origin: str) -> bool:
         """Whether something may be fetched from there, now or when its pause ends."""
@@ -61,4 +64,6 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     known.voted = store.voted(tx, voters)
     known.here = shown_among(tx, list(named))
     known.follows = follows.by_uris(tx, list({arrival.object_id for arrival in arrivals if arrival.type in _ABOUT_FOLLOWS}))
+    if any(arrival.type in _ABOUT_KEYS and arrival.by_instance for arrival in arrivals):
+        known.announced = answerable(tx, f"{home}/actor")
     return known

@@ -14,7 +14,7 @@ from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
 from inbox.activities import accept, announce, create, delete, follow, like, reject, undo, update
 from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
-from inbox.effects import Effect, ErasePost, SaveActor, write
+from inbox.effects import Effect, ErasePost, Keys, SaveActor, write
 from inbox.known import Known, load
 
 VERBS: dict[str, ModuleType] = {
@@ -27,8 +27,8 @@ Result = Outcome | KonsilError
 class Writer:
     """Applies batches in the writer's thread; `home` is our own origin."""
 
-    def __init__(self, home: str, clock: Clock, ids: Ids, grace_ms: int) -> None:
-        self._home, self._clock, self._ids, self._grace_ms = home, clock, ids, grace_ms
+    def __init__(self, home: str, clock: Clock, ids: Ids, keys: Keys, grace_ms: int) -> None:
+        self._home, self._clock, self._ids, self._keys, self._grace_ms = home, clock, ids, keys, grace_ms
 
     def apply(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
         """Decide about every arrival, in order. Neighbours that only add something are one batch; the rest come one by one."""
@@ -66,7 +66,7 @@ class Writer:
                 effects += does
         if decided:
             ledger.record(tx, decided)
-            write(tx, effects, arrivals[0].now, self._ids)
+            write(tx, effects, arrivals[0].now, self._ids, self._keys)
         return results
 
     def _decide(self, arrival: Arrival, known: Known) -> tuple[Result, list[Effect]]:
@@ -98,7 +98,7 @@ class Writer:
             ledger.park(tx, [uri_key(arrival.uri)], outcome.message)
         else:
             ledger.settle(tx, arrival, outcome, self._clock.ms())
-            write(tx, does, arrival.now, self._ids)
+            write(tx, does, arrival.now, self._ids, self._keys)
         return outcome
 
     def adopt(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
@@ -109,7 +109,7 @@ class Writer:
             outcome, does = (self._decide(arrival, load(tx, self._home, [arrival], states))
                              if _active(arrival.sibling, states) else (_inactive(), []))
             if not isinstance(outcome, KonsilError):
-                write(tx, does, arrival.now, self._ids)
+                write(tx, does, arrival.now, self._ids, self._keys)
             results.append(outcome)
         return results
 
@@ -119,7 +119,7 @@ class Writer:
         results: list[Result] = []
         for sibling, actor in fetched:
             if _active(sibling, states):
-                write(tx, [SaveActor(actor)], self._clock.ms(), self._ids)
+                write(tx, [SaveActor(actor)], self._clock.ms(), self._ids, self._keys)
             results.append(Stored() if _active(sibling, states) else _inactive())
         return results
 

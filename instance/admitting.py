@@ -14,6 +14,7 @@ from federation.checks import Check, Verdict
 from federation.overview import SiblingRow
 from instance.assembly import Assembly
 from instance.console import AS_JSON, AS_OPERATOR, acting, assembled, show, time_of
+from instance.keys import succession_of
 
 _FINGERPRINT = click.option("--fingerprint", default=None, help="As its operator read it to you, hex or words.")
 
@@ -27,9 +28,10 @@ def sibling_row(row: SiblingRow) -> dict[str, Any]:
         "fail_count": row.fail_count, "next_try": time_of(row.next_try), "last_error": row.last_error, "alarm": row.alarm,
         "clock_skew_ms": row.skew_ms, "refused": row.refused, "waiting_since": time_of(row.waiting_since),
         "failing_since": time_of(row.failing_since), "unconfirmed_deletions": row.undeleted, "software": row.software,
-        "announced_key": row.announced, "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
+        "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
         "confirmed_by": row.admission.confirmed_by, "confirmed": time_of(row.admission.confirmed),
-        "checked": time_of(row.checked), "check_passed": row.check_passed, **msgspec.structs.asdict(row.details)}
+        "checked": time_of(row.checked), "check_passed": row.check_passed, **succession_of(row),
+        **msgspec.structs.asdict(row.details)}
 
 
 @click.command("check")

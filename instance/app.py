@@ -116,13 +116,15 @@ class Server:
                 pages = create_pages(assembly, background)
                 self._front = Front({"/inbox": assembly.inbox, "/handshake": assembly.handshake}, _asgi(pages),
                                     self._settings.federation.body_limit_bytes)
-                task = asyncio.create_task(background.run(assembly)) if background is not None else None
+                tasks = [asyncio.create_task(assembly.keyring.follow())]
+                if background is not None:
+                    tasks.append(asyncio.create_task(background.run(assembly)))
                 self._on_start()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
-                if task is not None:
+                for task in tasks:
                     task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
         except KonsilError as error:
             await send({"type": "lifespan.startup.failed", "message": error.message})
             return

@@ -37,10 +37,14 @@ from federation.delivery import Courier
 from federation.door import Door
 from federation.handshake import Handshake
 from federation.identity import Identity
+from federation.keyring import Keyring
+from federation.keywatch import KeyWatch
 from federation.refusals import RefusalLog
 from federation.selftest import SelfTest
+from federation.siblingkeys import SiblingKeys
 from federation.siblings import Siblings
 from inbox import held, ledger
+from inbox.effects import Keys
 from inbox.erasures import Erasures
 from inbox.held import HeldActivities
 from inbox.receive import Inbox
@@ -82,6 +86,9 @@ class Assembly:
     selftest: SelfTest
     admission: Admission
     siblings: Siblings
+    keyring: Keyring
+    sibling_keys: SiblingKeys
+    keywatch: KeyWatch
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
@@ -162,10 +169,15 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
     profiles = Profiles(database, identity, clock, ids)
-    writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
+    four_eyes = federation.four_eyes
+    keyring = Keyring(database, vault, identity, clock, ids, audit, four_eyes=four_eyes,
+                      settle_seconds=federation.timeout_seconds)
+    sibling_keys = SiblingKeys(database, identity, clock, ids, audit, four_eyes=four_eyes)
+    siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=four_eyes, on_change=(
+        held.sibling_changed, profiles.sibling_changed, due.sibling_changed, keyring.sibling_changed,
+        sibling_keys.sibling_changed))
     handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
-    siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
-                        on_change=(held.sibling_changed, profiles.sibling_changed, due.sibling_changed))
+    writer = Writer(identity.origin, clock, ids, Keys(keyring, sibling_keys), settings.posts.vote_grace_seconds * 1000)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
@@ -176,6 +188,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             audit=audit, refusals=refusals,
             allowlist=allowlist, client=client, door=door, handshake=handshake, selftest=selftest,
             admission=Admission(siblings, selftest, clock), siblings=siblings,
+            keyring=keyring, sibling_keys=sibling_keys,
+            keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             accounts=accounts,
             sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),

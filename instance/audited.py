@@ -21,6 +21,20 @@ DEEDS = {
     "sibling.revoked": N_("revoked the sibling"),
     "sibling.retry": N_("sent what was waiting"),
     "sibling.described": N_("changed what is noted about the sibling"),
+    "sibling.key-announced": N_("announced a new key"),
+    "sibling.key-withdrawn": N_("withdrew the key it had announced"),
+    "sibling.key-compared": N_("compared its new key, as the first of two"),
+    "sibling.key-confirmed": N_("confirmed its new key"),
+    "sibling.key-refused": N_("refused its new key"),
+    "sibling.key-dropped": N_("forgot its new key, because it was revoked"),
+    "sibling.key-changed": N_("found its new key in use"),
+    "sibling.key-strange": N_("found a key in use that nobody has confirmed"),
+    "key.proposed": N_("proposed a new key for this instance"),
+    "key.announced": N_("announced the new key"),
+    "key.switched": N_("took the new key into use"),
+    "key.dropped": N_("dropped the new key"),
+    "key.confirmed": N_("confirmed our new key"),
+    "key.refused": N_("refused our new key"),
     "doctor.verified": N_("verified the doctor"),
     "doctor.applicant": N_("entered an applicant"),
     "doctor.rejected": N_("rejected the applicant"),
@@ -50,9 +64,10 @@ async def lines(assembly: Assembly, by: str) -> AsyncIterator[str]:
             seq, digest = entry.seq, entry.hash
             yield _json(entry._asdict() | {"hash": entry.hash.hex()})
     signed = f"{assembly.identity.origin} {seq} {digest.hex()}"
-    signature = assembly.identity.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    pair = assembly.identity.ring.pair
+    signature = pair.private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     yield _json({"instance": assembly.identity.origin, "lines": seq, "head": digest.hex(),
-                 "key": assembly.identity.fingerprint, "signature": base64.b64encode(signature).decode()})
+                 "key": pair.public.fingerprint, "signature": base64.b64encode(signature).decode()})
 
 
 def _json(line: dict[str, object]) -> str:

@@ -27,6 +27,7 @@ from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, 
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction
+from instance.keys import keys, sibling_key
 from instance.logbooks import audit, refusals
 from instance.mailing import mail
 from instance.people import doctor, operator
@@ -276,10 +277,11 @@ main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore_command)
 for _command in (sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_describe, sibling_export,
-                 sibling_import):
+                 sibling_import, sibling_key):
     sibling.add_command(_command)
 main.add_command(doctor)
 main.add_command(egress)
+main.add_command(keys)
 main.add_command(mail)
 main.add_command(operator)
 main.add_command(refusals)

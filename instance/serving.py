@@ -70,11 +70,14 @@ def run_worker(settings: Settings) -> None:
         async with assemble(settings) as assembly:
             _note_refusals(assembly)
             task = asyncio.create_task(work(assembly))
+            keys = asyncio.create_task(assembly.keyring.follow())
             _settle_memory()
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, task.cancel)
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            keys.cancel()
+            await asyncio.gather(keys, return_exceptions=True)
 
     with asyncio.Runner(loop_factory=egress.Loop) as runner:
         runner.run(main())

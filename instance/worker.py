@@ -1,4 +1,5 @@
-"""What goes on beside requests: delivery, held activities, polls that end or have new counts, mail."""
+"""What goes on beside requests: delivery, held activities, polls that end or have new counts, mail, a look at
+siblings' keys."""
 
 from __future__ import annotations
 
@@ -47,6 +48,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
+            group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
 
 

@@ -20,6 +20,7 @@ from instance.app import routes
 from instance.audited import DEEDS
 from instance.introduction import introduction
 from tests.servers import PASSWORD, FakeSibling, Running, countries
+from tests.test_announcements import announcement, next_key
 from tests.test_pages import Browser
 
 
@@ -204,6 +205,7 @@ _DOES = {
     "/admin/siblings/<domain>/confirm": {"fingerprint": "{fingerprint}"},
     "/admin/siblings/<domain>/check": {},
     "/admin/siblings/<domain>/activate": {"how": "untested", "reason": "because"},
+    "/admin/siblings/<domain>/key": {"act": "key-refuse"},
     "/admin/siblings/<domain>": {"act": "pause", "reason": "because"},
     "/admin/siblings/<domain>/describe": {"note": "remember"},
     "/admin/notices/<reference>": {"note": "answered"},
@@ -219,6 +221,7 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
     async with countries(tmp_path, "de", "fr", worker=False, friends=False) as (de, fr), Browser(de) as olga:
         await de.its.accounts.add_operator("olga", "Olga", PASSWORD)
         fake = await FakeSibling(port=7).listed(de, "active")
+        assert (await fake.send(de, announcement(fake, next_key(fake))))[0] == 202
         reference = await de.its.outside.take("other", "Text", "", "de", "203.0.113.5")
         assert await olga.login("olga") == 303
         values = {"<domain>": fake.origin.split("://")[1], "<reference>": reference}

@@ -1,4 +1,5 @@
-"""`Update` of a Note, a Question or a Person (ActivityPub, section 7.3); ordered by revision, never widening."""
+"""`Update` of a Note, a Question or a Person (ActivityPub, section 7.3); ordered by revision, never widening. And of the sibling
+itself, which announces a key by it."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ import msgspec
 from actors.wire import actor_of
 from core.errors import InvalidInput, Refused
 from core.ids import Ids
+from federation import announcements
 from inbox.arrival import Arrival, Held, Ignored, Wanted
-from inbox.effects import Effect, RevisePost, SaveActor
+from inbox.effects import Effect, KeyAnnounced, RevisePost, SaveActor
 from inbox.known import Known
 from posts import wire
 from posts.models import Kind
@@ -17,6 +19,11 @@ from posts.models import Kind
 def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
     """None when it may have its effect; an older revision than ours is ignored."""
     note = arrival.note
+    if _of_the_instance(arrival):
+        if not arrival.by_instance or arrival.object_id != arrival.actor:
+            raise Refused("An instance is changed by its own actor.", reason="foreign-author")
+        announcements.read(arrival.sibling, arrival.uri, arrival.object)
+        return None
     if note is None:
         if isinstance(arrival.object, dict) and arrival.object.get("type") == "Person":
             if arrival.object_id != arrival.actor:
@@ -49,6 +56,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
 def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     """The effects of a verified Update."""
     note = arrival.note
+    if _of_the_instance(arrival):
+        return [KeyAnnounced(arrival.sibling.id, announcements.read(arrival.sibling, arrival.uri, arrival.object))]
     if note is None:
         return [SaveActor(actor_of(arrival.object, expected=arrival.actor, sibling_id=arrival.sibling.id,
                                    country=arrival.sibling.country, actor_id=ids.new()))]
@@ -61,3 +70,9 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     poll = wire.poll_of(note) if note.type == "Question" else None
     closes = poll is not None and poll.closed_at is not None and known.polls[old.id].closed_at is None
     return [RevisePost(old, new, poll, closes)]
+
+
+def _of_the_instance(arrival: Arrival) -> bool:
+    """Whether it is about the sibling itself, whatever it says that is."""
+    return arrival.object_id == arrival.sibling.actor_uri or (
+        isinstance(arrival.object, dict) and arrival.object.get("type") == "Application")

@@ -20,6 +20,8 @@ def needs(row: SiblingRow, now: int) -> tuple[Sentence, ...]:
     found = []
     if row.alarm:
         found.append(Sentence(N_("Sending has stopped.")))
+    if row.shows_strange_key:
+        found.append(Sentence(N_("It shows a key that nobody here has confirmed.")))
     if row.announced:
         found.append(Sentence(N_("It has announced a new key: compare it.")))
     if row.check_passed is False:

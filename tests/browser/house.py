@@ -61,6 +61,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made = {"sibling": fr.domain} | await _posts(de, fr)
     await _people(de, fr)
     await _reactions(de, made)
+    await _keys(de, fr)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
@@ -168,6 +169,16 @@ def _token(mail: MailServer) -> str:
     found = re.search(r"/mail/confirm/([\w-]+)", mail.taken[-1].text)
     assert found is not None
     return found[1]
+
+
+async def _keys(de: Running, fr: Running) -> None:
+    """Each has announced a new key; France has confirmed the German one, and Germany has looked at the French key."""
+    ours = await de.its.keyring.rotate("op")
+    await until(lambda: fr.count("announced_keys"))
+    await fr.its.sibling_keys.confirm(de.domain, "op", ours.fingerprint)
+    await fr.its.keyring.rotate("op")
+    await until(lambda: de.count("announced_keys"))
+    await de.its.keywatch.look(fr.domain)
 
 
 async def _outside(de: Running) -> dict[str, str]:

@@ -81,6 +81,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/siblings/{trying}", "/admin/siblings/{trying}/checks", "/admin/siblings/{trying}/checks/{failed}",
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
+        "/admin/keys", "/admin/siblings/{sibling}/key",
+        Sight("/admin/siblings/{sibling}/key", 400, (("#key-fingerprint ~ button", {"fingerprint": "0"}),)),
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings",
         Sight("/admin/siblings/{trying}/checks", 400, (("#untested ~ button", {"reason": " "}),)),

@@ -12,6 +12,7 @@ import click
 from actors.accounts import ACCOUNT_STATES
 from actors.mails import MAIL_STATES
 from federation.allowlist import SIBLING_STATES
+from federation.keyring import KEY_STATES
 from instance.cli import main
 
 _ROOT = Path(__file__).parents[2]
@@ -102,5 +103,5 @@ def test_every_decision_has_its_number_once() -> None:
 
 def test_the_pictures_of_states_are_what_is_declared() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES):
+    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES, KEY_STATES):
         assert f"```mermaid\n{graph.mermaid()}```" in text, graph.name
