@@ -12,7 +12,7 @@ from actors.models import Actor
 from actors.store import by_ids, save
 from core.database import Tx
 from core.ids import Ids
-from inbox import ledger
+from inbox import ledger, ordered
 from posts import concerns, reactions, store
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
@@ -40,6 +40,12 @@ class RevisePost(msgspec.Struct, frozen=True):
 class ErasePost(msgspec.Struct, frozen=True):
     uri: str
     origin: str
+
+
+class EraseOrigin(msgspec.Struct, frozen=True):
+    """A sibling wants everything of its own erased; the worker does it."""
+
+    sibling_id: int
 
 
 class SaveActor(msgspec.Struct, frozen=True):
@@ -76,7 +82,7 @@ class TakeBack(msgspec.Struct, frozen=True):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow)
+          | EndFollow | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
@@ -112,6 +118,8 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids) -> None:
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
                 ledger.release(tx, [uri], now)
+            case EraseOrigin(sibling_id):
+                ordered.order(tx, ids, sibling_id, now)
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)

@@ -34,15 +34,18 @@ from federation.admission import Admission
 from federation.allowlist import Allowlist
 from federation.client import Client
 from federation.delivery import Courier
+from federation.disclosures import Disclosures
 from federation.door import Door
 from federation.handshake import Handshake
 from federation.identity import Identity
+from federation.leaving import Leaving
 from federation.refusals import RefusalLog
 from federation.selftest import SelfTest
 from federation.siblings import Siblings
 from inbox import held, ledger
 from inbox.erasures import Erasures
 from inbox.held import HeldActivities
+from inbox.ordered import OrderedErasures
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from instance import pruning
@@ -57,8 +60,10 @@ from posts.objects import Objects
 from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
+from posts.readership import Readerships
 from posts.texts import Texts
 from posts.threads import Threads
+from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
 
@@ -81,7 +86,11 @@ class Assembly:
     handshake: Handshake
     selftest: SelfTest
     admission: Admission
+    disclosures: Disclosures
     siblings: Siblings
+    leaving: Leaving
+    ties: Tied
+    ordered_erasures: OrderedErasures
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
@@ -101,6 +110,7 @@ class Assembly:
     digests: Digests
     mailer: Mailer
     threads: Threads
+    readerships: Readerships
     objects: Objects
     outside: OutsideNotices
     inbox: Inbox
@@ -154,6 +164,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await database.close()
         raise
     refusals = RefusalLog(database, clock)
+    disclosures = Disclosures(database, clock, audit)
     allowlist = Allowlist(database, refusals)
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
@@ -162,10 +173,11 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
     profiles = Profiles(database, identity, clock, ids)
+    relations = Relations(database, identity, clock, ids, concerns)
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
     siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
-                        on_change=(held.sibling_changed, profiles.sibling_changed, due.sibling_changed))
+                        on_change=(held.sibling_changed, profiles.sibling_changed, relations.sibling_changed, due.sibling_changed))
     journal = Journal(settings.path(settings.retention.erasure_journal))
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
@@ -175,13 +187,15 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
             allowlist=allowlist, client=client, door=door, handshake=handshake, selftest=selftest,
-            admission=Admission(siblings, selftest, clock), siblings=siblings,
+            admission=Admission(siblings, selftest, clock), disclosures=disclosures,
+            siblings=siblings, leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit),
+            ties=Tied(database), ordered_erasures=OrderedErasures(database, clock, audit),
             accounts=accounts,
             sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),
             directory=doctors,
             profiles=profiles,
-            relations=Relations(database, identity, clock, ids, concerns),
+            relations=relations,
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
@@ -191,6 +205,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             timelines=Timelines(database, identity, clock),
             topics=Topics(database, clock),
             threads=Threads(database, identity, clock),
+            readerships=Readerships(database, identity, clock, doctors),
             notifications=Notifications(database, clock),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer,
@@ -206,4 +221,5 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await client.close()
         await refusals.close()
         await erasures.close()
+        await disclosures.close()
         await database.close()
