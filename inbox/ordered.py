@@ -17,6 +17,7 @@ from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx, marks
 from core.ids import Ids
+from federation import due
 from inbox import ledger
 from posts import concerns, reactions, store, telling
 from posts.reactions import Table
@@ -55,10 +56,21 @@ class _Step(NamedTuple):
 
 def order(tx: Tx, ids: Ids, sibling_id: int, now: int) -> None:
     """Write down that a sibling wants everything of its own erased. While that goes on, asking again changes nothing."""
-    if tx.row("SELECT 1 FROM ordered_erasures WHERE sibling_id = ? AND done_at IS NULL", (sibling_id,)) is None:
+    row = tx.row("SELECT actor_uri FROM siblings WHERE id = ? AND NOT EXISTS (SELECT 1 FROM ordered_erasures WHERE"
+                 " sibling_id = siblings.id AND done_at IS NULL)", (sibling_id,))
+    if row is not None:
         tx.run("INSERT INTO ordered_erasures (id, sibling_id, ordered_at, stage) VALUES (?, ?, ?, ?)",
                (ids.new(), sibling_id, now, next(iter(_STAGES))))
+        due.add(tx, due.ORDERED, row["actor_uri"], now)
         tx.wake(TOPIC)
+
+
+def order_again(tx: Tx, ids: Ids, actor_uri: str, ordered: int) -> None:
+    """A backup knows nothing of an order that came after it: what was erased then is erased once more."""
+    row = tx.row("SELECT id FROM siblings WHERE actor_uri = ? AND NOT EXISTS (SELECT 1 FROM ordered_erasures WHERE"
+                 " sibling_id = siblings.id AND ordered_at >= ?)", (actor_uri, ordered))
+    if row is not None:
+        order(tx, ids, row["id"], ordered)
 
 
 class OrderedErasures:
@@ -77,8 +89,8 @@ class OrderedErasures:
         """The last order of each sibling that ever gave one, by its id."""
         rows = await self._database.read(lambda tx: tx.rows(
             "SELECT * FROM ordered_erasures WHERE id IN (SELECT max(id) FROM ordered_erasures GROUP BY sibling_id)"))
-        return {row["sibling_id"]: OrderedErasure(row["sibling_id"], row["ordered_at"], row["done_at"], row["posts"], row["people"])
-                for row in rows}
+        return {row["sibling_id"]: OrderedErasure(
+            row["sibling_id"], row["ordered_at"], row["done_at"], row["posts"], row["people"]) for row in rows}
 
     def _step(self, tx: Tx) -> bool:
         row = tx.row("SELECT e.*, s.origin FROM ordered_erasures e JOIN siblings s ON s.id = e.sibling_id WHERE e.done_at IS NULL"
@@ -92,7 +104,8 @@ class OrderedErasures:
         step = _STAGES[row["stage"]](tx, _Order(row["id"], row["sibling_id"], row["origin"], row["ordered_at"], row["cursor"]),
                                      now)
         following = _after(row["stage"]) if step.cursor is None else row["stage"]
-        tx.run("UPDATE ordered_erasures SET stage = ?, cursor = ?, posts = posts + ?, people = people + ?, done_at = ? WHERE id = ?",
+        tx.run("UPDATE ordered_erasures SET stage = ?, cursor = ?, posts = posts + ?, people = people + ?, done_at = ?"
+               " WHERE id = ?",
                (following or row["stage"], step.cursor or "", step.posts, step.people, now if following is None else None,
                 row["id"]))
         if following is None:

@@ -177,7 +177,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
     handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
     siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
-                        on_change=(held.sibling_changed, profiles.sibling_changed, relations.sibling_changed, due.sibling_changed))
+                        on_change=(held.sibling_changed, profiles.sibling_changed, relations.sibling_changed,
+                                   due.sibling_changed))
     journal = Journal(settings.path(settings.retention.erasure_journal))
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)

@@ -53,7 +53,7 @@ async def test_a_thread_names_only_who_will_read_and_says_who_will_not(tmp_path:
 
 async def test_a_consult_whose_others_have_all_left_cannot_be_answered(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", worker=False) as (de,), Browser(de) as ada:
-        fr, it = await two(de)
+        await two(de)
         people = [await de.its.directory.known(f"@doc@127.0.0.1:{port}") for port in (2, 3)]
         draft = Draft(Kind.CASE, "Between us?", "Text", "de", CaseFacts(("cardiology",)))
         both, one = [await de.its.compose.consult(await de.author("ada"), draft, doctors) for doctors in (people, people[1:])]
