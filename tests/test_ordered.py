@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from actors.store import by_uri
+from actors.store import by_uri, save
+from actors.wire import actor_of
+from core.settings import Settings
 from federation.identity import members_of
+from inbox import ordered
+from instance.assembly import assemble
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know
 from tests.test_pages import Browser
@@ -191,3 +195,29 @@ async def test_operators_are_told_and_doctors_see_empty_places(two: Two) -> None
             await ben.login("ben")
             status, page = await ben.get("/follows?tab=muted")
             assert status == 200 and "Dr Doc" not in page
+
+
+async def test_a_database_out_of_a_backup_obeys_the_order_again(settings: Settings) -> None:
+    fake = FakeSibling("fr", 2)
+    async with assemble(settings) as its:
+        described = fake.described()
+        await its.siblings.add("127.0.0.1:2", "fr", described.fingerprint, descriptor=described)
+        row = await its.siblings.approve("127.0.0.1:2", "test")
+        actor = actor_of(fake.person(), expected=fake.actor, sibling_id=row.id, country="fr", actor_id=its.ids.new())
+        await its.database.write(lambda tx: save(tx, actor, its.clock.ms()))
+    backup = settings.path("konsil.db").read_bytes()
+    async with assemble(settings) as its:
+        await its.database.write(lambda tx: ordered.order(tx, its.ids, row.id, its.clock.ms()))
+        while await its.ordered_erasures.step():
+            pass
+    for path in settings.path(".").glob("konsil.db*"):
+        path.unlink()
+    settings.path("konsil.db").write_bytes(backup)
+    async with assemble(settings) as its:
+        assert await its.database.read(lambda tx: by_uri(tx, fake.actor)) is not None
+        while await its.ordered_erasures.step():
+            pass
+        assert await its.database.read(lambda tx: by_uri(tx, fake.actor)) is None
+        assert len(await its.ordered_erasures.newest()) == 1
+    async with assemble(settings) as its:
+        assert not await its.ordered_erasures.step()
