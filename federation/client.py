@@ -42,7 +42,7 @@ _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
-_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate", *CLOSED})  # nobody's, or noted already
+_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate", *CLOSED})  # nobody's, or noted
 
 
 @dataclass(frozen=True, slots=True)
