@@ -21,7 +21,9 @@ from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput
 from core.ids import Ids, number, public
+from federation.allowlist import SiblingState
 from federation.identity import Identity
+from federation.siblings import SiblingChange
 from federation.store import Outgoing, enqueue, sent_to
 
 PAGE = 20
@@ -95,6 +97,7 @@ class Concerns(Protocol):
     def asked_to_follow(self, tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int, /) -> None: ...
     def follow_accepted(self, tx: Tx, ids: Ids, follower: Actor, followed: Actor, now: int, /) -> None: ...
     def unfollowed(self, tx: Tx, follower: Actor, followed: Actor, /) -> None: ...
+    def parted(self, tx: Tx, sibling_id: int, /) -> None: ...
 
 
 class Relations:
@@ -210,12 +213,17 @@ class Relations:
             shown = rows[:PAGE]
             actors = by_ids(tx, [row["other"] for row in shown])
             found = tuple(Member(actors[row["other"]], row["since"], bool(row["asked"]), row["until"]) for row in shown
-                          if row["until"] is None or row["until"] > now)
+                          if (row["until"] is None or row["until"] > now) and actors[row["other"]].name)
             waiting = tx.row(f"SELECT count(*) AS n FROM (SELECT 1 {_REQUESTS} LIMIT {_MANY_REQUESTS}) AS some", (me.id,))
             return Members(found, public(shown[-1]["since"]) + public(shown[-1]["other"]) if len(rows) > PAGE else None,
                            waiting["n"] if waiting is not None else 0)
 
         return await self._database.read(look)
+
+    def sibling_changed(self, tx: Tx, change: SiblingChange) -> None:
+        """A sibling that is revoked is nobody's follower and followed by nobody from then on; its doctors are not told."""
+        if change.new == SiblingState.REVOKED:
+            part(tx, self._concerns, change.sibling_id)
 
     def _withdraw(self, tx: Tx, me: Actor, other: Actor, now: int) -> None:
         follow = follows.between(tx, me.id, other.id)
@@ -252,6 +260,13 @@ class Relations:
         if not other.local and _reachable(tx, other):
             assert other.sibling_id is not None
             enqueue(tx, self._ids.new(), activity, [other.sibling_id], now)
+
+
+def part(tx: Tx, concerns: Concerns, sibling_id: int) -> None:
+    """Cut every follow, and every request for one, between our doctors and those of a sibling, in both directions."""
+    concerns.parted(tx, sibling_id)
+    for end in ("follower_id", "followed_id"):
+        tx.run(f"DELETE FROM follows WHERE {end} IN (SELECT id FROM actors WHERE sibling_id = ?)", (sibling_id,))
 
 
 def shunned_by(tx: Tx, actor_id: int, now: int) -> frozenset[int]:

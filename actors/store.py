@@ -76,7 +76,8 @@ def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change."""
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change. One that was forgotten
+    is known again: her instance was let in anew and speaks of her."""
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
@@ -89,12 +90,23 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
-        " sort_name = excluded.sort_name WHERE actors.gone_at IS NULL",
+        " sort_name = excluded.sort_name, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
     if row is not None:
         tx.run("DELETE FROM actor_specialties WHERE actor_id = ?", (row["id"],))
         tx.insert("actor_specialties (specialty, actor_id)", 2, [(code, row["id"]) for code in dict.fromkeys(badge.specialties)])
+
+
+def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> int:
+    """Take what a sibling said about its doctors up to a moment (ms) out of everything but their addresses, which other rows
+    point to; returns how many there were, at most `most`."""
+    ids = [row["id"] for row in tx.rows("SELECT id FROM actors WHERE sibling_id = ? AND gone_at IS NULL AND fetched_at <= ?"
+                                        " ORDER BY id LIMIT ?", (sibling_id, until, most))]
+    tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_on = 0,"
+           f" verified_until = NULL, about = '', discoverable = 0, sort_name = '-' WHERE id IN ({marks(len(ids))})", (now, *ids))
+    tx.run(f"DELETE FROM actor_specialties WHERE actor_id IN ({marks(len(ids))})", ids)
+    return len(ids)
 
 
 def sort_name(name: str, handle: str) -> str:

@@ -6,6 +6,7 @@ process, and an empty, missing or unreadable table admits nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from core.database import Database, Row, Tx
@@ -69,6 +70,9 @@ def reachable() -> frozenset[SiblingState]:
 
 
 _SEAL = object()
+_PAUSED, _NOT_ADMITTED = "paused", "not-admitted"
+CLOSED = frozenset({_PAUSED, _NOT_ADMITTED})
+"""The reasons of errors by which the gate says no."""
 
 
 class Sibling:
@@ -77,11 +81,13 @@ class Sibling:
     `keys` are the pinned ones, PEM by key id: one, and while it changes its key a second.
     """
 
-    __slots__ = ("actor_uri", "country", "fingerprint", "id", "inbox", "keys", "members", "name", "origin", "purpose", "state")
+    __slots__ = ("_again", "actor_uri", "country", "fingerprint", "id", "inbox", "keys", "members", "name", "origin",
+                 "purpose", "state")
 
-    def __init__(self, seal: object, row: Row, purpose: Purpose) -> None:
+    def __init__(self, seal: object, row: Row, purpose: Purpose, again: Callable[[], object]) -> None:
         if seal is not _SEAL:
             raise TypeError("a Sibling comes from Allowlist.admit and from nowhere else")
+        self._again = again
         self.id: int = row["id"]
         self.origin: str = row["origin"]
         self.country: str = row["country"]
@@ -95,6 +101,10 @@ class Sibling:
         self.fingerprint: str = row["fingerprint"]
         self.inbox: str = row["inbox"]
         self.members: str = row["members"]
+
+    def ask_again(self) -> None:
+        """Raise as `admit` does if the gate has closed since: for who has waited between being let through and going."""
+        self._again()
 
 
 class Allowlist:
@@ -113,11 +123,11 @@ class Allowlist:
         row = self._database.glance("SELECT * FROM siblings WHERE origin = ?", (origin,))
         state = row["state"] if row is not None else "unlisted"
         if row is not None and state in _OPEN[purpose]:
-            return Sibling(_SEAL, row, purpose)
+            return Sibling(_SEAL, row, purpose, lambda: self.admit(origin, direction, purpose, path=path))
         self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason=state, path=path)
         if state == SiblingState.PAUSED:
-            raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)
-        raise Refused("This instance does not exchange anything with you.", reason="not-admitted", cause=state)
+            raise Unavailable("This instance is paused here; everything waits.", reason=_PAUSED, retry_after=300)
+        raise Refused("This instance does not exchange anything with you.", reason=_NOT_ADMITTED, cause=state)
 
 
 def sibling_states(tx: Tx) -> dict[str, str]:

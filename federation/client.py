@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from core import VERSION, egress
@@ -28,7 +28,7 @@ from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
 from federation.addresses import authority_of, is_loopback, never_contacted, origin_of
-from federation.allowlist import Direction, Purpose, Sibling
+from federation.allowlist import CLOSED, Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.identity import Identity
 from federation.refusals import RefusalLog
@@ -42,7 +42,7 @@ _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
-_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate"})  # nobody's refusal
+_NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate", *CLOSED})  # nobody's, or noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,22 @@ class _Addresses(AbstractResolver):
         """There is nothing to close."""
 
 
+class _LastLook(aiohttp.BytesPayload):
+    """A body that asks the gate once more when it is about to be written.
+
+    Between being let through and that lie a signature and, at times, a name to resolve and a connection to make. Head and
+    body are written together, so where the gate has closed meanwhile nothing leaves at all.
+    """
+
+    def __init__(self, body: bytes, sibling: Sibling) -> None:
+        super().__init__(body)
+        self._sibling = sibling
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self._sibling.ask_again()
+        await super().write_with_length(writer, content_length)
+
+
 class Client:
     """One session with kept connections, shared by delivery and fetching."""
 
@@ -145,18 +161,22 @@ class Client:
 
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
         """POST an activity to the sibling's inbox. `Unavailable` for transport trouble; its reason is `unreachable` when there
-        was no connection and `no-answer` when there was one, and the activity itself may be what it choked on."""
+        was no connection and `no-answer` when there was one, and the activity itself may be what it choked on. What the gate
+        says (`CLOSED`) when it has closed before the first byte is written: nothing has left then."""
         _check_let_through(sibling, Purpose.DELIVERY, Purpose.ERASURE)
         with self._logged(sibling.origin, sibling.purpose, sibling.inbox):
             headers = self._posting(sibling, sibling.inbox, digest, ACTIVITY_JSON)
             headers["signature"] = await self._sign("POST", sibling.inbox, headers)
             try:
-                async with self._open().post(sibling.inbox, data=body, headers=headers, allow_redirects=False) as response:
+                async with self._open().post(sibling.inbox, data=_LastLook(body, sibling), headers=headers,
+                                             allow_redirects=False) as response:
                     if response.status < 300:
                         return Answer(response.status, None, None)
                     raw = await _read(response, _ANSWER_LIMIT)
                     return Answer(response.status, _problem(response, raw), whole(response.headers.get("retry-after"), 99_999))
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                if isinstance(error.__cause__, KonsilError):
+                    raise error.__cause__ from None
                 raise _unreached(error) from None
 
     async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
@@ -305,6 +325,7 @@ class Client:
         """The headers of a signed GET."""
         headers = {"host": self._host(url, sibling.origin), "date": self._date(), "accept": accept}
         headers["signature"] = await self._sign("GET", url, headers)
+        sibling.ask_again()
         return headers
 
     async def _fetch(self, url: str, headers: dict[str, str], types: frozenset[str] = _DOCUMENT_TYPES) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from core.errors import KonsilError
 from core.settings import Federation
 from core.telemetry import get_logger
 from federation import store
-from federation.allowlist import Allowlist, Direction, Purpose
+from federation.allowlist import CLOSED, Allowlist, Direction, Purpose
 from federation.client import Client
 from federation.store import Ahead, Parcel
 from federation.verdicts import Fate, Verdict, judge, judge_error, trouble
@@ -149,13 +149,12 @@ class Courier:
     async def _post(self, origin: str, parcel: Parcel) -> Verdict | None:
         """Send one parcel; None where the gate has closed since it was taken: what becomes of it was written then."""
         try:
-            try:
-                sibling = self._allowlist.admit(origin, Direction.OUT, Purpose.DELIVERY, path=parcel.uri)
-            except KonsilError as error:
-                log.info("line closed", sibling=origin, reason=error.reason)
-                return None
+            sibling = self._allowlist.admit(origin, Direction.OUT, Purpose.DELIVERY, path=parcel.uri)
             return judge(parcel, await self._client.post(sibling, parcel.body, parcel.digest))
         except Exception as error:
+            if isinstance(error, KonsilError) and error.reason in CLOSED:
+                log.info("line closed", sibling=origin, reason=error.reason)
+                return None
             if not isinstance(error, KonsilError):
                 log.exception("sending failed", sibling=origin, activity=parcel.uri)
             return judge_error(parcel, error)
@@ -193,6 +192,8 @@ class Courier:
                 store.put_off(tx, line.id, parcel.sequence, why, now, now + self._pause(parcel.tries, asked))
         if acked := [verdict.parcel.sequence for verdict in verdicts if verdict.fate == Fate.ACKED]:
             store.acknowledge(tx, line.id, acked, now)
+        if left := [verdict.parcel.sequence for verdict in verdicts if verdict.left and verdict.fate != Fate.ACKED]:
+            store.tried(tx, line.id, left, now)
         if any(verdict.good for verdict in verdicts):
             store.recovered(tx, line.id, ahead)
         at = store.line(tx, line.id)

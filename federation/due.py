@@ -10,11 +10,13 @@ from core.ids import uri_key
 from federation.siblings import SiblingChange
 
 ERASED = "erased"
+ORDERED = "ordered"
 TOPIC = "journal"
 
 
 class Due(NamedTuple):
-    """`what` is ERASED for the post `name`, or the state of a sibling or an account, as core.journal says; `at` in ms."""
+    """`what` is ERASED for the post `name`, ORDERED for the instance actor `name` that wants all of its own erased, or the
+    state of a sibling or an account, as core.journal says; `at` in ms."""
 
     key: bytes
     what: str
@@ -83,6 +85,9 @@ def everything(tx: Tx) -> None:
     """A journal is begun anew: whatever was taken back has to be written into it, and in which state each sibling is."""
     tx.run("INSERT INTO journal_due (name_key, what, name, at) SELECT uri_key, ?, uri, at FROM tombstones WHERE true"
            " ON CONFLICT (name_key) DO NOTHING", (ERASED,))
+    for row in tx.rows("SELECT s.actor_uri, max(e.ordered_at) AS at FROM ordered_erasures e"
+                       " JOIN siblings s ON s.id = e.sibling_id GROUP BY s.actor_uri"):
+        add(tx, ORDERED, row["actor_uri"], row["at"])
     for row in tx.rows("SELECT origin, state, changed_at FROM siblings"):
         add(tx, row["state"], row["origin"], row["changed_at"])
 

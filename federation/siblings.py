@@ -134,7 +134,7 @@ class Siblings:
 
     async def pause(self, domain: str, by: str, reason: str) -> SiblingRow:
         """Stop both directions and keep everything; it takes a reason."""
-        _check_reason(reason)
+        check_reason(reason)
         return await self._move(domain, (SiblingState.PAUSED,), by, reason)
 
     def pause_within(self, tx: Tx, origin: str, by: str, reason: str) -> None:
@@ -154,7 +154,7 @@ class Siblings:
 
     async def revoke(self, domain: str, by: str, reason: str) -> SiblingRow:
         """Stop at once and for good, for a reason; what was waiting for it will never be confirmed."""
-        _check_reason(reason)
+        check_reason(reason)
         return await self._move(domain, (SiblingState.REVOKED,), by, reason)
 
     async def _move(self, domain: str, steps: tuple[SiblingState, ...], by: str, reason: str) -> SiblingRow:
@@ -262,6 +262,7 @@ def _note_details(tx: Tx, sibling_id: int, details: Details) -> None:
     tx.run(f"UPDATE sibling_details SET {columns} WHERE sibling_id = ?", (*msgspec.structs.astuple(details), sibling_id))
 
 
-def _check_reason(reason: str) -> None:
+def check_reason(reason: str) -> None:
+    """`InvalidInput` for nothing but blanks."""
     if not reason.strip():
         raise InvalidInput("Say why: it stays in the audit log.", field="reason", reason="no-reason")

@@ -125,10 +125,18 @@ def line(tx: Tx, sibling_id: int) -> Row | None:
 
 
 def acknowledge(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
-    """These have arrived. Rows that were superseded or parked meanwhile stay so."""
-    tx.run(f"UPDATE deliveries SET state = 'acked', reason = '', settled_at = ? WHERE sibling_id = ? AND state = 'pending'"
-           f" AND sequence IN ({marks(len(sequences))})", (now, sibling_id, *sequences))
+    """These have arrived. Rows that were superseded or parked meanwhile stay so, and say that they were sent all the same."""
+    acked = tx.run("UPDATE deliveries SET state = 'acked', reason = '', settled_at = ? WHERE sibling_id = ?"
+                   f" AND state = 'pending' AND sequence IN ({marks(len(sequences))})", (now, sibling_id, *sequences))
+    if acked < len(sequences):
+        tried(tx, sibling_id, sequences, now)
     tx.run("UPDATE delivery_lines SET last_out = ? WHERE sibling_id = ?", (now, sibling_id))
+
+
+def tried(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
+    """These were on the wire and are not acknowledged: nobody here knows whether they have arrived."""
+    tx.run("UPDATE deliveries SET tried_at = ? WHERE sibling_id = ? AND state <> 'acked'"
+           f" AND sequence IN ({marks(len(sequences))})", (now, sibling_id, *sequences))
 
 
 def park(tx: Tx, sibling_id: int, sequence: int, reason: str, now: int) -> None:
@@ -176,6 +184,14 @@ def sibling_changed(tx: Tx, sibling_id: int, state: str, now: int) -> None:
                " WHERE sibling_id = ? AND state = 'parked' AND reason = ?"
                " AND outbox_id IN (SELECT id FROM outbox WHERE type = 'Delete')", (sibling_id, REVOKED))
     retry(tx, sibling_id)
+
+
+def undeleted(tx: Tx, sibling_id: int) -> int:
+    """How many deletions a sibling has not confirmed: they wait for it, or have ended without it."""
+    row = tx.row("SELECT " + " + ".join(
+        "(SELECT count(*) FROM deliveries d JOIN outbox o ON o.id = d.outbox_id WHERE d.sibling_id = ? AND"
+        f" d.state = '{state}' AND o.type = 'Delete')" for state in ("pending", "parked")) + " AS n", (sibling_id, sibling_id))
+    return int(row["n"]) if row is not None else 0
 
 
 def arrivals(tx: Tx, object_uris: Sequence[str]) -> dict[str, list[Row]]:

@@ -23,6 +23,7 @@ SENTENCES = {
     "refused": N_("It refused this: %(detail)s"),
     "too-large": N_("It takes nothing as large as this."),
     REVOKED: N_("It was revoked before it had confirmed this."),
+    "not-admitted": N_("The gate had closed, or opened again, before this could be sent."),
     "internal": N_("Something went wrong here while sending; the log says what."),
     KEY_UNANNOUNCED: N_("It shows a key that nobody announced and nobody confirmed, %(detail)s. Ask its operators over another"
                         " channel before you go on."),

@@ -11,6 +11,8 @@ from federation.client import Answer
 from federation.store import Parcel
 from federation.troubles import reason
 
+_ON_THE_WIRE = frozenset({"answered", "no-answer", "no-receipt", "refused", "too-large"})
+
 
 class Fate(Enum):
     """What becomes of a parcel, or of the whole line because of it."""
@@ -34,6 +36,11 @@ class Verdict(NamedTuple):
     def good(self) -> bool:
         """Whether the sibling is well: it has dealt with the activity, one way or the other."""
         return self.fate in (Fate.ACKED, Fate.PARKED)
+
+    @property
+    def left(self) -> bool:
+        """Whether the activity was on the wire, whatever came back: the sibling may have it."""
+        return self.fate == Fate.ACKED or self.reason.partition(" ")[0] in _ON_THE_WIRE
 
 
 def judge(parcel: Parcel, answer: Answer) -> Verdict:

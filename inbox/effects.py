@@ -16,7 +16,7 @@ from core.ids import Ids
 from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
-from inbox import ledger
+from inbox import ledger, ordered
 from posts import concerns, reactions, store
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
@@ -44,6 +44,12 @@ class RevisePost(msgspec.Struct, frozen=True):
 class ErasePost(msgspec.Struct, frozen=True):
     uri: str
     origin: str
+
+
+class EraseOrigin(msgspec.Struct, frozen=True):
+    """A sibling wants everything of its own erased; the worker does it."""
+
+    sibling_id: int
 
 
 class SaveActor(msgspec.Struct, frozen=True):
@@ -102,7 +108,7 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | KeyAnnounced | KeyAnswered)
+          | EndFollow | KeyAnnounced | KeyAnswered | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -138,6 +144,8 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
                 ledger.release(tx, [uri], now)
+            case EraseOrigin(sibling_id):
+                ordered.order(tx, ids, sibling_id, now)
             case SaveActor(actor):
                 save(tx, actor, now)
                 ledger.release(tx, [actor.uri], now)

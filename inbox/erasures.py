@@ -25,7 +25,7 @@ from federation.due import Due, Place
 from federation.identity import Identity
 from federation.siblings import Siblings
 from federation.store import enqueue
-from inbox import ledger
+from inbox import ledger, ordered
 from posts import store, wire
 from posts.network import network
 
@@ -141,6 +141,7 @@ class Erasures:
                 if taken.what != due.ERASED:
                     states.setdefault(taken.name, []).append(taken)
         self.replayed = Replayed(erased, await self._close_again(states), await self._suspend_again(states))
+        await self._order_again(states)
         if erased or name != place.name or upto - start > _MARK_BYTES:
             await self._database.write(lambda tx: self._stands_at(tx, name, upto))
         if unreadable or shortened or not name:
@@ -190,6 +191,13 @@ class Erasures:
                 continue
             closed.append(domain_of(origin))
         return tuple(closed)
+
+    async def _order_again(self, states: dict[str, list[Taken]]) -> None:
+        """What siblings have ordered erased of their own since the backup was made is ordered again; the worker does it."""
+        for name, changes in states.items():
+            if changes[-1].what == due.ORDERED:
+                at = changes[-1].at
+                await self._database.write(lambda tx, name=name, at=at: ordered.order_again(tx, self._ids, name, at))  # type: ignore[misc]
 
     async def _suspend_again(self, states: dict[str, list[Taken]]) -> tuple[str, ...]:
         """Suspend doctors who were verified when the backup was made and suspended afterwards."""

@@ -120,6 +120,15 @@ def forget(tx: Tx, uri: str) -> None:
     tx.run("DELETE FROM held WHERE about_key = ?", about)
 
 
+def forget_sibling(tx: Tx, sibling_id: int, until: int, most: int) -> int:
+    """What a sibling has sent up to a moment (ms) and is held goes, text and all; returns how many there were, at most `most`."""
+    keys = [row["activity_key"] for row in tx.rows(
+        "SELECT activity_key FROM held WHERE sibling_id = ? AND received_at <= ? LIMIT ?", (sibling_id, until, most))]
+    tx.run(f"UPDATE ledger SET outcome = 'ignored: erased meanwhile' WHERE uri_key IN ({marks(len(keys))})", keys)
+    tx.run(f"DELETE FROM held WHERE activity_key IN ({marks(len(keys))})", keys)
+    return len(keys)
+
+
 def withdraw(tx: Tx, uri: str) -> bool:
     """An activity is taken back by who sent it: if it is held, it goes. Whether it has ever come."""
     key = (uri_key(uri),)

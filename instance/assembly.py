@@ -34,11 +34,13 @@ from federation.admission import Admission
 from federation.allowlist import Allowlist
 from federation.client import Client
 from federation.delivery import Courier
+from federation.disclosures import Disclosures
 from federation.door import Door
 from federation.handshake import Handshake
 from federation.identity import Identity
 from federation.keyring import Keyring
 from federation.keywatch import KeyWatch
+from federation.leaving import Leaving
 from federation.refusals import RefusalLog
 from federation.selftest import SelfTest
 from federation.siblingkeys import SiblingKeys
@@ -47,6 +49,7 @@ from inbox import held, ledger
 from inbox.effects import Keys
 from inbox.erasures import Erasures
 from inbox.held import HeldActivities
+from inbox.ordered import OrderedErasures
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from instance import pruning
@@ -61,8 +64,10 @@ from posts.objects import Objects
 from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
+from posts.readership import Readerships
 from posts.texts import Texts
 from posts.threads import Threads
+from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
 
@@ -85,10 +90,14 @@ class Assembly:
     handshake: Handshake
     selftest: SelfTest
     admission: Admission
+    disclosures: Disclosures
     siblings: Siblings
     keyring: Keyring
     sibling_keys: SiblingKeys
     keywatch: KeyWatch
+    leaving: Leaving
+    ties: Tied
+    ordered_erasures: OrderedErasures
     accounts: Accounts
     sessions: Sessions
     credentials: Credentials
@@ -108,6 +117,7 @@ class Assembly:
     digests: Digests
     mailer: Mailer
     threads: Threads
+    readerships: Readerships
     objects: Objects
     outside: OutsideNotices
     inbox: Inbox
@@ -161,6 +171,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await database.close()
         raise
     refusals = RefusalLog(database, clock)
+    disclosures = Disclosures(database, clock, audit)
     allowlist = Allowlist(database, refusals)
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
@@ -169,13 +180,14 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
     profiles = Profiles(database, identity, clock, ids)
+    relations = Relations(database, identity, clock, ids, concerns)
     four_eyes = federation.four_eyes
     keyring = Keyring(database, vault, identity, clock, ids, audit, four_eyes=four_eyes,
                       settle_seconds=federation.timeout_seconds)
     sibling_keys = SiblingKeys(database, identity, clock, ids, audit, four_eyes=four_eyes)
     siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=four_eyes, on_change=(
-        held.sibling_changed, profiles.sibling_changed, due.sibling_changed, keyring.sibling_changed,
-        sibling_keys.sibling_changed))
+        held.sibling_changed, profiles.sibling_changed, relations.sibling_changed, due.sibling_changed,
+        keyring.sibling_changed, sibling_keys.sibling_changed))
     handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
     writer = Writer(identity.origin, clock, ids, Keys(keyring, sibling_keys), settings.posts.vote_grace_seconds * 1000)
     journal = Journal(settings.path(settings.retention.erasure_journal))
@@ -187,28 +199,23 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
             allowlist=allowlist, client=client, door=door, handshake=handshake, selftest=selftest,
-            admission=Admission(siblings, selftest, clock), siblings=siblings,
+            admission=Admission(siblings, selftest, clock), disclosures=disclosures,
+            siblings=siblings, leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit),
             keyring=keyring, sibling_keys=sibling_keys,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
-            accounts=accounts,
-            sessions=Sessions(database, clock, audit, settings.accounts),
-            credentials=Credentials(database, country, clock),
-            directory=doctors,
-            profiles=profiles,
-            relations=Relations(database, identity, clock, ids, concerns),
+            ties=Tied(database), ordered_erasures=OrderedErasures(database, clock, audit),
+            accounts=accounts, sessions=Sessions(database, clock, audit, settings.accounts),
+            credentials=Credentials(database, country, clock), directory=doctors, profiles=profiles, relations=relations,
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
-            polls=Polls(database, identity, clock, ids),
-            reactions=Reactions(database, identity, clock, ids),
-            timelines=Timelines(database, identity, clock),
-            topics=Topics(database, clock),
-            threads=Threads(database, identity, clock),
+            polls=Polls(database, identity, clock, ids), reactions=Reactions(database, identity, clock, ids),
+            timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
+            threads=Threads(database, identity, clock), readerships=Readerships(database, identity, clock, doctors),
             notifications=Notifications(database, clock),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
-            digests=Digests(database, clock, ids, country.zone), mailer=mailer,
-            objects=Objects(database, identity),
+            digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, clock, federation),
             courier=Courier(database, allowlist, client, clock, federation),
@@ -220,4 +227,5 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await client.close()
         await refusals.close()
         await erasures.close()
+        await disclosures.close()
         await database.close()

@@ -28,12 +28,14 @@ from instance.describing import details_of, details_options, sibling_describe, s
 from instance.exits import egress
 from instance.introduction import introduction
 from instance.keys import keys, sibling_key
+from instance.leaving import show_order, show_ties
 from instance.logbooks import audit, refusals
 from instance.mailing import mail
 from instance.people import doctor, operator
 from instance.qr import as_text
 from instance.restoring import restore_command
 from instance.setup import create_instance
+from instance.showing import audience, disclosures
 
 _NO_REASON = N_("No reason was given on the command line.")
 
@@ -207,11 +209,15 @@ def sibling_show(ctx: click.Context, domain: str, as_json: bool) -> None:
 @sibling.command("pause")
 @click.argument("domain")
 @click.option("--reason", default=_NO_REASON, help="Why; it stays in the audit log.")
+@DRY
 @AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def sibling_pause(ctx: click.Context, domain: str, reason: str, acting_as: str | None, as_json: bool) -> None:
+def sibling_pause(ctx: click.Context, domain: str, reason: str, dry_run: bool, acting_as: str | None, as_json: bool) -> None:
     """Stop both directions and keep everything."""
+    if dry_run:
+        show_ties(ctx, domain, as_json, "Pausing")
+        return
     _changed(ctx, acting_as, as_json, lambda a, by: a.siblings.pause(domain, by, reason))
 
 
@@ -228,24 +234,24 @@ def sibling_resume(ctx: click.Context, domain: str, acting_as: str | None, as_js
 @sibling.command("revoke")
 @click.argument("domain")
 @click.option("--reason", default=_NO_REASON, help="Why; it stays in the audit log.")
+@click.option("--erase", is_flag=True, help="First order it to erase what it has from us.")
 @YES
 @DRY
 @AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def sibling_revoke(ctx: click.Context, domain: str, reason: str, yes: bool, dry_run: bool, acting_as: str | None,
+def sibling_revoke(ctx: click.Context, domain: str, reason: str, erase: bool, yes: bool, dry_run: bool, acting_as: str | None,
                    as_json: bool) -> None:
     """Stop at once and for good; its queue ends."""
-    row = assembled(ctx, lambda a: a.siblings.row(domain))
     if dry_run:
-        if as_json:
-            show([sibling_row(row)], True, one=True)
-        else:
-            click.echo(f"{row.domain} is {row.state}; {row.queued} queued activities would never be confirmed.")
+        show_ties(ctx, domain, as_json, "Revoking")
         return
     if not yes:
-        click.confirm(f"Revoke {row.domain} ({row.queued} queued activities will never be confirmed)?", abort=True, err=True)
-    _changed(ctx, acting_as, as_json, lambda a, by: a.siblings.revoke(domain, by, reason))
+        queued = assembled(ctx, lambda a: a.siblings.row(domain)).queued
+        click.confirm(f"Revoke {domain} ({queued} queued activities will never be confirmed)?", abort=True, err=True)
+    _changed(ctx, acting_as, as_json, lambda a, by: a.leaving.revoke(domain, by, reason, erase=erase))
+    if erase:
+        show_order(ctx, domain)
 
 
 def _changed(ctx: click.Context, acting_as: str | None, as_json: bool,
@@ -279,6 +285,8 @@ main.add_command(restore_command)
 for _command in (sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_describe, sibling_export,
                  sibling_import, sibling_key):
     sibling.add_command(_command)
+main.add_command(audience)
+main.add_command(disclosures)
 main.add_command(doctor)
 main.add_command(egress)
 main.add_command(keys)

@@ -11,6 +11,7 @@ from core.access import Access, Route
 from core.errors import InvalidInput, Unavailable
 from federation.allowlist import Purpose
 from federation.client import ACTIVITY_JSON, JRD_JSON
+from federation.disclosures import Disclosed
 from federation.documents import dumps
 from instance.context import services
 from instance.worker import Background
@@ -20,6 +21,13 @@ _JSON = "application/json"
 
 def _answer(document: dict[str, Any], kind: str = ACTIVITY_JSON) -> Response:
     return Response(dumps(document), content_type=kind)
+
+
+def _handed(document: dict[str, Any], kind: Disclosed, uri: str = "", content_type: str = ACTIVITY_JSON) -> Response:
+    """Answer a sibling with something of our doctors, and note that it was handed this; of the instance itself, nothing."""
+    if (uri := uri or document["id"]) != services().identity.actor_uri:
+        services().disclosures.record(g.sibling.id, kind, uri)
+    return _answer(document, content_type)
 
 
 async def instance_actor() -> Response:
@@ -32,19 +40,21 @@ async def instance_outbox() -> Response:
 
 
 async def person(actor_id: str) -> Response:
-    return _answer(await services().objects.person(actor_id))
+    return _handed(await services().objects.person(actor_id), Disclosed.PERSON)
 
 
 async def outbox(actor_id: str) -> Response:
-    return _answer(await services().objects.outbox(g.sibling, actor_id))
+    return _handed(await services().objects.outbox(g.sibling, actor_id), Disclosed.LIST)
 
 
 async def post_object(post_id: str) -> Response:
-    return _answer(await services().objects.post(g.sibling, post_id))
+    document = await services().objects.post(g.sibling, post_id)
+    answer = Disclosed.ANSWER if "inReplyTo" in document else Disclosed.POST
+    return _handed(document, Disclosed.POLL if document["type"] == "Question" else answer)
 
 
 async def replies(post_id: str) -> Response:
-    return _answer(await services().objects.replies(g.sibling, post_id))
+    return _handed(await services().objects.replies(g.sibling, post_id), Disclosed.LIST)
 
 
 async def members() -> Response:
@@ -56,7 +66,8 @@ async def webfinger() -> Response:
     resource = request.args.get("resource", "")
     if not 0 < len(resource) <= 300:
         raise InvalidInput("Name a resource.", field="resource")
-    return _answer(await services().objects.webfinger(resource), JRD_JSON)
+    document = await services().objects.webfinger(resource)
+    return _handed(document, Disclosed.PERSON, document["aliases"][0], JRD_JSON)
 
 
 async def nodeinfo_index() -> Response:

@@ -12,6 +12,7 @@ from actors import mails
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
+from inbox import ordered
 from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
@@ -45,6 +46,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
         async with asyncio.TaskGroup() as group:
             group.create_task(_steadily(assembly.courier.run, 1.0))
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
+            group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
@@ -94,6 +96,15 @@ async def _held(assembly: Assembly) -> None:
                 woken.clear()
     finally:
         await assembly.held.close()
+
+
+async def _ordered_erasures(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(ordered.TOPIC, woken.set)
+    while True:
+        if not await assembly.ordered_erasures.step():
+            await happens(woken, _TICK_SECONDS)
+            woken.clear()
 
 
 async def _polls(assembly: Assembly) -> None:

@@ -12,7 +12,7 @@ from core.database import Tx, marks
 from core.ids import Ids
 from posts.models import Reach
 from posts.store import Post
-from posts.telling import Event, Told, take_back, tell
+from posts.telling import Event, Told, part, take_back, tell
 
 
 def written(tx: Tx, ids: Ids, posts: Sequence[Post], now: int) -> None:
@@ -86,6 +86,11 @@ def unfollowed(tx: Tx, follower: Actor, followed: Actor) -> None:
     """A request to follow, or its acceptance, was taken back: neither of the two is told of it any more."""
     take_back(tx, Event(followed.id, Told.FOLLOW, follower.id))
     take_back(tx, Event(follower.id, Told.ACCEPTED, followed.id))
+
+
+def parted(tx: Tx, sibling_id: int) -> None:
+    """All follows between our doctors and a sibling's are being cut: what was told of them goes, unread or not."""
+    part(tx, sibling_id)
 
 
 def _authors_here(tx: Tx, answers: Sequence[Post]) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -123,6 +124,13 @@ class PollView(msgspec.Struct, frozen=True):
     may_vote: bool
 
 
+class Since(NamedTuple):
+    """A country, by its code, and since when (ms) something holds of it."""
+
+    code: str
+    at: int
+
+
 class DeliveryView(msgspec.Struct, frozen=True):
     """Where a local post has arrived or, once it is erased, who has confirmed that. Each other country of the audience
     stands in one of these, by its code; times in milliseconds."""
@@ -162,7 +170,9 @@ class PostView(msgspec.Struct, frozen=True):
     facts: CaseFacts
     audience: Audience
     countries: tuple[str, ...]  # country codes of the audience, home first
-    outside: tuple[str, ...]  # codes of audience countries outside our control (revoked, paused)
+    outside: tuple[Since, ...]  # countries of the audience outside our control: revoked
+    paused: tuple[Since, ...]  # countries of the audience where everything waits
+    reached: tuple[str, ...]  # codes of those that get what is written here now, or when a pause ends
     replies: int
     depth: int
     mine: bool
@@ -179,6 +189,8 @@ class PostView(msgspec.Struct, frozen=True):
     shunned: bool = False  # the viewer does not want to read its author
     readers: tuple[Actor, ...] = ()  # of a consult: who is in it and known here, author among them
     instances: tuple[str, ...] = ()  # of a consult: the names of the instances it lies at, whose operators could read it
+    lost: frozenset[str] = frozenset()  # of a consult: the URIs of those in it who are outside our control
+    author_outside: int | None = None  # since when (ms) its author is, and nothing that is answered here gets there
     latest: int | None = None  # of a consult in its list: when it was last written in (ms)
     asked_from: str | None = None  # the post at home that this one asks about abroad
     asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
@@ -188,6 +200,16 @@ class PostView(msgspec.Struct, frozen=True):
     def named(self) -> bool:
         """Whether it is a consult between named doctors."""
         return self.audience.reach == Reach.NAMED
+
+    @property
+    def colleagues(self) -> int:
+        """How many others in a consult will read what is written in it now."""
+        return max(len(self.audience.readers) - 1 - len(self.lost), 0)
+
+    @property
+    def answerable(self) -> bool:
+        """Whether an answer gets to anybody: not in a consult whose others are all outside our control."""
+        return not self.named or self.colleagues > 0 or not self.lost
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -199,7 +221,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """One other country in the audience step. `state`: up, waiting (since) or paused."""
+    """One other country in the audience step. `state`: up, or since when it is waiting or paused."""
 
     origin: str
     country: str

@@ -12,7 +12,7 @@ from actors.models import Actor
 from core.database import Tx
 from federation.addresses import origin_of
 from federation.identity import Identity
-from posts.models import Audience, Destination, Reach
+from posts.models import Audience, Destination, Reach, Since
 
 
 class Place(NamedTuple):
@@ -58,16 +58,27 @@ class Network(msgspec.Struct, frozen=True):
         place = self.place(origin)
         return place.name if place is not None else origin.split("://", 1)[1]
 
-    def outside(self, origin: str) -> bool:
-        """True when what lies there is outside our control: revoked."""
+    def outside(self, origins: Iterable[str]) -> tuple[Since, ...]:
+        """Those among some origins whose posts are outside our control: revoked, and not active again since."""
+        return tuple(Since(place.country, place.changed_at) for origin in origins
+                     if (place := self.place(origin)) is not None and not place.sent_to)
+
+    def paused(self, origins: Iterable[str]) -> tuple[Since, ...]:
+        """Those among some origins that are paused: what is sent there waits."""
+        return tuple(Since(place.country, place.changed_at) for origin in origins
+                     if (place := self.place(origin)) is not None and place.state == "paused")
+
+    def reached(self, origin: str) -> bool:
+        """Whether what is written now gets there, at once or when a pause ends: at home, and where it is sent to."""
         place = self.place(origin)
-        return place is not None and place.state == "revoked"
+        return origin == self.home or (place is not None and place.sent_to)
 
     def destinations(self) -> tuple[Destination, ...]:
         """Active and paused countries, by code."""
         return tuple(sorted(
             (Destination(place.origin, place.country,
-                         "paused" if place.state == "paused" else "waiting" if place.failing_since else "up", place.failing_since)
+                         "paused" if place.state == "paused" else "waiting" if place.failing_since else "up",
+                         place.changed_at if place.state == "paused" else place.failing_since)
              for place in self.siblings.values() if place.sent_to),
             key=lambda destination: destination.country))
 

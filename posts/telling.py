@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from actors.relations import shunning
-from core.database import Tx
+from core.database import Tx, marks
 from core.ids import Ids
 
 _AT_A_TIME = 200  # keeps a statement within the engine's number of parameters
@@ -89,6 +89,22 @@ def take_back(tx: Tx, event: Event) -> None:
     _take_out(tx, "by_id = ? AND notification_id IN"
               " (SELECT id FROM notifications WHERE actor_id = ? AND kind = ? AND about_id = ?)",
               (event.by_id, event.actor_id, event.kind, event.about_id))
+
+
+def take_out(tx: Tx, event_ids: Sequence[int]) -> None:
+    """These deeds are not told any more."""
+    if event_ids:
+        _take_out(tx, f"id IN ({marks(len(event_ids))})", event_ids)
+
+
+def part(tx: Tx, sibling_id: int) -> None:
+    """The follows between our doctors and a sibling's are about to be cut: nobody is told any more that one was asked for or
+    accepted."""
+    peers = ("SELECT f.followed_id FROM actors a JOIN follows f ON f.follower_id = a.id WHERE a.sibling_id = ?"
+             " UNION SELECT f.follower_id FROM actors a JOIN follows f ON f.followed_id = a.id WHERE a.sibling_id = ?")
+    _take_out(tx, "by_id IN (SELECT id FROM actors WHERE sibling_id = ?) AND notification_id IN"
+                  f" (SELECT id FROM notifications WHERE kind IN (?, ?) AND actor_id IN ({peers}))",
+              (sibling_id, Told.FOLLOW, Told.ACCEPTED, sibling_id, sibling_id))
 
 
 def _take_out(tx: Tx, which: str, values: Sequence[object]) -> None:

@@ -86,6 +86,10 @@ class Threads:
         older = public(changes[-1].now.revision) if len(found) > PAGE else None
         return History(changes, older, revision is None, post.language, post.parent_id is not None, seen)
 
+    async def network(self) -> Network:
+        """The countries and how each is doing, for pages that speak of somebody in one."""
+        return await self._database.read(lambda tx: network(tx, self._identity))
+
     async def own(self, owner: Actor, post_id: str) -> PostView:
         """One's own post; somebody else's is the same `NotFound` as none at all."""
         def look(tx: Tx) -> PostView:

@@ -17,7 +17,7 @@ from federation.addresses import origin_of
 from federation.store import arrivals
 from federation.troubles import NOT_SENT, in_words
 from posts import store
-from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, Reach, State, Tags
+from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, State, Tags
 from posts.network import Network
 from posts.store import Poll, Post, Touched
 from posts.wire import hashtags_of
@@ -69,14 +69,18 @@ def _topic(origin: str, hashtag: str) -> tuple[str, str]:
 
 
 class _Heard(NamedTuple):
-    """An audience by country codes: all of it, and what of it is outside our control. Few audiences stand on a page."""
+    """An audience by country codes: all of it, what of it is outside our control, paused, or gets what is written now. Few
+    audiences stand on a page."""
 
     countries: tuple[str, ...]
-    outside: tuple[str, ...]
+    outside: tuple[Since, ...]
+    paused: tuple[Since, ...]
+    reached: tuple[str, ...]
 
     @classmethod
     def by(cls, origins: tuple[str, ...], places: Network) -> _Heard:
-        return cls(tuple(map(places.code, origins)), tuple(map(places.code, filter(places.outside, origins))))
+        return cls(tuple(map(places.code, origins)), places.outside(origins), places.paused(origins),
+                   tuple(map(places.code, filter(places.reached, origins))))
 
 
 def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Network, poll: Poll | None,
@@ -91,16 +95,26 @@ def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Netwo
         language=post.language,
         author=author, published=post.published_at, updated=post.updated_at, revision=post.revision, state=state,
         facts=post.facts, audience=post.audience,
-        countries=heard.countries, outside=heard.outside,
+        countries=heard.countries, outside=heard.outside, paused=heard.paused, reached=heard.reached,
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
         poll=_poll(poll, chosen, mine, now, results) if poll is not None else None,
         delivery=_delivery(post, sent[post.uri], places) if post.uri in sent else None,
         parent_id=public(post.parent_id) if post.parent_id is not None else None,
         likes=post.likes, boosts=post.boosts, liked=post.id in touched.liked, boosted=post.id in touched.boosted,
         bookmarked=post.id in touched.bookmarked, shunned=shunned,
-        readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers) if post.audience.readers else (),
+        readers=tuple(readers[uri] for uri in post.audience.readers if uri in readers and readers[uri].name)
+        if post.audience.readers else (),
+        lost=frozenset(uri for uri in post.audience.readers if not places.reached(origin_of(uri)))
+        if post.audience.readers else frozenset(),
+        author_outside=_outside_since(author, places) if post.sibling_id is not None else None,
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags)
+
+
+def _outside_since(author: Actor, places: Network) -> int | None:
+    """Since when an author elsewhere is outside our control; None while she is not."""
+    found = places.outside((origin_of(author.uri),))
+    return found[0].at if found else None
 
 
 def _poll(poll: Poll, chosen: set[int], mine: bool, now: int, results: bool) -> PollView:

@@ -401,3 +401,35 @@ def test_both_names_of_the_program_behave_the_same(de: Konsil) -> None:
                                        env=environ, capture_output=True, text=True) for name in ("config.toml", "no.toml"))
         assert (right.returncode, right.stderr) == (0, "") and set(json.loads(right.stdout)) == documented("identity")
         assert (wrong.returncode, wrong.stdout) == (1, "") and len(wrong.stderr.splitlines()) == 1
+
+
+def _befriend(de: Konsil, fr: Konsil) -> None:
+    de.run(*add(fr))
+    de.run("sibling", "approve", _FR)
+
+
+def test_pausing_and_revoking_say_first_what_they_concern(de: Konsil, fr: Konsil) -> None:
+    _befriend(de, fr)
+    for act in ("pause", "revoke"):
+        found = json.loads(de.run("sibling", act, _FR, "--dry-run", "--json").stdout)
+        assert found == {"domain": _FR, "state": "active", "accounts": 0, "posts": 0, "shared": 0, "following": 0, "followers": 0,
+                         "threads": 0, "consults": 0, "queued": 0, "undeleted": 0}
+        assert "Nothing was changed." in de.run("sibling", act, _FR, "--dry-run").stdout
+    assert de.json("sibling", "show", _FR)["state"] == "active"
+
+
+def test_an_order_to_erase_that_nobody_takes_does_not_keep_a_sibling(de: Konsil, fr: Konsil) -> None:
+    _befriend(de, fr)
+    result = de.run("sibling", "revoke", _FR, "--erase", "--yes", "--reason", "left", "--json")
+    assert json.loads(result.stdout)["state"] == "revoked"
+    assert "could not be handed over and can no longer be confirmed. It could not be reached" in result.stderr
+
+
+def test_what_left_is_printed_as_a_table_csv_and_json_and_each_is_audited(de: Konsil, fr: Konsil) -> None:
+    _befriend(de, fr)
+    assert de.run("disclosures", _FR).stdout == ""
+    assert json.loads(de.run("disclosures", _FR, "--json", "--from", "2026-01-01").stdout) == []
+    assert de.run("disclosures", _FR, "--csv").stdout.strip() == "when,kind,uri,way,acknowledged,times"
+    assert "Write a day as" in de.run("disclosures", _FR, "--from", "soon", exits=1).stderr
+    assert "Choose one" in de.run("disclosures", _FR, "--csv", "--json", exits=1).stderr
+    assert [line["action"] for line in de.json("audit", "list")].count("disclosures.exported") == 3

@@ -206,10 +206,13 @@ _DOES = {
     "/admin/siblings/<domain>/check": {},
     "/admin/siblings/<domain>/activate": {"how": "untested", "reason": "because"},
     "/admin/siblings/<domain>/key": {"act": "key-refuse"},
-    "/admin/siblings/<domain>": {"act": "pause", "reason": "because"},
     "/admin/siblings/<domain>/describe": {"note": "remember"},
+    "/admin/siblings/<domain>/pause": {"reason": "because"},
+    "/admin/siblings/<domain>": {"act": "resume"},
+    "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/audit/export": {},
+    "/admin/disclosures/export": {"sibling": "{sibling}", "form": "csv"},
 }
 _LETS_IN = ("/confirm", "/check", "/activate")  # the sibling that was proposed before
 _ONLY_LOOKS = {"/admin/audit/verify"}
@@ -230,7 +233,7 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule
             for name, value in values.items():
                 path = path.replace(name, value)
-            filled = {name: text.format(proposed=fr.domain, fingerprint=fr.its.identity.fingerprint)
+            filled = {name: text.format(proposed=fr.domain, sibling=values["<domain>"], fingerprint=fr.its.identity.fingerprint)
                       for name, text in form.items()}
             status, _ = await olga.post(path, filled)
             assert status in (200, 303), (rule, status)

@@ -222,7 +222,8 @@ async def test_an_operator_pauses_resumes_and_revokes_with_the_fingerprint_typed
     async with Browser(de) as operator:
         await operator.login("op")
         for act, state in (("pause", "paused"), ("resume", "active"), ("revoke", "revoked")):
-            assert (await operator.post(path, {"act": act, "reason": "because"}))[0] == 303
+            where = path if act == "resume" else f"{path}/{act}"
+            assert (await operator.post(where, {"act": act, "reason": "because"}))[0] == 303
             assert (await de.its.siblings.row(fr.domain)).state == state
         wrong = {"domain": fr.domain, "country": "fr", "fingerprint": "ab" * 32}
         assert (await operator.post("/admin/siblings/new", wrong))[0] == 400

@@ -189,12 +189,32 @@ async def test_an_instance_that_is_not_sent_to_is_not_asked_and_gets_no_consent(
         await de.its.siblings.revoke(fake.origin.split("://")[1], "test", "left")
         before = len(await outbox(de))
         assert not (await relations.between(ada.actor, doc)).reachable
+        assert await de.count("follows") == 0 and await de.count("notifications") == 0  # the revocation has cut both
+        with pytest.raises(InvalidInput, match="cannot be reached"):
+            await relations.follow(ada, doc)
+        with pytest.raises(Conflict, match="does not ask any more"):
+            await relations.accept(ada, doc)
         await relations.unfollow(ada.actor, doc)
-        for attempt in (relations.follow(ada, doc), relations.accept(ada, doc)):
-            with pytest.raises(InvalidInput, match="cannot be reached"):
-                await attempt
         await relations.dismiss(ada.actor, doc)
         assert await de.count("follows") == 0 and len(await outbox(de)) == before
+
+
+async def test_a_revocation_cuts_the_follows_with_that_instance_and_no_others(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", worker=False) as (de,):
+        fr, it = FakeSibling("fr", 2), FakeSibling("it", 3)
+        await know(de, fr)
+        await know(de, it)
+        ada, ben, relations = await doctor(de, "ada"), await doctor(de, "ben"), de.its.relations
+        for fake in (fr, it):
+            assert (await fake.send(de, fake.activity("Follow", ada.actor.uri, "f1")))[0] == 202
+        await relations.follow(ben, ada.actor)
+        row = await de.its.siblings.row(fr.origin.split("://")[1])
+        assert await de.count("follows") == 3 and (await de.its.ties.of(row.id)).followers == 1
+        await de.its.siblings.revoke(row.domain, "test", "left")
+        assert await de.count("follows") == 2 and (await de.its.ties.of(row.id)).follows == 0
+        assert len(await circle(de, ada, Circle.REQUESTS)) == 2
+        assert await de.count("notification_events") == 2
+        assert await de.count("notifications", "kind = 'follow' AND count = 2") == 1
 
 
 async def test_circles_come_page_by_page_newest_first(tmp_path: Path) -> None:

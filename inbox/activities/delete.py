@@ -1,16 +1,21 @@
-"""`Delete` (ActivityPub, section 7.4): a permanent tombstone, also when the Create has not come yet."""
+"""`Delete` (ActivityPub, section 7.4): a permanent tombstone, also when the Create has not come yet. A sibling's instance actor
+that deletes itself orders us to erase everything of that instance; about others it cannot say that."""
 
 from __future__ import annotations
 
 from core.errors import Refused
 from core.ids import Ids
 from inbox.arrival import Arrival, Held, Ignored
-from inbox.effects import Effect, ErasePost
+from inbox.effects import Effect, EraseOrigin, ErasePost
 from inbox.known import Known
 
 
 def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
-    """None when it may erase; only the author of a known post may."""
+    """None when it may erase; only the author of a known post may, and only an instance all that is its own."""
+    if arrival.object_id == arrival.sibling.actor_uri:
+        if arrival.actor != arrival.sibling.actor_uri:
+            raise Refused("An instance deletes itself; none of its doctors can.", reason="foreign-author")
+        return None
     if arrival.object_id == arrival.actor:
         return Ignored("actors do not leave yet")
     post = known.posts.get(arrival.object_id)
@@ -22,5 +27,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
 
 
 def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
-    """Erase it and leave a tombstone."""
+    """Erase it and leave a tombstone; of a whole instance, write down that this is to be done."""
+    if arrival.object_id == arrival.sibling.actor_uri:
+        return [EraseOrigin(arrival.sibling.id)]
     return [ErasePost(arrival.object_id, arrival.sibling.origin)]

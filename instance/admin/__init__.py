@@ -1,5 +1,6 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
-from instance.admin import audit, checks, keys, notices, refusals, siblings
+from instance.admin import audience, audit, checks, disclosures, keys, leaving, notices, refusals, siblings
 
-ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *refusals.ROUTES, *audit.ROUTES, *notices.ROUTES)
+ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
+          *refusals.ROUTES, *audit.ROUTES, *notices.ROUTES)

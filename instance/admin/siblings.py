@@ -40,7 +40,8 @@ async def siblings_page() -> ResponseReturnValue:
     sort = sort if sort in _SORTS else "country"
     rows = sorted(await services().siblings.rows(), key=_SORTS[sort])
     return await render_template(
-        "admin_siblings.html", rows=rows, sort=sort, grouped=grouped, ties={},
+        "admin_siblings.html", rows=rows, sort=sort, grouped=grouped, ties=await services().ties.all(),
+        erasures=await services().ordered_erasures.newest(),
         needs={row.id: needs(row, services().clock.ms()) for row in rows}, reasons=await services().refusals.by_origin(),
         skew_alarm=SKEW_MS)
 
@@ -104,6 +105,7 @@ async def show_sibling(domain: str, error: KonsilError | None, typed: dict[str, 
     history = await services().audit.list(_HISTORY, whole(request.args.get("before"), _NEWEST), about=row.origin)
     page = await render_template(
         "admin_sibling.html", row=row, error=error, typed=typed, held=await services().held.of(row.id),
+        orders=await services().leaving.orders(row.id), erasure=(await services().ordered_erasures.newest()).get(row.id),
         fingerprint=grouped(row.fingerprint), words=fingerprint_words(row.fingerprint),
         picture=qr.as_svg(row.domain, row.fingerprint), history=history, deeds=DEEDS,
         needs=needs(row, services().clock.ms()), older=history[-1].seq if len(history) == _HISTORY else None,
@@ -112,19 +114,15 @@ async def show_sibling(domain: str, error: KonsilError | None, typed: dict[str, 
 
 
 async def sibling_change(domain: str) -> ResponseReturnValue:
-    """Pause, resume or revoke."""
+    """Go on: open both directions again, or send what waits now."""
     form = await request.form
-    act, reason, by = form.get("act", ""), form.get("reason", "").strip()[:400], me().account.handle
+    act, by = form.get("act", ""), me().account.handle
     siblings = services().siblings
     try:
-        if act == "pause":
-            await siblings.pause(domain, by, reason)
-        elif act == "resume":
+        if act == "resume":
             await siblings.resume(domain, by)
-        elif act == "revoke":
-            await siblings.revoke(domain, by, reason)
     except KonsilError as error:
-        return await show_sibling(domain, error, {"act": act, "reason": reason})
+        return await show_sibling(domain, error, {"act": act})
     return redirect(f"/admin/siblings/{domain}", 303)
 
 

@@ -11,6 +11,7 @@ from actors.relations import Circle, Shun
 from core.access import Access, Route
 from core.errors import InvalidInput
 from core.numbers import whole
+from federation.addresses import origin_of
 from instance.context import doctor, me, services
 from instance.pages.looking import is_looked_at, settle
 
@@ -28,8 +29,9 @@ async def _profile(other: Actor, error: InvalidInput | None = None) -> ResponseR
     relation = await services().relations.between(doctor(), other)
     hidden = relation.shun is not None and request.args.get("posts") != "1"
     page = None if hidden else await services().timelines.of(doctor(), other, request.args.get("before"))
+    places, home = await services().threads.network(), (origin_of(other.uri),)
     shown = await render_template("profile.html", other=other, mine=other.id == doctor().id, relation=relation, page=page,
-                                  shun=Shun, error=error)
+                                  shun=Shun, error=error, outside=places.outside(home), paused=places.paused(home))
     return await make_response(shown, error.status if error is not None else 200)
 
 

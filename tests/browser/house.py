@@ -18,7 +18,7 @@ from core.settings import Imprint, Settings
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.mailserver import MailServer, mailserver
-from tests.servers import PASSWORD, FakeSibling, Running, countries, until
+from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 
 TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
         "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
@@ -62,9 +62,24 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
+    made |= await _left(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
+
+
+async def _left(de: Running) -> dict[str, str]:
+    """A Spanish sibling that was revoked, a question that it could read, and an answer of its doctor."""
+    es = FakeSibling("es", 9)
+    await know(de, es)
+    its, domain = de.its, es.origin.split("://")[1]
+    seen = its.compose.network_digest(await its.compose.destinations())
+    asked = Draft(Kind.CASE, "Wer weiß es?", TEXT, "de", FACTS)
+    lost = await its.compose.publish(await de.author("ada"), asked, (es.origin,), Reach.COUNTRIES, seen)
+    answer = es.note(de, inReplyTo=f"{de.url}/posts/{lost}")
+    assert (await es.send(de, es.activity("Create", answer)))[0] == 202
+    await its.siblings.revoke(domain, "op", "Verlassen")
+    return {"left": domain, "lost": lost}
 
 
 async def _posts(de: Running, fr: Running) -> dict[str, str]:

@@ -121,7 +121,7 @@ async def test_a_stranger_to_a_consult_of_ours_cannot_answer_it(tmp_path: Path) 
     async with countries(tmp_path, "de") as (de,):
         fake = FakeSibling()
         await know(de, fake)
-        await de.its.siblings.pause(fake.origin.split("://")[1], "test", "")
+        await de.its.siblings.pause(fake.origin.split("://")[1], "test", "test")
         other = await de.its.database.read(lambda tx: by_uri(tx, fake.actor))
         assert other is not None
         named = msgspec.structs.replace(other, id=de.its.ids.new(), uri=f"{fake.origin}/actors/other", handle="other")

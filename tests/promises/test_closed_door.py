@@ -282,8 +282,8 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
     assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/delivery.py", "federation/handshake.py",
-                             "federation/keywatch.py", *["federation/selftest.py"] * 7, "federation/siblings.py",
-                             "inbox/held.py"]
+                             "federation/keywatch.py", "federation/leaving.py", *["federation/selftest.py"] * 7,
+                             "federation/siblings.py", "inbox/held.py"]
 
 
 def _other_client(call: ast.Call) -> bool:
