@@ -42,6 +42,8 @@ SENTENCES = {
     "too-slow": N_("It stopped in the middle and did not go on in time."),
     "overloaded": N_("More was waiting than the inbox holds; it was asked to come back."),
     "unavailable": N_("The database could not take it at that moment; it was asked to come back."),
+    "rate-sibling": N_("It asked more often than a sibling may; it was asked to slow down."),
+    "rate-address": N_("So much from one network was refused that nothing it sends is looked at for a while."),
     # the document
     "bad-json": N_("The document is not JSON as it is read here."),
     "too-deep": N_("The document is nested too deep, or depends on too much."),

@@ -44,9 +44,9 @@ class InboxFront:
                 self._inbox.check_head(headers)
                 body = await self._body(receive)
             except KonsilError as error:
-                self._inbox.turned_away(target, scope["headers"], error)
+                self._inbox.turned_away(target, scope["headers"], error, scope.get("client"))
                 raise
-            await self._inbox.receive(target, headers, body)
+            await self._inbox.receive(target, headers, body, scope.get("client"))
         except KonsilError as error:
             await refuse(send, error)
         except ConnectionError:

@@ -16,6 +16,8 @@ from inbox.routes import InboxFront, Receive, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
+from instance.cookies import session_cookie
+from instance.limits import Limited
 from instance.pages import ROUTES as PAGES
 from instance.rendering import Synchronous
 from instance.worker import Background
@@ -42,6 +44,7 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     for route in declared:
         app.add_url_rule(route.rule, route.endpoint.__name__, guard.guarded(route), methods=list(route.methods),
                          provide_automatic_options=False)
+    app.before_request(guard.let_members_pass)
     app.after_request(guard.finish)
 
     async def expected(error: KonsilError) -> Response:
@@ -93,7 +96,7 @@ class Server:
 
     def __init__(self, settings: Settings, *, worker: bool, on_start: Callable[[], None]) -> None:
         self._settings, self._with_worker, self._on_start = settings, worker, on_start
-        self._front: InboxFront | None = None
+        self._front: Limited | None = None
         self.assembly: Assembly | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +112,9 @@ class Server:
                 self.assembly = assembly
                 background = Background() if self._with_worker else None
                 pages = create_pages(assembly, background)
-                self._front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
+                front = InboxFront(assembly.inbox, _asgi(pages), self._settings.federation.body_limit_bytes)
+                self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
+                                      speak=context.speaker(pages, assembly))
                 task = asyncio.create_task(background.run(assembly)) if background is not None else None
                 self._on_start()
                 await send({"type": "lifespan.startup.complete"})

@@ -35,6 +35,7 @@ from federation.client import Client
 from federation.delivery import Courier
 from federation.door import Door
 from federation.identity import Identity
+from federation.rates import Rates
 from federation.refusals import RefusalLog
 from federation.siblings import Siblings
 from inbox import held, ledger
@@ -75,6 +76,7 @@ class Assembly:
     allowlist: Allowlist
     client: Client
     door: Door
+    rates: Rates
     siblings: Siblings
     accounts: Accounts
     sessions: Sessions
@@ -150,7 +152,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     refusals = RefusalLog(database, clock)
     allowlist = Allowlist(database, refusals)
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
-    door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
+    rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
+    door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     doctors = Directory(database, identity, allowlist, client, clock, ids)
     texts = Texts(renderer, doctors, identity)
@@ -166,7 +169,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
-            allowlist=allowlist, client=client, door=door, siblings=siblings,
+            allowlist=allowlist, client=client, door=door, rates=rates, siblings=siblings,
             accounts=accounts,
             sessions=Sessions(database, clock, audit, settings.accounts),
             credentials=Credentials(database, country, clock),
