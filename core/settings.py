@@ -60,6 +60,7 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_first_seconds: Seconds = 1.0
     retry_limit_seconds: Seconds = 900.0
     held_days: Count = 30
+    held_per_sibling: Count = 10_000
     refusal_days: Count = 90
     four_eyes: bool = False
 

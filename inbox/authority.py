@@ -35,8 +35,10 @@ def may_read(arrival: Arrival, post: Post) -> bool:
 
 
 def _lies_on(uri: str, origin: str) -> bool:
-    # the cheap comparison decides nearly always; what does not begin with the origin gets the careful one
-    if uri.startswith(origin) and uri[len(origin):len(origin) + 1] == "/":
+    # the cheap comparison decides nearly always; what does not begin with the origin, or has something in it that no address
+    # may have, gets the careful one
+    if uri.startswith(origin) and uri[len(origin):len(origin) + 1] == "/" and uri.isprintable() \
+            and " " not in uri and "\\" not in uri:
         return True
     try:
         return origin_of(uri) == origin

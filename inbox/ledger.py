@@ -72,6 +72,13 @@ def due(tx: Tx, now: int, limit: int) -> list[Waiting]:
             " WHERE h.state = 'waiting' AND h.next_try <= ? ORDER BY h.received_at LIMIT ?", (now, limit))]
 
 
+def waiting_of(tx: Tx, sibling_id: int, most: int) -> int:
+    """How much of a sibling's waits, counted no further than `most`."""
+    found = tx.row("SELECT count(*) AS n FROM (SELECT 1 FROM held WHERE sibling_id = ? AND state = 'waiting' LIMIT ?) AS some",
+                   (sibling_id, most))
+    return found["n"] if found is not None else 0
+
+
 def held_of(tx: Tx, sibling_id: int, limit: int) -> HeldOf:
     """What of a sibling's waits, and the newest that is not tried any more."""
     waits = tx.row("SELECT count(*) AS n FROM held WHERE sibling_id = ? AND state = 'waiting'", (sibling_id,))

@@ -159,7 +159,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
     profiles = Profiles(database, identity, clock, ids)
-    writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000)
+    writer = Writer(identity.origin, clock, ids, settings.posts.vote_grace_seconds * 1000, federation.held_per_sibling)
     siblings = Siblings(database, identity, client, clock, ids, audit, four_eyes=federation.four_eyes,
                         on_change=(held.sibling_changed, profiles.sibling_changed, due.sibling_changed))
     journal = Journal(settings.path(settings.retention.erasure_journal))

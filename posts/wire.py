@@ -25,6 +25,8 @@ OPTIONS = range(2, 21)
 OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
+CLEAN_LENGTH = 65_536
+"""The most characters of HTML that a text has after the gate: every instance takes this much, so none sends more."""
 _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
 _TAGS, _TAG_NAME_LENGTH = 100, 200
@@ -285,11 +287,13 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
 
 def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
     """`Create` of a new post."""
+    _check_length(post)
     return _activity("Create", f"{post.uri}#create", author_uri, document(post, poll, author_uri, parent_uri), post.uri)
 
 
 def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
     """`Update` to a later revision."""
+    _check_length(post)
     made = document(post, poll, author_uri, parent_uri)
     return _activity("Update", f"{post.uri}#update-{post.revision}", author_uri, made, post.uri)
 
@@ -333,13 +337,22 @@ def _reference(kind: str, uri: str, actor_uri: str, post: Post) -> dict[str, Any
     return {"id": uri, "type": kind, "actor": actor_uri, "object": post.uri}
 
 
+def _check_length(post: Post) -> None:
+    if len(post.html) > CLEAN_LENGTH:
+        raise _too_large(f"{len(post.html)} characters of HTML")
+
+
+def _too_large(cause: str) -> InvalidInput:
+    return InvalidInput("With its formatting this is too large to be sent; please shorten it.", reason="too-large", cause=cause,
+                        field="text")
+
+
 def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,
               about: str | None = None) -> Outgoing:
     to: Sequence[str] = made["to"]
     body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor, "to": to, "object": made})
     if len(body) > BODY_LIMIT:
-        raise InvalidInput("With its formatting this is too large to be sent; please shorten it.", reason="too-large",
-                           cause=f"{len(body)} bytes", field="text")
+        raise _too_large(f"{len(body)} bytes")
     return Outgoing(uri, kind, object_uri, body, digest(body), lane, about)
 
 
