@@ -29,6 +29,7 @@ CLEAN_LENGTH = 65_536
 """The most characters of HTML that a text has after the gate: every instance takes this much, so none sends more."""
 _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
+_COUNT = 1 << 40
 _TAGS, _TAG_NAME_LENGTH = 100, 200
 _STATES = {str(state): state for state in State}
 
@@ -113,8 +114,8 @@ def _check_poll(parsed: Note) -> None:
     names = [unicodedata.normalize("NFC", option.name) for option in options]
     if len(set(names)) != len(names) or not all(0 < len(name) <= OPTION_LENGTH for name in names):
         raise InvalidInput("Options are different texts of 1 to 300 characters.", reason="bad-poll")
-    if any(option.replies.total_items < 0 for option in options) or parsed.voters_count < 0:
-        raise InvalidInput("Counts are not negative.", reason="bad-poll")
+    if not all(0 <= count <= _COUNT for count in (parsed.voters_count, *(option.replies.total_items for option in options))):
+        raise InvalidInput("A count is of people: not negative, and not beyond everybody alive.", reason="bad-poll")
     if parsed.end_time is None:
         raise InvalidInput("A poll has an end.", reason="bad-poll")
     moment(parsed.end_time)
@@ -138,7 +139,7 @@ def poll_of(parsed: Note) -> Poll:
         parsed.any_of is not None, ends_at,
         moment(parsed.closed) if isinstance(parsed.closed, str) else ends_at if parsed.closed else None,
         parsed.voters_count,
-        tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
+        tuple((unicodedata.normalize("NFC", option.name), option.replies.total_items) for option in options))
 
 
 def audience_of(parsed: Note, author_origin: str) -> Audience:
