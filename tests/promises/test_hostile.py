@@ -234,9 +234,9 @@ class _Page(HTMLParser):
             self.dangers.append("script")
         for name, value in attrs:
             plain = "".join((value or "").split()).lower()
-            if name.startswith("on") or name in ("style", "srcdoc", "formaction"):
+            if name.startswith("on") or name in ("style", "srcdoc"):
                 self.dangers.append(name)
-            if name in ("href", "src", "action") and (plain.startswith(("javascript:", "data:", "vbscript:", "blob:"))
+            if name in ("href", "src", "action", "formaction") and (plain.startswith(("javascript:", "data:", "vbscript:", "blob:"))
                                                       or (name != "href" and "//" in plain)):
                 self.dangers.append(f"{name}={value}")
 
