@@ -22,7 +22,8 @@ from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput
 from core.ids import Ids, number, public
 from federation.identity import Identity
-from federation.store import Outgoing, enqueue, sent_to
+from federation.listed import sent_to
+from federation.store import Outgoing, enqueue
 
 PAGE = 20
 _END = (1 << 63) - 1

@@ -11,8 +11,9 @@ import asyncio
 from typing import NamedTuple
 
 from core.clock import Clock
-from core.database import Database, Tx
+from core.database import Database, Row, Tx, marks
 from core.words import N_
+from federation.listed import listed
 
 _HOUR = 3_600_000
 _DISTINCT = 512  # in memory between two flushes
@@ -27,6 +28,8 @@ SENTENCES = {
     "confirmed": N_("It is confirmed but not active yet."),
     "revoked": N_("It was revoked."),
     "paused": N_("It is paused; both directions wait."),
+    "damaged": N_("Its entry on the allowlist cannot be read."),
+    "list-unreadable": N_("The allowlist could not be read, so nobody was on it."),
     # the signature
     "signature-missing": N_("The request was not signed."),
     "signature-malformed": N_("The signature header could not be read."),
@@ -217,10 +220,14 @@ class RefusalLog:
 
     async def by_origin(self) -> dict[str, tuple[Tally, ...]]:
         """The same for each sibling by itself."""
+        def look(tx: Tx) -> list[Row]:
+            origins = [one.origin for one in listed(tx)]
+            return tx.rows("SELECT origin, reason, sum(count) AS times, max(last_at) AS last_at FROM refusals"
+                           f" WHERE origin IN ({marks(len(origins))}) GROUP BY origin, reason ORDER BY times DESC, reason",
+                           origins)
+
         found: dict[str, list[Tally]] = {}
-        for row in await self._database.read(lambda tx: tx.rows(
-                "SELECT r.origin, r.reason, sum(r.count) AS times, max(r.last_at) AS last_at FROM refusals r"
-                " JOIN siblings s ON s.origin = r.origin GROUP BY r.origin, r.reason ORDER BY times DESC, r.reason")):
+        for row in await self._database.read(look):
             found.setdefault(row["origin"], []).append(
                 Tally(row["reason"], _sentence(row["reason"]), row["times"], 1, row["last_at"]))
         return {origin: tuple(tallies) for origin, tallies in found.items()}
@@ -253,7 +260,7 @@ def _bounded(tx: Tx, hour: int, seen: dict[_Key, _Seen]) -> dict[_Key, _Seen]:
         return seen
     written = {tuple(row) for row in tx.rows(
         "SELECT bucket, direction, origin, purpose, reason FROM refusals WHERE bucket = ?", (hour,))}
-    siblings = {row["origin"] for row in tx.rows("SELECT origin FROM siblings")}
+    siblings = {one.origin for one in listed(tx)}
     kept: dict[_Key, _Seen] = {}
     for key, entry in seen.items():
         if key[0] == hour and key not in written and key[2] not in siblings:

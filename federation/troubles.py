@@ -12,6 +12,7 @@ _LENGTH = 300
 
 REVOKED = "revoked"
 NOT_SENT = "not-sent"
+NOT_LISTED = "not-listed"
 SENTENCES = {
     "unreachable": N_("It could not be reached: %(detail)s"),
     "no-answer": N_("It was reached and gave no answer: %(detail)s"),
@@ -22,6 +23,7 @@ SENTENCES = {
     "too-large": N_("It takes nothing as large as this."),
     REVOKED: N_("It was revoked before it had confirmed this."),
     "internal": N_("Something went wrong here while sending; the log says what."),
+    NOT_LISTED: N_("Nothing is known of this instance at the moment: it is not on the list of siblings, or that cannot be read."),
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }
 

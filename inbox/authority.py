@@ -38,7 +38,7 @@ def _lies_on(uri: str, origin: str) -> bool:
     # the cheap comparison decides nearly always; what does not begin with the origin gets the careful one, and so does what has
     # something in it that no address has: in that place it is a fault of its own
     if uri.startswith(origin) and uri[len(origin):len(origin) + 1] == "/":
-        return uri.isprintable() and " " not in uri and "\\" not in uri or origin_of(uri) == origin
+        return (uri.isprintable() and " " not in uri and "\\" not in uri) or origin_of(uri) == origin
     try:
         return origin_of(uri) == origin
     except InvalidInput:

@@ -236,8 +236,8 @@ class _Page(HTMLParser):
             plain = "".join((value or "").split()).lower()
             if name.startswith("on") or name in ("style", "srcdoc"):
                 self.dangers.append(name)
-            if name in ("href", "src", "action", "formaction") and (plain.startswith(("javascript:", "data:", "vbscript:", "blob:"))
-                                                      or (name != "href" and "//" in plain)):
+            bad = plain.startswith(("javascript:", "data:", "vbscript:", "blob:"))
+            if name in ("href", "src", "action", "formaction") and (bad or (name != "href" and "//" in plain)):
                 self.dangers.append(f"{name}={value}")
 
 
