@@ -348,8 +348,9 @@ def _let_references_be(connection: sqlite3.Connection) -> None:
 
 
 def _check_parents(connection: sqlite3.Connection, error: Exception) -> None:
-    """`ParentMissing` where that is what is behind an error: only what SQLite itself looks up is named with its schema."""
-    if isinstance(error, sqlite3.OperationalError) and str(error).startswith("no such table: main.") \
+    """`ParentMissing` where that is what is behind an error: only what SQLite itself looks up is named with its schema, and a
+    table that is not the one it was does not match."""
+    if isinstance(error, sqlite3.OperationalError) and str(error).startswith(("no such table: main.", "foreign key mismatch")) \
             and connection.execute("PRAGMA foreign_keys").fetchone()[0]:
         raise ParentMissing(str(error)) from None
 

@@ -67,8 +67,8 @@ def due(tx: Tx, now: int, limit: int) -> list[Waiting]:
     """What may be tried now, longest waiting first."""
     origins = {one.id: one.origin for one in listed(tx)}
     return [
-        Waiting(row["activity_key"], origins[row["sibling_id"]], row["missing"], Wanted(row["wanted"]), row["body"], row["received_at"],
-                row["tries"])
+        Waiting(row["activity_key"], origins[row["sibling_id"]], row["missing"], Wanted(row["wanted"]), row["body"],
+                row["received_at"], row["tries"])
         for row in tx.rows(
             f"SELECT * FROM held WHERE sibling_id IN ({marks(len(origins))}) AND state = 'waiting' AND next_try <= ?"
             " ORDER BY received_at LIMIT ?", (*origins, now, limit))]

@@ -44,7 +44,8 @@ async def standing(directory: Path) -> AsyncIterator[tuple[Running, Scripted, st
         await _meet(de, server.fake, server.fake.actor)
         await de.its.accounts.add_operator("op", "Operator", PASSWORD)
         seen = de.its.compose.network_digest(await de.its.compose.destinations())
-        post_id = await de.its.compose.publish(await de.author("ada"), case("Asked abroad?"), (server.origin,), Reach.COUNTRIES, seen)
+        post_id = await de.its.compose.publish(
+            await de.author("ada"), case("Asked abroad?"), (server.origin,), Reach.COUNTRIES, seen)
         assert (await server.fake.send(de, server.fake.activity("Create", server.fake.note(de), "n1")))[0] == 202
         await until(lambda: de.count("deliveries", "state = 'acked'"))
         yield de, server, post_id
@@ -75,8 +76,8 @@ async def _nothing_comes_in(de: Running, server: Scripted, post_id: str) -> None
 async def _home_goes_on(ada: Browser, ben: Browser, de: Running, post_id: str) -> None:
     for tab in ("specialties", "following", "country", "abroad", "all", "waiting"):
         assert (await ada.get(f"/?tab={tab}"))[0] == 200, tab
-    for path in ("/notifications", "/consults", "/directory", "/directory?country=fr", "/bookmarks", "/mine", "/drafts", "/settings",
-                 "/compose", "/specialties/cardiology", f"/p/{post_id}", "/@ada", f"/@ada@{de.domain}", "/@nobody@fr.example"):
+    for path in ("/notifications", "/consults", "/directory", "/directory?country=fr", "/bookmarks", "/mine", "/drafts",
+                 "/settings", "/compose", "/specialties/cardiology", f"/p/{post_id}", "/@ada", f"/@ada@{de.domain}", "/@nobody@fr.example"):
         status, page = await ada.get(path)
         assert status in ((200, 303) if "nobody" not in path else (404,)), (path, status, page[:300])
     written = {"kind": "case", "question": "Asked at home?", "text": "Text", "language": "de", "specialties": "cardiology",
@@ -90,15 +91,15 @@ async def _home_goes_on(ada: Browser, ben: Browser, de: Running, post_id: str) -
     found = re.search(r"/p/(\w{13})", where) or re.search(r'href="/p/(\w{13})"', (await ada.get("/?tab=country"))[1])
     assert found is not None
     new = found[1]
-    for path, form in ((f"/p/{new}/reply", {"text": "An answer", "language": "de"}), (f"/p/{new}/like", {}),
-                       (f"/p/{new}/bookmark", {}), (f"/p/{post_id}/like", {})):
+    for path, form in ((f"/p/{new}/reply", {"text": "An answer", "language": "de"}), (f"/p/{new}/like", {"wish": "do"}),
+                       (f"/p/{new}/bookmark", {"wish": "do"}), (f"/p/{post_id}/like", {"wish": "do"})):
         status, answer = await ben.post(path, form | fields((await ben.get(f"/p/{new}"))[1]))
         assert status == 303, (path, status, answer[:300])
     assert (await ada.get("/notifications"))[0] == 200
     seen = de.its.compose.network_digest(await de.its.compose.destinations())
     poll = Draft(Kind.POLL, "Which?", "", "de", CaseFacts(), PollDraft(("a", "b"), False, de.its.clock.ms() + 3_600_000))
     asked = await de.its.compose.publish(await de.author("ada"), poll, (), Reach.HOME, seen)
-    assert (await ben.post(f"/p/{asked}/vote", {"option": "0"}))[0] == 303
+    assert (await ben.post(f"/p/{asked}/vote", {"choice": "0"}))[0] == 303
     assert await de.count("votes") == 1
     for gone in (new, post_id):
         assert (await ada.post(f"/p/{gone}/delete", fields((await ada.get(f"/p/{gone}/delete"))[1])))[0] == 303
