@@ -72,6 +72,19 @@ def sent_to(tx: Tx) -> list[int]:
     return [one.id for one in listed(tx) if one.state in SENT_TO]
 
 
+def still_there(tx: Tx, sibling_ids: Sequence[int]) -> list[int]:
+    """Those of some siblings that have an entry, sound or not; all of them where nobody can tell. Something can be owed to
+    them: an entry that has been taken out of the table by hand is nobody any more, and the log says so."""
+    try:
+        known = {row["id"] for row in tx.rows("SELECT id FROM siblings")}
+    except DatabaseError as error:
+        unreadable(error)
+        return list(sibling_ids)
+    if gone := [one for one in sibling_ids if one not in known]:
+        _alarm("entries are gone from the list of siblings: what is deleted here they are not told", entries=str(gone))
+    return [one for one in sibling_ids if one in known]
+
+
 def damage(tx: Tx) -> Damage:
     """What is wrong with the list, for operators."""
     return _read(tx)[1]

@@ -9,7 +9,7 @@ import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
-from federation.listed import SENT_TO, SiblingState, entry, listed
+from federation.listed import SENT_TO, SiblingState, entry, listed, still_there
 from federation.troubles import REVOKED
 
 URGENT, FRESH, BACKLOG = 0, 1, 2
@@ -64,7 +64,7 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
     object_key = uri_key(activity.object_uri)
     if activity.type == "Delete":
         sent = tx.rows("SELECT DISTINCT sibling_id FROM deliveries WHERE object_key = ?", (object_key,))
-        sibling_ids = sorted({*sibling_ids, *(row["sibling_id"] for row in sent)})
+        sibling_ids = still_there(tx, sorted({*sibling_ids, *(row["sibling_id"] for row in sent)}))
     if not sibling_ids:
         return
     tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

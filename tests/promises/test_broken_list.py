@@ -77,7 +77,8 @@ async def _home_goes_on(ada: Browser, ben: Browser, de: Running, post_id: str) -
     for tab in ("specialties", "following", "country", "abroad", "all", "waiting"):
         assert (await ada.get(f"/?tab={tab}"))[0] == 200, tab
     for path in ("/notifications", "/consults", "/directory", "/directory?country=fr", "/bookmarks", "/mine", "/drafts",
-                 "/settings", "/compose", "/specialties/cardiology", f"/p/{post_id}", "/@ada", f"/@ada@{de.domain}", "/@nobody@fr.example"):
+                 "/settings", "/compose", "/specialties/cardiology", f"/p/{post_id}", "/@ada", f"/@ada@{de.domain}",
+                 "/@nobody@fr.example"):
         status, page = await ada.get(path)
         assert status in ((200, 303) if "nobody" not in path else (404,)), (path, status, page[:300])
     written = {"kind": "case", "question": "Asked at home?", "text": "Text", "language": "de", "specialties": "cardiology",
