@@ -77,6 +77,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "federation.addresses.same_origin": (lambda given: addresses.same_origin(given, "https://de.example/"), InvalidInput),
     "federation.addresses.special_use": (addresses.special_use, ()),
     "federation.addresses.loopback_address": (addresses.loopback_address, ()),
+    "federation.addresses.never_contacted": (lambda given: addresses.never_contacted(given, loopback=True), ()),
     "federation.documents.parse": (lambda given: documents.parse(given.encode("utf-8", "surrogatepass")), InvalidInput),
     "federation.door.gather": (
         lambda given: door.gather([(b"Date", given.encode("utf-8", "replace")), (b"date", b"x")]),
@@ -94,6 +95,8 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
 """By name: how it is asked with any text, and the only errors that may come out."""
 
 OF_OURS = {
+    "federation.addresses.authority_of",
+    "posts.wire.delete_again",
     "core.clock.rfc3339",
     "core.countries.specialty_title",
     "core.countries.specialties_in",
