@@ -16,7 +16,7 @@ from actors.models import Actor
 from actors.store import COLUMNS, actor_from, by_uri, known_by_mention, save, shown_by_handle
 from actors.wire import actor_of
 from core.clock import Clock
-from core.database import Database, Row, Tx
+from core.database import Database, Row, Tx, marks
 from core.errors import InvalidInput, KonsilError, NotFound, Unavailable
 from core.ids import Ids, number, public
 from core.text import folded
@@ -24,7 +24,7 @@ from federation.addresses import domain_of, origin_for_domain
 from federation.allowlist import Allowlist, Direction, Purpose, SiblingState, sibling_states
 from federation.client import ACTIVITY_JSON, Client
 from federation.identity import Identity
-from federation.store import SENT_TO
+from federation.listed import listed, sent_to
 
 PAGE = 20
 _HANDLE = re.compile(r"[\w.-]{1,60}")
@@ -33,7 +33,7 @@ _BEYOND = "\U0010ffff"
 _FOUND = (
     "gone_at IS NULL AND (verified_until IS NULL OR verified_until > ?) AND CASE WHEN sibling_id IS NULL"
     " THEN EXISTS (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state = 'verified')"
-    " ELSE discoverable = 1 AND EXISTS (SELECT 1 FROM siblings s WHERE s.id = actors.sibling_id AND s.state IN (?, ?)) END")
+    " ELSE discoverable = 1 AND sibling_id IN (%s) END")
 _SPECIALTY = "id IN (SELECT actor_id FROM actor_specialties WHERE specialty = ?)"
 _NAME = "(sort_name LIKE ? OR sort_name LIKE ?)"
 _HANDLED = "handle >= ? AND handle < ?"
@@ -102,11 +102,12 @@ class Directory:
         now = self._clock.ms()
 
         def look(tx: Tx) -> Doctors:
-            codes = [wish.country] if wish.country else [self._identity.country, *(row["country"] for row in tx.rows(
-                "SELECT DISTINCT country FROM siblings WHERE country <> ?", (self._identity.country,)))]
+            codes = [wish.country] if wish.country else list(dict.fromkeys(
+                (self._identity.country, *(one.country for one in listed(tx)))))
+            open_ = sent_to(tx)
             inner = number(after) if after else None
             last = tx.row("SELECT sort_name, id FROM actors WHERE id = ?", (inner,)) if inner is not None else None
-            rows = list(heapq.merge(*(_rows(tx, code, wish, last, now) for code in codes),
+            rows = list(heapq.merge(*(_rows(tx, code, wish, last, now, open_) for code in codes),
                                     key=lambda row: (row["sort_name"], row["id"])))
             shown = tuple(actor_from(row) for row in rows[:PAGE])
             return Doctors(shown, public(shown[-1].id) if len(rows) > PAGE else None)
@@ -159,7 +160,7 @@ class Directory:
         return await self._database.write(store)
 
 
-def _rows(tx: Tx, country: str, wish: Wish, last: Row | None, now: int) -> list[Row]:
+def _rows(tx: Tx, country: str, wish: Wish, last: Row | None, now: int, open_: list[int]) -> list[Row]:
     """One more than a page of those in a country who may be found, by name. What the index can tell is asked first."""
     where, values = ["country = ?"], [country]
     if last is not None:
@@ -172,8 +173,8 @@ def _rows(tx: Tx, country: str, wish: Wish, last: Row | None, now: int) -> list[
             where, values = [*where, _NAME], [*values, f"{name}%", f"% {name}%"]
     if wish.specialty:
         where, values = [*where, _SPECIALTY], [*values, wish.specialty]
-    return tx.rows(f"SELECT {COLUMNS}, sort_name FROM actors WHERE {' AND '.join([*where, _FOUND])}"
-                   " ORDER BY sort_name, id LIMIT ?", (*values, now, *SENT_TO, PAGE + 1))
+    return tx.rows(f"SELECT {COLUMNS}, sort_name FROM actors WHERE {' AND '.join([*where, _FOUND % marks(len(open_))])}"
+                   " ORDER BY sort_name, id LIMIT ?", (*values, now, *open_, PAGE + 1))
 
 
 def _self_of(jrd: object) -> str:

@@ -18,8 +18,9 @@ from core.ids import Ids, public
 from core.text import visible
 from federation.allowlist import SiblingState
 from federation.identity import Identity
+from federation.listed import sent_to
 from federation.siblings import SiblingChange
-from federation.store import BACKLOG, FRESH, enqueue, sent_to
+from federation.store import BACKLOG, FRESH, enqueue
 
 
 class Profiles:

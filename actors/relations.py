@@ -23,8 +23,9 @@ from core.errors import Conflict, InvalidInput
 from core.ids import Ids, number, public
 from federation.allowlist import SiblingState
 from federation.identity import Identity
+from federation.listed import sent_to
 from federation.siblings import SiblingChange
-from federation.store import Outgoing, enqueue, sent_to
+from federation.store import Outgoing, enqueue
 
 PAGE = 20
 _END = (1 << 63) - 1

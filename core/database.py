@@ -36,6 +36,7 @@ T = TypeVar("T")
 I = TypeVar("I")
 Row = sqlite3.Row
 IntegrityError = sqlite3.IntegrityError
+DatabaseError = sqlite3.DatabaseError
 
 log = get_logger("database")
 _BATCH = 256
@@ -226,6 +227,12 @@ class Database:
                 results, topics = await self.writer.run(_commit, batch, self._applied)
             except asyncio.CancelledError:
                 raise
+            except ParentMissing as error:
+                # SQLite prepares no change of a table that refers to one that is gone, even where nothing is referred to
+                log.error("a table that others refer to is missing: references are not checked any more", error=str(error))
+                await self.writer.run(_let_references_be)
+                self._queue.extendleft(reversed(batch))
+                continue
             except BaseException as error:
                 failure = error if isinstance(error, Exception) else RuntimeError(f"the writer was stopped by {error!r}")
                 if isinstance(error, sqlite3.OperationalError):
@@ -320,6 +327,7 @@ def _apply(connection: sqlite3.Connection, entries: list[_Entry], topics: set[st
             raise TypeError(f"{entries[0].applier} returned {len(values)} results for {len(entries)} items")
         connection.execute("RELEASE piece")
     except Exception as error:
+        _check_parents(connection, error)
         if not connection.in_transaction or _is_disk_trouble(error):
             raise
         connection.execute("ROLLBACK TO piece")
@@ -329,6 +337,22 @@ def _apply(connection: sqlite3.Connection, entries: list[_Entry], topics: set[st
         return [result for entry in entries for result in _apply(connection, [entry], topics)]
     topics |= tx.topics
     return [_Done(value) for value in values]
+
+
+class ParentMissing(Exception):
+    """A table is missing that another one refers to."""
+
+
+def _let_references_be(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def _check_parents(connection: sqlite3.Connection, error: Exception) -> None:
+    """`ParentMissing` where that is what is behind an error: only what SQLite itself looks up is named with its schema, and a
+    table that is not the one it was does not match."""
+    if isinstance(error, sqlite3.OperationalError) and str(error).startswith(("no such table: main.", "foreign key mismatch")) \
+            and connection.execute("PRAGMA foreign_keys").fetchone()[0]:
+        raise ParentMissing(str(error)) from None
 
 
 def _is_disk_trouble(error: Exception) -> bool:
@@ -429,6 +453,5 @@ class Copy:
         self.file.close()
 
 
-DatabaseError = sqlite3.DatabaseError
 __all__ = ["Copy", "Database", "DatabaseError", "IntegrityError", "KonsilError", "Row", "Tx", "marks", "open_database",
            "path_of"]

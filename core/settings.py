@@ -41,6 +41,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8100
     trusted_proxies: tuple[str, ...] = ()
+    refused_per_minute: Count = 300
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,10 +56,12 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_limit_bytes: Annotated[int, msgspec.Meta(ge=262_144)] = 262_144
     window_seconds: Count = 300
     inbox_pending_limit: Count = 4096
+    sibling_requests_per_second: Count = 2000
     delivery_window: Count = 8
     retry_first_seconds: Seconds = 1.0
     retry_limit_seconds: Seconds = 900.0
     held_days: Count = 30
+    held_per_sibling: Count = 10_000
     refusal_days: Count = 90
     four_eyes: bool = False
     key_look_minutes: Minutes = 60.0

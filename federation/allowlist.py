@@ -9,20 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
-from core.database import Database, Row, Tx
+from core.database import Database, DatabaseError, Row, Tx
 from core.errors import Refused, Unavailable
 from core.states import StateGraph
 from core.words import N_
+from federation.listed import SiblingState as SiblingState
+from federation.listed import is_sound, listed, unreadable
 from federation.refusals import RefusalLog
-
-
-class SiblingState(StrEnum):
-    PROPOSED = N_("proposed")
-    CONFIRMED = N_("confirmed")
-    ACTIVE = N_("active")
-    PAUSED = N_("paused")
-    REVOKED = N_("revoked")
-
 
 SIBLING_STATES = StateGraph(
     name="sibling",
@@ -118,10 +111,17 @@ class Allowlist:
         """The sibling at exactly this canonical origin, if its state lets this through: active, and what else `_OPEN` says.
 
         Raises `Refused` (unlisted, proposed, confirmed, revoked) or `Unavailable` (paused, 503), and logs either. Which
-        it is stands in the log only: at this point anybody can have named the origin.
+        it is stands in the log only: at this point anybody can have named the origin. `Unavailable` also where the list
+        cannot be read: then nobody is on it.
         """
-        row = self._database.glance("SELECT * FROM siblings WHERE origin = ?", (origin,))
-        state = row["state"] if row is not None else "unlisted"
+        try:
+            row = self._database.glance("SELECT * FROM siblings WHERE origin = ?", (origin,))
+        except DatabaseError as error:
+            unreadable(error)
+            self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason="list-unreadable", path=path)
+            raise Unavailable("This instance exchanges nothing with anybody at the moment.", reason="list-unreadable",
+                              retry_after=300) from None
+        state = "unlisted" if row is None else row["state"] if is_sound(row) else "damaged"
         if row is not None and state in _OPEN[purpose]:
             return Sibling(_SEAL, row, purpose, lambda: self.admit(origin, direction, purpose, path=path))
         self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason=state, path=path)
@@ -132,4 +132,4 @@ class Allowlist:
 
 def sibling_states(tx: Tx) -> dict[str, str]:
     """Every sibling's state by origin, inside the transaction that depends on it."""
-    return {row["origin"]: row["state"] for row in tx.rows("SELECT origin, state FROM siblings")}
+    return {one.origin: one.state for one in listed(tx)}

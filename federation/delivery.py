@@ -89,12 +89,12 @@ class Courier:
         to look again at the latest."""
         now, loop, wait = self._clock.ms(), asyncio.get_running_loop(), _LOOK_SECONDS
         for row in await self._database.read(partial(store.lines, ahead=self._ahead(now))):
-            line = self._lines.setdefault(row["id"], _Line(row["id"], row["origin"]))
+            line = self._lines.setdefault(row.id, _Line(row.id, row.origin))
             if line.task is not None:
                 if len(line.under_way) < self._settings.delivery_window:
                     line.stirred.set()
-            elif row["due"] > now:
-                wait = min(wait, (row["due"] - now) / 1000)
+            elif row.due > now:
+                wait = min(wait, (row.due - now) / 1000)
             elif line.rests_until <= loop.time():
                 line.task = asyncio.create_task(self._empty(line))
                 line.task.add_done_callback(partial(self._line_ended, line))

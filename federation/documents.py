@@ -11,7 +11,7 @@ from core.errors import InvalidInput
 from core.words import N_, Phrase
 
 _DEPTH = 32
-_MANY = 256
+_MANY = 100
 _NO_OPENERS = bytes(code for code in range(256) if code not in b"[{")
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _SURROGATE = re.compile("[\ud800-\udfff]")

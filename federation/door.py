@@ -1,7 +1,8 @@
 """Who is asking: the order of checks every signed request passes, incoming GETs and POSTs alike.
 
 Parse the signature, ask the gate about the key's origin, then host, digest, window, and at last the signature itself
-with the pinned key. Nothing is fetched, and a failed signature changes nothing but the refusal log.
+with the pinned key. Nothing is fetched, and a failed signature changes nothing but the refusal log. Whoever is refused too
+often, and a sibling that asks too often, is told to wait (`federation.rates`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from core.clock import Clock
-from core.errors import InvalidInput, KonsilError, NotSignedIn, TooLarge, UnsupportedMedia
+from core.errors import InvalidInput, KonsilError, NotSignedIn, Refused, TooLarge, TooMany, UnsupportedMedia
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
+from federation.rates import Client, Rates
 from federation.refusals import RefusalLog
 from federation.signatures import cavage
 from federation.signatures.keys import load_public
@@ -23,12 +25,14 @@ SINGLE = frozenset({"host", "date", "digest", "content-type", "signature", "cont
 
 
 class Request(NamedTuple):
-    """A signed request as it came: `headers` have lower-case names; `target` with the query exactly as it was received."""
+    """A signed request as it came: `headers` have lower-case names; `target` with the query exactly as it was received;
+    `client` is where it came from."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes = b""
+    client: Client = None
 
 
 class Caller(NamedTuple):
@@ -42,12 +46,13 @@ class Caller(NamedTuple):
 class Door:
     """Turns a signed request into the `Sibling` it comes from."""
 
-    def __init__(self, allowlist: Allowlist, refusals: RefusalLog, clock: Clock, *, authority: str, window: int) -> None:
-        self._allowlist, self._refusals, self._clock = allowlist, refusals, clock
+    def __init__(self, allowlist: Allowlist, refusals: RefusalLog, rates: Rates, clock: Clock, *, authority: str,
+                 window: int) -> None:
+        self._allowlist, self._refusals, self._rates, self._clock = allowlist, refusals, rates, clock
         self._authority, self._window = authority, window
 
     def identify(self, request: Request, purpose: Purpose, admitted: dict[str, Sibling] | None = None) -> Caller:
-        """Who is calling; raises 401, 403 or 503, logged with its reason.
+        """Who is calling; raises 401, 403, 429 or 503, logged with its reason. 401 and 403 count against where it came from.
 
         `admitted` remembers whom the gate let through for requests that are looked at in one go, without a pause in which
         anything could have changed; it must not live longer than that.
@@ -62,20 +67,34 @@ class Door:
                 if admitted is not None:
                     admitted[origin] = sibling
         except NotSignedIn as error:
+            self._rates.refused(request.client)
             self._log(origin or _UNSIGNED, purpose, error, request.target)
             raise
+        except Refused:  # the gate has logged it
+            self._rates.refused(request.client)
+            raise
         try:
-            return self._check(request, params, sibling)
+            caller = self._check(request, params, sibling)
         except KonsilError as error:
+            self._rates.refused(request.client)
             self._log(origin, purpose, error, request.target)
             raise
+        try:
+            self._rates.asked(sibling.id)
+        except TooMany as error:
+            self._log(origin, purpose, error, request.target)
+            raise
+        return caller
 
-    def turned_away(self, raw: Iterable[tuple[bytes, bytes]], purpose: Purpose, error: KonsilError, target: str) -> None:
+    def turned_away(self, raw: Iterable[tuple[bytes, bytes]], purpose: Purpose, error: KonsilError, target: str,
+                    client: Client) -> None:
         """Log a request that was refused before its signature was looked at, under the origin it claims to come from."""
+        if error.status < 500:
+            self._rates.refused(client)
         self._log(_claimed(raw), purpose, error, target)
 
     def _check(self, request: Request, params: cavage.SignatureParams, sibling: Sibling) -> Caller:
-        method, target, headers, body = request
+        method, target, headers, body, _ = request
         pinned = sibling.keys.get(params.key_id)
         if pinned is None:
             raise NotSignedIn("The key is not the pinned one.", reason="signature-wrong")

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from core.database import Tx, marks
+from core.errors import Unavailable
 from core.ids import uri_key
+from federation.listed import damage, listed
 from federation.siblings import SiblingChange
 
 ERASED = "erased"
@@ -88,14 +90,18 @@ def everything(tx: Tx) -> None:
     for row in tx.rows("SELECT s.actor_uri, max(e.ordered_at) AS at FROM ordered_erasures e"
                        " JOIN siblings s ON s.id = e.sibling_id GROUP BY s.actor_uri"):
         add(tx, ORDERED, row["actor_uri"], row["at"])
-    for row in tx.rows("SELECT origin, state, changed_at FROM siblings"):
-        add(tx, row["state"], row["origin"], row["changed_at"])
+    for one in listed(tx):
+        add(tx, one.state, one.origin, one.changed_at)
 
 
 def origins(tx: Tx, keys: Sequence[bytes]) -> dict[bytes, tuple[str, ...]]:
-    """The siblings that were ever sent something of these objects, by their origins."""
+    """The siblings that were ever sent something of these objects, by their origins. `Unavailable` where the list cannot be
+    read: what is written down without them would be forgotten."""
+    if keys and damage(tx).whole:
+        raise Unavailable("The list of siblings cannot be read.", reason="list-unreadable")
+    names = {one.id: one.origin for one in listed(tx)} if keys else {}
     found: dict[bytes, tuple[str, ...]] = {}
-    for row in tx.rows("SELECT DISTINCT d.object_key, s.origin FROM deliveries d JOIN siblings s ON s.id = d.sibling_id"
-                       f" WHERE d.object_key IN ({marks(len(keys))}) ORDER BY s.origin", keys):
-        found[row["object_key"]] = (*found.get(row["object_key"], ()), row["origin"])
+    for row in tx.rows(f"SELECT DISTINCT object_key, sibling_id FROM deliveries WHERE object_key IN ({marks(len(keys))})", keys):
+        if origin := names.get(row["sibling_id"]):
+            found[row["object_key"]] = tuple(sorted((*found.get(row["object_key"], ()), origin)))
     return found

@@ -20,6 +20,7 @@ from core import VERSION
 from core.clock import Clock, rfc3339
 from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, KonsilError, Refused, TooMany
+from federation import rates
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
 from federation.client import Client, Told
 from federation.documents import dumps, parse
@@ -88,13 +89,13 @@ class Handshake:
         """Refuse by the head alone: 415, 413."""
         check_head(headers, BODY_LIMIT)
 
-    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError) -> None:
+    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError, client: rates.Client) -> None:
         """Note a request that was refused by its head or its size, before its signature was looked at."""
-        self._door.turned_away(raw, Purpose.HANDSHAKE, error, target)
+        self._door.turned_away(raw, Purpose.HANDSHAKE, error, target, client)
 
-    async def receive(self, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    async def receive(self, target: str, headers: Mapping[str, str], body: bytes, client: rates.Client = None) -> bytes:
         """Take in a ping and answer it; raises a `KonsilError` when it was refused, and has stored nothing then."""
-        sibling = self._door.identify(Request("POST", target, headers, body), Purpose.HANDSHAKE).sibling
+        sibling = self._door.identify(Request("POST", target, headers, body, client), Purpose.HANDSHAKE).sibling
         try:
             ping = self._read(parse(body), sibling)
             if ping.answers:

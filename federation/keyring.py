@@ -24,9 +24,9 @@ from federation import announcements, store
 from federation.addresses import domain_of
 from federation.allowlist import SiblingState
 from federation.identity import Identity, Pair, PublicKey, Ring
+from federation.listed import SENT_TO, sent_to
 from federation.siblings import SiblingChange, check_named
 from federation.signatures.keys import fingerprint, generate_rsa, load_private
-from federation.store import SENT_TO
 
 log = get_logger("keyring")
 PURPOSE = "http-signature"
@@ -179,7 +179,7 @@ class Keyring:
         def drop(tx: Tx) -> int:
             found = _expected(tx)
             if found["state"] == KeyState.ANNOUNCED:
-                self._send(tx, announcements.withdraw(self._identity, _public(found, self._identity.origin)), store.sent_to(tx))
+                self._send(tx, announcements.withdraw(self._identity, _public(found, self._identity.origin)), sent_to(tx))
             self._step(tx, found, KeyState.DROPPED)
             self._audit.note(tx, by=by, action="key.dropped", target=self._identity.origin,
                              detail=fingerprint(found["public_pem"]))
@@ -249,7 +249,7 @@ class Keyring:
         """Tell every sibling that is sent to, in the transaction that makes the step; returns the key's id."""
         found = _expected(tx)
         self._step(tx, found, KeyState.ANNOUNCED)
-        self._send(tx, self._announcement(found), store.sent_to(tx))
+        self._send(tx, self._announcement(found), sent_to(tx))
         self._audit.note(tx, by=by, action="key.announced", target=self._identity.origin, detail=fingerprint(found["public_pem"]))
         return int(found["id"])
 

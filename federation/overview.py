@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.database import Database, Row
+from core.database import Database, Row, Tx
 from core.errors import NotFound
 from core.words import Sentence
 from federation.addresses import domain_of, origin_for_domain
+from federation.listed import listed
 from federation.signatures.keys import fingerprint
 from federation.troubles import in_words, said_of_state
 
@@ -129,9 +130,12 @@ LEFT JOIN (SELECT sibling_id, count(*) AS n, max(tries) AS tries, min(next_try) 
 
 
 async def rows(database: Database) -> tuple[SiblingRow, ...]:
-    """All siblings, by country."""
-    found = await database.read(lambda tx: tx.rows(_ROWS + " ORDER BY s.country, s.origin"))
-    return tuple(_seen(row) for row in found)
+    """All siblings whose entry can be read, by country; `federation.listed.damage` says what cannot."""
+    def look(tx: Tx) -> list[Row]:
+        sound = {one.id for one in listed(tx)}
+        return [row for row in tx.rows(_ROWS + " ORDER BY s.country, s.origin") if row["id"] in sound] if sound else []
+
+    return tuple(_seen(row) for row in await database.read(look))
 
 
 async def row(database: Database, domain: str) -> SiblingRow:

@@ -11,8 +11,9 @@ import asyncio
 from typing import NamedTuple
 
 from core.clock import Clock
-from core.database import Database, Tx
+from core.database import Database, Row, Tx, marks
 from core.words import N_
+from federation.listed import listed
 
 _HOUR = 3_600_000
 _DISTINCT = 512  # in memory between two flushes
@@ -27,6 +28,8 @@ SENTENCES = {
     "confirmed": N_("It is confirmed but not active yet."),
     "revoked": N_("It was revoked."),
     "paused": N_("It is paused; both directions wait."),
+    "damaged": N_("Its entry on the allowlist cannot be read."),
+    "list-unreadable": N_("The allowlist could not be read, so nobody was on it."),
     # the signature
     "signature-missing": N_("The request was not signed."),
     "signature-malformed": N_("The signature header could not be read."),
@@ -41,13 +44,17 @@ SENTENCES = {
     "too-large": N_("It was larger than the limit."),
     "too-slow": N_("It stopped in the middle and did not go on in time."),
     "overloaded": N_("More was waiting than the inbox holds; it was asked to come back."),
+    "held-full": N_("More of it waits for something missing than is kept; it was asked to come back."),
     "unavailable": N_("The database could not take it at that moment; it was asked to come back."),
+    "rate-sibling": N_("It asked more often than a sibling may; it was asked to slow down."),
+    "rate-address": N_("So much from one network was refused that nothing it sends is looked at for a while."),
     # the document
     "bad-json": N_("The document is not JSON as it is read here."),
     "too-deep": N_("The document is nested too deep, or depends on too much."),
     "duplicate-key": N_("A key came twice in the document."),
     "too-many": N_("A property held too many entries."),
     "too-long": N_("A text was longer than the limit."),
+    "context": N_("Its context names something that is not known here."),
     "envelope": N_("The activity has no single id, type and actor."),
     "move": N_("Nobody moves between instances."),
     "bad-address": N_("A URL in it cannot be used."),
@@ -218,10 +225,14 @@ class RefusalLog:
 
     async def by_origin(self) -> dict[str, tuple[Tally, ...]]:
         """The same for each sibling by itself."""
+        def look(tx: Tx) -> list[Row]:
+            origins = [one.origin for one in listed(tx)]
+            return tx.rows("SELECT origin, reason, sum(count) AS times, max(last_at) AS last_at FROM refusals"
+                           f" WHERE origin IN ({marks(len(origins))}) GROUP BY origin, reason ORDER BY times DESC, reason",
+                           origins)
+
         found: dict[str, list[Tally]] = {}
-        for row in await self._database.read(lambda tx: tx.rows(
-                "SELECT r.origin, r.reason, sum(r.count) AS times, max(r.last_at) AS last_at FROM refusals r"
-                " JOIN siblings s ON s.origin = r.origin GROUP BY r.origin, r.reason ORDER BY times DESC, r.reason")):
+        for row in await self._database.read(look):
             found.setdefault(row["origin"], []).append(
                 Tally(row["reason"], _sentence(row["reason"]), row["times"], 1, row["last_at"]))
         return {origin: tuple(tallies) for origin, tallies in found.items()}
@@ -254,7 +265,7 @@ def _bounded(tx: Tx, hour: int, seen: dict[_Key, _Seen]) -> dict[_Key, _Seen]:
         return seen
     written = {tuple(row) for row in tx.rows(
         "SELECT bucket, direction, origin, purpose, reason FROM refusals WHERE bucket = ?", (hour,))}
-    siblings = {row["origin"] for row in tx.rows("SELECT origin FROM siblings")}
+    siblings = {one.origin for one in listed(tx)}
     kept: dict[_Key, _Seen] = {}
     for key, entry in seen.items():
         if key[0] == hour and key not in written and key[2] not in siblings:

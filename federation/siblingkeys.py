@@ -22,10 +22,10 @@ from federation.allowlist import SiblingState
 from federation.announcements import Announcement
 from federation.descriptor import Descriptor
 from federation.identity import Identity
+from federation.listed import SENT_TO
 from federation.overview import SiblingRow
 from federation.siblings import SiblingChange, check_named
 from federation.signatures.keys import fingerprint, read_fingerprint
-from federation.store import SENT_TO
 from federation.troubles import KEY_UNANNOUNCED, KEY_UNCONFIRMED, reason
 
 log = get_logger("keys")

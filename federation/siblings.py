@@ -20,6 +20,7 @@ from federation.allowlist import SIBLING_STATES, SiblingState
 from federation.client import Candidate, Client
 from federation.descriptor import Descriptor, from_actor
 from federation.identity import Identity
+from federation.listed import Damage, damage
 from federation.overview import Details, SiblingRow
 from federation.signatures.keys import read_fingerprint
 
@@ -50,6 +51,10 @@ class Siblings:
     async def rows(self) -> tuple[SiblingRow, ...]:
         """All siblings, by country."""
         return await overview.rows(self._database)
+
+    async def damage(self) -> Damage:
+        """What of the list cannot be read."""
+        return await self._database.read(damage)
 
     async def row(self, domain: str) -> SiblingRow:
         """One sibling; `NotFound` when nobody of that name was ever proposed."""

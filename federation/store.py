@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
+from federation.listed import SENT_TO, SiblingState, entry, listed, still_there
 from federation.troubles import REVOKED
 
 URGENT, FRESH, BACKLOG = 0, 1, 2
@@ -38,20 +39,11 @@ class Parcel(NamedTuple):
     tries: int
 
 
-SENT_TO = ("active", "paused")
-"""The states of a sibling that is sent to, now or later."""
-
-
 class Ahead(NamedTuple):
     """The moments (ms) that something can wait for. What lies later was written by a clock that was ahead and has passed."""
 
     first: int
     last: int
-
-
-def sent_to(tx: Tx) -> list[int]:
-    """The siblings that are sent to, now (active) or later (paused)."""
-    return [row["id"] for row in tx.rows(f"SELECT id FROM siblings WHERE state IN ({marks(len(SENT_TO))})", SENT_TO)]
 
 
 def forget(tx: Tx, about_uri: str, now: int) -> None:
@@ -72,7 +64,7 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
     object_key = uri_key(activity.object_uri)
     if activity.type == "Delete":
         sent = tx.rows("SELECT DISTINCT sibling_id FROM deliveries WHERE object_key = ?", (object_key,))
-        sibling_ids = sorted({*sibling_ids, *(row["sibling_id"] for row in sent)})
+        sibling_ids = still_there(tx, sorted({*sibling_ids, *(row["sibling_id"] for row in sent)}))
     if not sibling_ids:
         return
     tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -83,10 +75,9 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
         " RETURNING sibling_id, next_sequence - 1 AS sequence", sibling_ids)
     tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane)", 5,
               [(row["sibling_id"], row["sequence"], outbox_id, object_key, activity.lane) for row in numbers])
-    if activity.type == "Delete":
+    if activity.type == "Delete" and (closed := [one.id for one in listed(tx) if one.state not in SENT_TO]):
         tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE object_key = ? AND state = 'pending'"
-               " AND sibling_id IN (SELECT id FROM siblings WHERE state NOT IN ('active', 'paused'))",
-               (REVOKED, now, object_key))
+               f" AND sibling_id IN ({marks(len(closed))})", (REVOKED, now, object_key, *closed))
     tx.wake("delivery")
 
 
@@ -107,21 +98,33 @@ def waiting(tx: Tx, sibling_id: int, ahead: Ahead, busy: Sequence[bytes], limit:
     return [Parcel(*row) for row in rows]
 
 
-def lines(tx: Tx, ahead: Ahead) -> list[Row]:
-    """The siblings something is waiting for, and when it is `due`: 0 for now."""
-    return tx.rows(
-        "SELECT * FROM (SELECT s.id, s.origin, CASE WHEN l.next_try BETWEEN ? AND ? THEN l.next_try"
-        f" WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = s.id AND {_PENDING}) THEN 0"
-        " ELSE (SELECT min(d.next_try) FROM deliveries d WHERE d.sibling_id = s.id AND d.state = 'pending'"
+class Due(NamedTuple):
+    """A sibling something is waiting for, and when it may be tried: 0 for now."""
+
+    id: int
+    origin: str
+    due: int
+
+
+def lines(tx: Tx, ahead: Ahead) -> list[Due]:
+    """The active siblings something is waiting for."""
+    active = {one.id: one.origin for one in listed(tx) if one.state == SiblingState.ACTIVE}
+    rows = tx.rows(
+        "SELECT * FROM (SELECT l.sibling_id AS id, CASE WHEN l.next_try BETWEEN ? AND ? THEN l.next_try"
+        f" WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = l.sibling_id AND {_PENDING}) THEN 0"
+        " ELSE (SELECT min(d.next_try) FROM deliveries d WHERE d.sibling_id = l.sibling_id AND d.state = 'pending'"
         "  AND d.next_try BETWEEN ? AND ?) END AS due"
-        " FROM siblings s JOIN delivery_lines l ON l.sibling_id = s.id WHERE s.state = 'active') AS found"
-        " WHERE due IS NOT NULL", (*ahead, *ahead, *ahead))
+        f" FROM delivery_lines l WHERE l.sibling_id IN ({marks(len(active))})) AS found WHERE due IS NOT NULL",
+        (*ahead, *ahead, *ahead, *active))
+    return [Due(row["id"], active[row["id"]], row["due"]) for row in rows]
 
 
 def line(tx: Tx, sibling_id: int) -> Row | None:
     """How sending to a sibling is going; None where nothing is sent at the moment."""
-    return tx.row("SELECT l.next_try, l.fail_count, l.alarm FROM delivery_lines l JOIN siblings s ON s.id = l.sibling_id"
-                  " WHERE s.id = ? AND s.state = 'active'", (sibling_id,))
+    found = entry(tx, sibling_id)
+    if found is None or found.state != SiblingState.ACTIVE:
+        return None
+    return tx.row("SELECT next_try, fail_count, alarm FROM delivery_lines WHERE sibling_id = ?", (sibling_id,))
 
 
 def acknowledge(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
@@ -194,13 +197,25 @@ def undeleted(tx: Tx, sibling_id: int) -> int:
     return int(row["n"]) if row is not None else 0
 
 
-def arrivals(tx: Tx, object_uris: Sequence[str]) -> dict[str, list[Row]]:
-    """Where the Creates and Deletes of these objects stand: per object one row per sibling and activity."""
+class Arrived(NamedTuple):
+    """Where an activity stands with a sibling; `created_at` in milliseconds."""
+
+    origin: str
+    state: str
+    reason: str
+    type: str
+    created_at: int
+
+
+def arrivals(tx: Tx, object_uris: Sequence[str], origins: Mapping[int, str]) -> dict[str, list[Arrived]]:
+    """Where the Creates and Deletes of these objects stand: per object one entry per sibling of `origins` and activity."""
     keys = {uri_key(uri): uri for uri in object_uris}
-    found: dict[str, list[Row]] = {uri: [] for uri in object_uris}
+    found: dict[str, list[Arrived]] = {uri: [] for uri in object_uris}
     for row in tx.rows(
-            "SELECT d.object_key, s.origin, d.state, d.reason, o.type, o.created_at FROM deliveries d"
-            " JOIN outbox o ON o.id = d.outbox_id JOIN siblings s ON s.id = d.sibling_id"
+            "SELECT d.object_key, d.sibling_id, d.state, d.reason, o.type, o.created_at FROM deliveries d"
+            " JOIN outbox o ON o.id = d.outbox_id"
             f" WHERE d.object_key IN ({marks(len(keys))}) AND o.type IN ('Create', 'Delete')", list(keys)) if keys else ():
-        found[keys[row["object_key"]]].append(row)
+        if origin := origins.get(row["sibling_id"]):
+            found[keys[row["object_key"]]].append(
+                Arrived(origin, row["state"], row["reason"], row["type"], row["created_at"]))
     return found

@@ -14,6 +14,7 @@ _LENGTH = 300
 REVOKED = "revoked"
 NOT_SENT = "not-sent"
 KEY_UNANNOUNCED, KEY_UNCONFIRMED = "key-unannounced", "key-unconfirmed"
+NOT_LISTED = "not-listed"
 SENTENCES = {
     "unreachable": N_("It could not be reached: %(detail)s"),
     "no-answer": N_("It was reached and gave no answer: %(detail)s"),
@@ -29,6 +30,7 @@ SENTENCES = {
                         " channel before you go on."),
     KEY_UNCONFIRMED: N_("It uses the key it announced, and nobody here has confirmed it. Compare the fingerprint"
                         " with its operators, confirm it, then go on."),
+    NOT_LISTED: N_("Nothing is known of this instance at the moment: it is not on the list of siblings, or that cannot be read."),
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }
 

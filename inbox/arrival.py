@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from core.errors import InvalidInput
 from core.text import clean
 from federation.allowlist import Sibling
+from federation.contexts import check_context
 from posts.models import NO_TAGS, Audience, Reach, Tags
-from posts.wire import Note, audience_of, note, tags_of
+from posts.wire import CLEAN_LENGTH, Note, audience_of, note, tags_of
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
+_WORD = re.compile(r"[A-Za-z]{1,64}")
+_KEYWORDS = frozenset({"@graph", "@included", "@id", "@type", "@reverse", "@value", "@list", "@set", "@nest", "@base", "@vocab"})
 NOBODY = Audience(Reach.NAMED, ())
 
 
@@ -94,19 +98,23 @@ def is_note(document: Any) -> bool:
 
 
 def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: bytes, now: int) -> Arrival:
-    """The envelope of an activity: one type, one actor, an id (ActivityStreams 2.0, section 4.1); else `InvalidInput`."""
+    """The envelope of an activity: one type, one actor, an id (ActivityStreams 2.0, section 4.1), a context that is known, and
+    at most one activity in it; else `InvalidInput`."""
     uri, kind, actor = document.get("id"), document.get("type"), document.get("actor")
     if isinstance(actor, dict):
         actor = actor.get("id")
     if not isinstance(uri, str) or not 0 < len(uri) <= _URI_LENGTH:
         raise InvalidInput("An activity has an id.", reason="envelope")
-    if not isinstance(kind, str) or len(kind) > 64:
-        raise InvalidInput("An activity has exactly one type.", reason="envelope")
+    if not isinstance(kind, str) or _WORD.fullmatch(kind) is None:
+        raise InvalidInput("An activity has exactly one type, a plain word.", reason="envelope")
     if not isinstance(actor, str) or len(actor) > _URI_LENGTH:
         raise InvalidInput("An activity has exactly one actor.", reason="envelope")
-    if "@graph" in document or "@included" in document:
-        raise InvalidInput("Graphs are not processed.", reason="envelope")
     content = document.get("object")
+    if not _KEYWORDS.isdisjoint(document) or (isinstance(content, dict) and not _KEYWORDS.isdisjoint(content)):
+        raise InvalidInput("JSON-LD is not processed: documents are read in their compact form.", reason="envelope")
+    check_context(document)
+    if isinstance(content, dict) and isinstance(inner := content.get("object"), dict) and "object" in inner:
+        raise InvalidInput("An activity holds one other activity at most.", reason="too-deep")
     named = content.get("id") if isinstance(content, dict) else content
     about = named if isinstance(named, str) else ""
     if len(about) > _URI_LENGTH:
@@ -115,6 +123,8 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     if kind in ("Create", "Update") and is_note(content):
         made.note, made.object = note(content), None  # one of the two: what was parsed is not carried to the writer twice
         made.html = clean(made.note.content or "")
+        if len(made.html) > CLEAN_LENGTH:
+            raise InvalidInput("The text is too long.", reason="too-long")
         made.audience = audience_of(made.note, sibling.origin)
         made.tags = tags_of(made.note)
     return made

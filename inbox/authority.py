@@ -35,9 +35,10 @@ def may_read(arrival: Arrival, post: Post) -> bool:
 
 
 def _lies_on(uri: str, origin: str) -> bool:
-    # the cheap comparison decides nearly always; what does not begin with the origin gets the careful one
+    # the cheap comparison decides nearly always; what does not begin with the origin gets the careful one, and so does what has
+    # something in it that no address has: in that place it is a fault of its own
     if uri.startswith(origin) and uri[len(origin):len(origin) + 1] == "/":
-        return True
+        return (uri.isprintable() and " " not in uri and "\\" not in uri) or origin_of(uri) == origin
     try:
         return origin_of(uri) == origin
     except InvalidInput:

@@ -23,6 +23,7 @@ from federation import due
 from federation.addresses import domain_of, origin_of
 from federation.due import Due, Place
 from federation.identity import Identity
+from federation.listed import listed
 from federation.siblings import Siblings
 from federation.store import enqueue
 from inbox import ledger, ordered
@@ -165,8 +166,7 @@ class Erasures:
             ledger.release(tx, [taken.name], now)
             if not taken.by or not taken.name.startswith(f"{self._identity.origin}/"):
                 continue
-            recipients = [row["id"] for row in tx.rows(
-                f"SELECT id FROM siblings WHERE origin IN ({marks(len(taken.to))})", taken.to)]
+            recipients = [one.id for one in listed(tx) if one.origin in taken.to]
             if post is not None:
                 recipients = sorted({*recipients, *network(tx, self._identity).recipients(post.audience.origins)})
                 activity = wire.delete(post, taken.by)
@@ -178,8 +178,7 @@ class Erasures:
     async def _close_again(self, states: dict[str, list[Taken]]) -> tuple[str, ...]:
         """Revoke and pause siblings that were open when the backup was made and closed afterwards. None is opened."""
         closed = []
-        rows = await self._database.read(lambda tx: tx.rows("SELECT origin, state, changed_at FROM siblings"))
-        now = {row["origin"]: (row["state"], row["changed_at"]) for row in rows}
+        now = {one.origin: (one.state, one.changed_at) for one in await self._database.read(listed)}
         for origin, changes in states.items():
             state, changed = now.get(origin, ("revoked", 0))
             later = [taken.what for taken in changes if taken.at > changed]

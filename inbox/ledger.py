@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from core.database import Tx, marks
 from core.ids import uri_key
+from federation.listed import listed
 from inbox.arrival import Arrival, Held, Ignored, Outcome, Wanted
 
 _FIRST_MS = 2_000
@@ -64,12 +65,20 @@ def record(tx: Tx, decided: Sequence[tuple[Arrival, Outcome]]) -> None:
 
 def due(tx: Tx, now: int, limit: int) -> list[Waiting]:
     """What may be tried now, longest waiting first."""
+    origins = {one.id: one.origin for one in listed(tx)}
     return [
-        Waiting(row["activity_key"], row["origin"], row["missing"], Wanted(row["wanted"]), row["body"], row["received_at"],
-                row["tries"])
+        Waiting(row["activity_key"], origins[row["sibling_id"]], row["missing"], Wanted(row["wanted"]), row["body"],
+                row["received_at"], row["tries"])
         for row in tx.rows(
-            "SELECT h.*, s.origin FROM held h JOIN siblings s ON s.id = h.sibling_id"
-            " WHERE h.state = 'waiting' AND h.next_try <= ? ORDER BY h.received_at LIMIT ?", (now, limit))]
+            f"SELECT * FROM held WHERE sibling_id IN ({marks(len(origins))}) AND state = 'waiting' AND next_try <= ?"
+            " ORDER BY received_at LIMIT ?", (*origins, now, limit))]
+
+
+def waiting_of(tx: Tx, sibling_id: int, most: int) -> int:
+    """How much of a sibling's waits, counted no further than `most`."""
+    found = tx.row("SELECT count(*) AS n FROM (SELECT 1 FROM held WHERE sibling_id = ? AND state = 'waiting' LIMIT ?) AS some",
+                   (sibling_id, most))
+    return found["n"] if found is not None else 0
 
 
 def held_of(tx: Tx, sibling_id: int, limit: int) -> HeldOf:

@@ -20,6 +20,7 @@ from core.telemetry import get_logger
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
 from federation.door import Caller, Door, Request, check_head
+from federation.rates import Client
 from federation.refusals import RefusalLog
 from inbox.arrival import Arrival, Outcome, arrival
 from inbox.authority import check_authority
@@ -47,14 +48,14 @@ class Inbox:
         if self._database.pending > self._settings.inbox_pending_limit:
             raise Unavailable("The inbox is full at the moment.", reason="overloaded", retry_after=5)
 
-    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError) -> None:
+    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError, client: Client) -> None:
         """Note a request that was refused by its head or its size, before its signature was looked at."""
-        self._door.turned_away(raw, Purpose.INBOX, error, target)
+        self._door.turned_away(raw, Purpose.INBOX, error, target, client)
 
-    async def receive(self, target: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    async def receive(self, target: str, headers: Mapping[str, str], body: bytes, client: Client) -> Outcome:
         """Take in one activity; returns once it is durable, raises a `KonsilError` when it was refused."""
         loop = asyncio.get_running_loop()
-        asked = _Asked(Request("POST", target, headers, body), loop.create_future())
+        asked = _Asked(Request("POST", target, headers, body, client), loop.create_future())
         if not self._turn:
             loop.call_soon(self._take_turn)
         self._turn.append(asked)

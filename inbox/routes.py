@@ -14,6 +14,7 @@ from federation import handshake
 from federation.allowlist import Purpose
 from federation.door import gather
 from federation.handshake import Handshake
+from federation.rates import Client
 from inbox.receive import Inbox
 
 Scope = MutableMapping[str, Any]
@@ -39,7 +40,7 @@ class Receiver(Protocol):
 
     def check_head(self, headers: Mapping[str, str]) -> None: ...
 
-    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError) -> None: ...
+    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError, client: Client) -> None: ...
 
 
 class _Taken(NamedTuple):
@@ -75,9 +76,9 @@ class Front:
                 taken.receiver.check_head(headers)
                 body = await self._body(receive, taken.limit)
             except KonsilError as error:
-                taken.receiver.turned_away(target, scope["headers"], error)
+                taken.receiver.turned_away(target, scope["headers"], error, scope.get("client"))
                 raise
-            answer = await taken.route.endpoint(taken.receiver, target, headers, body)
+            answer = await taken.route.endpoint(taken.receiver, target, headers, body, scope.get("client"))
         except KonsilError as error:
             await refuse(send, error)
         except ConnectionError:

@@ -13,7 +13,7 @@ from core.ids import Ids, uri_key
 from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
 from inbox.activities import accept, announce, create, delete, follow, like, reject, undo, update
-from inbox.arrival import Arrival, Duplicate, Ignored, Outcome, Stored
+from inbox.arrival import Arrival, Duplicate, Held, Ignored, Outcome, Stored
 from inbox.effects import Effect, ErasePost, Keys, SaveActor, write
 from inbox.known import Known, load
 
@@ -25,10 +25,11 @@ Result = Outcome | KonsilError
 
 
 class Writer:
-    """Applies batches in the writer's thread; `home` is our own origin."""
+    """Applies batches in the writer's thread; `home` is our own origin, `held_most` how much of one sibling may wait."""
 
-    def __init__(self, home: str, clock: Clock, ids: Ids, keys: Keys, grace_ms: int) -> None:
-        self._home, self._clock, self._ids, self._keys, self._grace_ms = home, clock, ids, keys, grace_ms
+    def __init__(self, home: str, clock: Clock, ids: Ids, keys: Keys, grace_ms: int, held_most: int) -> None:
+        self._home, self._clock, self._ids, self._keys = home, clock, ids, keys
+        self._grace_ms, self._held_most = grace_ms, held_most
 
     def apply(self, tx: Tx, arrivals: Sequence[Arrival]) -> list[Result]:
         """Decide about every arrival, in order. Neighbours that only add something are one batch; the rest come one by one."""
@@ -49,6 +50,7 @@ class Writer:
         results: list[Result] = []
         decided: list[tuple[Arrival, Outcome]] = []
         effects: list[Effect] = []
+        waiting: dict[int, int] = {}
         for arrival in arrivals:
             before = seen.get(arrival.uri)
             if before is not None:
@@ -59,6 +61,8 @@ class Writer:
                 results.append(_inactive())
                 continue
             outcome, does = self._decide(arrival, known)
+            if isinstance(outcome, Held):
+                outcome = self._bounded(tx, arrival.sibling.id, outcome, waiting)
             results.append(outcome)
             if not isinstance(outcome, KonsilError):
                 seen[arrival.uri] = arrival.digest
@@ -68,6 +72,15 @@ class Writer:
             ledger.record(tx, decided)
             write(tx, effects, arrivals[0].now, self._ids, self._keys)
         return results
+
+    def _bounded(self, tx: Tx, sibling_id: int, outcome: Held, waiting: dict[int, int]) -> Result:
+        """The same, unless as much of this sibling waits as may; `waiting` counts what this batch adds."""
+        if sibling_id not in waiting:
+            waiting[sibling_id] = ledger.waiting_of(tx, sibling_id, self._held_most)
+        if waiting[sibling_id] >= self._held_most:
+            return Unavailable("Too much of yours waits here for something that is missing.", reason="held-full", retry_after=300)
+        waiting[sibling_id] += 1
+        return outcome
 
     def _decide(self, arrival: Arrival, known: Known) -> tuple[Result, list[Effect]]:
         verb = VERBS.get(arrival.type)

@@ -17,6 +17,8 @@ from inbox.routes import Front, Receive, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
+from instance.cookies import session_cookie
+from instance.limits import Limited
 from instance.pages import ROUTES as PAGES
 from instance.rendering import Synchronous
 from instance.worker import Background
@@ -47,6 +49,7 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     for route in behind_the_front():
         app.add_url_rule(route.rule, route.endpoint.__name__, guard.guarded(route), methods=list(route.methods),
                          provide_automatic_options=False)
+    app.before_request(guard.let_members_pass)
     app.after_request(guard.finish)
 
     async def expected(error: KonsilError) -> Response:
@@ -98,7 +101,7 @@ class Server:
 
     def __init__(self, settings: Settings, *, worker: bool, on_start: Callable[[], None]) -> None:
         self._settings, self._with_worker, self._on_start = settings, worker, on_start
-        self._front: Front | None = None
+        self._front: Limited | None = None
         self.assembly: Assembly | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,8 +117,10 @@ class Server:
                 self.assembly = assembly
                 background = Background() if self._with_worker else None
                 pages = create_pages(assembly, background)
-                self._front = Front({"/inbox": assembly.inbox, "/handshake": assembly.handshake}, _asgi(pages),
-                                    self._settings.federation.body_limit_bytes)
+                front = Front({"/inbox": assembly.inbox, "/handshake": assembly.handshake}, _asgi(pages),
+                              self._settings.federation.body_limit_bytes)
+                self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
+                                      speak=context.speaker(pages, assembly))
                 tasks = [asyncio.create_task(assembly.keyring.follow())]
                 if background is not None:
                     tasks.append(asyncio.create_task(background.run(assembly)))

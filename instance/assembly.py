@@ -41,6 +41,7 @@ from federation.identity import Identity
 from federation.keyring import Keyring
 from federation.keywatch import KeyWatch
 from federation.leaving import Leaving
+from federation.rates import Rates
 from federation.refusals import RefusalLog
 from federation.selftest import SelfTest
 from federation.siblingkeys import SiblingKeys
@@ -91,6 +92,7 @@ class Assembly:
     selftest: SelfTest
     admission: Admission
     disclosures: Disclosures
+    rates: Rates
     siblings: Siblings
     keyring: Keyring
     sibling_keys: SiblingKeys
@@ -174,7 +176,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     disclosures = Disclosures(database, clock, audit)
     allowlist = Allowlist(database, refusals)
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
-    door = Door(allowlist, refusals, clock, authority=identity.domain, window=federation.window_seconds)
+    rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
+    door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     doctors = Directory(database, identity, allowlist, client, clock, ids)
     texts = Texts(renderer, doctors, identity)
@@ -189,7 +192,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         held.sibling_changed, profiles.sibling_changed, relations.sibling_changed, due.sibling_changed,
         keyring.sibling_changed, sibling_keys.sibling_changed))
     handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
-    writer = Writer(identity.origin, clock, ids, Keys(keyring, sibling_keys), settings.posts.vote_grace_seconds * 1000)
+    writer = Writer(identity.origin, clock, ids, Keys(keyring, sibling_keys), settings.posts.vote_grace_seconds * 1000,
+                    federation.held_per_sibling)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
@@ -198,7 +202,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
             audit=audit, refusals=refusals,
-            allowlist=allowlist, client=client, door=door, handshake=handshake, selftest=selftest,
+            allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
             admission=Admission(siblings, selftest, clock), disclosures=disclosures,
             siblings=siblings, leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit),
             keyring=keyring, sibling_keys=sibling_keys,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,8 +111,22 @@ def offered() -> tuple[str, ...]:
     Only such as have a catalogue, so that everything on a page is in one language.
     """
     known = _translations().languages
-    wanted = services().settings.instance.languages or (*services().pack.languages, *known)
+    return _among(services(), known)
+
+
+def _among(assembly: Assembly, known: Iterable[str]) -> tuple[str, ...]:
+    wanted = assembly.settings.instance.languages or (*assembly.pack.languages, *known)
     return tuple(code for code in dict.fromkeys(wanted) if code in known)
+
+
+def speaker(app: Quart, assembly: Assembly) -> Callable[[KonsilError, str], str]:
+    """What puts an error into the words of an Accept-Language header, outside of any request to `app`."""
+    translations: Translations = app.config["KONSIL_WORDS"]
+
+    def speak(error: KonsilError, accept_language: str) -> str:
+        return error.said(translations.translator(negotiate(accept_language, _among(assembly, translations.languages))).gettext)
+
+    return speak
 
 
 def wished_language() -> str:

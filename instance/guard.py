@@ -9,11 +9,13 @@ from quart import Response, g, make_response, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
-from core.errors import KonsilError, NotFound, NotSignedIn, Refused
+from core.errors import KonsilError, NotFound, NotSignedIn, Refused, TooMany
 from federation.allowlist import Purpose, Sibling
 from federation.door import Request, gather
+from federation.rates import Client
 from instance.context import Viewer, language_of, services
 from instance.cookies import session_cookie, set_language
+from instance.limits import WAITS
 
 _SAFE = frozenset({"GET", "HEAD"})
 _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
@@ -26,6 +28,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
 
     async def call(**arguments: Any) -> ResponseReturnValue:
         if purpose is not None:
+            g.sibling = None  # the door counts what it refuses itself
             g.sibling = _sibling(purpose)
             return await route.endpoint(**arguments)  # type: ignore[no-any-return]
         if request.method not in _SAFE and not route.from_anywhere:
@@ -42,6 +45,18 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
     call.__name__ = route.endpoint.__name__
     call.access = route.access  # type: ignore[attr-defined]
     return call
+
+
+async def let_members_pass() -> None:
+    """From an address where so much was refused that it has to wait, only who is signed in comes through."""
+    waits: TooMany | None = request.scope.get(WAITS)  # type: ignore[assignment]
+    if waits is not None and await _viewer() is None:
+        raise waits
+
+
+def _client() -> Client:
+    found: Client = request.scope.get("client")
+    return found
 
 
 async def _viewer() -> Viewer | None:
@@ -66,13 +81,13 @@ def _sibling(purpose: Purpose) -> Sibling:
     target = request.scope["raw_path"].decode("latin-1")
     if request.query_string:
         target += "?" + request.query_string.decode("latin-1")
-    raw = request.scope["headers"]
+    raw, client = request.scope["headers"], _client()
     try:
         headers = gather(raw)
     except KonsilError as error:
-        services().door.turned_away(raw, purpose, error, target)
+        services().door.turned_away(raw, purpose, error, target, client)
         raise
-    return services().door.identify(Request(request.method, target, headers), purpose).sibling
+    return services().door.identify(Request(request.method, target, headers, client=client), purpose).sibling
 
 
 def _check_origin() -> None:
@@ -110,7 +125,10 @@ async def finish(response: Response) -> Response:
 
 
 async def explain(error: KonsilError, render: Callable[[KonsilError], Awaitable[str]]) -> Response:
-    """An expected error as a page for people and as a problem document for programs."""
+    """An expected error as a page for people and as a problem document for programs. It counts against the address it came
+    from, unless somebody who is signed in was at fault; what a sibling was refused, the door has counted."""
+    if 400 <= error.status < 500 and error.status != TooMany.status and "sibling" not in g and await _viewer() is None:
+        services().rates.refused(_client())
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page:
         response = await make_response(await render(error), error.status)

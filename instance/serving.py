@@ -16,6 +16,7 @@ from core.words import N_
 from federation.allowlist import Direction
 from instance.app import create_app
 from instance.assembly import Assembly, assemble
+from instance.heads import BoundedHeads
 from instance.worker import work
 
 _CONNECTION = N_("connection")
@@ -34,11 +35,11 @@ def serve(settings: Settings, *, worker: bool) -> None:
     app = create_app(settings, worker=worker, on_start=started)
     config = uvicorn.Config(
         app,
-        host=settings.server.host, port=settings.server.port, loop="core.egress:Loop", http="httptools", ws="none", lifespan="on",
+        host=settings.server.host, port=settings.server.port, loop="core.egress:Loop", http=BoundedHeads, ws="none",
+        lifespan="on",
         access_log=False, log_config=None, log_level="warning", server_header=False, date_header=True,
         proxy_headers=bool(settings.server.trusted_proxies),
-        forwarded_allow_ips=list(settings.server.trusted_proxies) or None, timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=65_536, backlog=2048)
+        forwarded_allow_ips=list(settings.server.trusted_proxies) or None, timeout_graceful_shutdown=10, backlog=2048)
     uvicorn.Server(config).run()
 
 

@@ -12,6 +12,7 @@ from actors.models import Actor
 from core.database import Tx
 from federation.addresses import origin_of
 from federation.identity import Identity
+from federation.listed import listed
 from posts.models import Audience, Destination, Reach, Since
 
 
@@ -89,9 +90,10 @@ class Network(msgspec.Struct, frozen=True):
 
 def network(tx: Tx, identity: Identity) -> Network:
     """The network at this moment."""
-    rows = tx.rows("SELECT s.origin, s.country, s.state, s.id, d.failing_since, s.changed_at, s.name FROM siblings s"
-                   " JOIN delivery_lines d ON d.sibling_id = s.id ORDER BY s.country")
-    return Network(identity.origin, identity.country, identity.name, {row["origin"]: Place(*row) for row in rows})
+    failing = {row["sibling_id"]: row["failing_since"] for row in tx.rows("SELECT sibling_id, failing_since FROM delivery_lines")}
+    return Network(identity.origin, identity.country, identity.name, {
+        one.origin: Place(one.origin, one.country, one.state, one.id, failing.get(one.id), one.changed_at, one.name)
+        for one in listed(tx)})
 
 
 def list_digest(destinations: tuple[Destination, ...]) -> str:

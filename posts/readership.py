@@ -12,12 +12,12 @@ import msgspec
 from actors.directory import Directory
 from actors.models import Actor, Role
 from core.clock import Clock
-from core.database import Database, Row, Tx
+from core.database import Database, Tx
 from core.errors import InvalidInput, NotFound
 from core.ids import number, uri_key
 from federation.addresses import origin_of
 from federation.identity import Identity
-from federation.store import arrivals
+from federation.store import Arrived, arrivals
 from posts import store
 from posts.models import Audience, Reach
 from posts.network import Network, network
@@ -98,9 +98,10 @@ class Readerships:
 
     def _read(self, tx: Tx, audience: Audience, post: Post | None) -> Readership:
         places = network(tx, self._identity)
-        sent = arrivals(tx, [post.uri])[post.uri] if post is not None and post.sibling_id is None else []
+        origins = {place.id: place.origin for place in places.siblings.values()}
+        sent = arrivals(tx, [post.uri], origins)[post.uri] if post is not None and post.sibling_id is None else []
         erased = post is not None and post.erased_at is not None
-        last = {row["origin"]: row for row in sent if (row["type"] == "Delete") == erased}
+        last = {one.origin: one for one in sent if (one.type == "Delete") == erased}
         consult = audience.reach == Reach.NAMED
         mentions = {row["uri"]: f"@{row['handle']}@{row['domain']}" for uri in audience.readers for row in tx.rows(
             "SELECT uri, handle, domain FROM actors WHERE uri_key = ? AND handle <> ''", (uri_key(uri),))}
@@ -110,13 +111,14 @@ class Readerships:
             () if consult else tuple(Role), tuple(mentions.get(uri, uri) for uri in audience.readers),
             erased)
 
-    def _instance(self, tx: Tx, origin: str, audience: Audience, places: Network, post: Post | None, row: Row | None) -> Instance:
+    def _instance(self, tx: Tx, origin: str, audience: Audience, places: Network, post: Post | None,
+                  sent: Arrived | None) -> Instance:
         place, home = places.place(origin), origin == places.home
         state, since = ("home", None) if home else (place.state, place.changed_at) if place is not None else ("unknown", None)
         named = sum(origin_of(uri) == origin for uri in audience.readers) if audience.reach == Reach.NAMED else None
         doctors = named if named is not None else self._doctors(tx) if home else None
         return Instance(origin, places.called(origin), places.code(origin), state, since, doctors,
-                        "" if post is None else _arrival(post, row, home=home, its_own=origin == origin_of(post.uri)))
+                        "" if post is None else _arrival(post, sent, home=home, its_own=origin == origin_of(post.uri)))
 
     def _doctors(self, tx: Tx) -> int:
         """How many doctors of this instance may read what is for all of them: those whose verification is in force."""
@@ -125,14 +127,14 @@ class Readerships:
         return int(row["n"]) if row is not None else 0
 
 
-def _arrival(post: Post, row: Row | None, *, home: bool, its_own: bool) -> str:
+def _arrival(post: Post, sent: Arrived | None, *, home: bool, its_own: bool) -> str:
     if home or its_own:
         return "here"
     if post.sibling_id is not None:
         return "unknown"
-    if row is None:
+    if sent is None:
         return "not-sent"
-    return {"acked": "received", "pending": "waiting"}.get(row["state"], "refused")
+    return {"acked": "received", "pending": "waiting"}.get(sent.state, "refused")
 
 
 def _audience(places: Network, codes: list[str]) -> Audience:

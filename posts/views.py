@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from actors.models import Actor
 from actors.store import by_ids, by_uris
-from core.database import Row, Tx
+from core.database import Tx
 from core.ids import public
 from core.tags import led
 from core.words import Sentence
 from federation.addresses import origin_of
-from federation.store import arrivals
-from federation.troubles import NOT_SENT, in_words
+from federation.store import Arrived, arrivals
+from federation.troubles import NOT_LISTED, NOT_SENT, in_words
 from posts import store
 from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, State, Tags
 from posts.network import Network
@@ -36,7 +36,8 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     polled = [post.id for post in posts if post.kind == Kind.POLL]
     polls = store.polls(tx, polled)
     chosen = store.choices(tx, polled, viewer.id)
-    sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1])
+    sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1],
+                    {place.id: place.origin for place in places.siblings.values()})
     heard = {origins: _Heard.by(origins, places) for origins in {post.audience.origins for post in posts}}
     return tuple(
         _view(post, heard[post.audience.origins], authors[post.author_id], viewer, places, polls.get(post.id),
@@ -84,7 +85,7 @@ class _Heard(NamedTuple):
 
 
 def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Network, poll: Poll | None,
-          chosen: set[int], sent: dict[str, list[Row]], now: int, results: bool, depth: int, touched: Touched,
+          chosen: set[int], sent: dict[str, list[Arrived]], now: int, results: bool, depth: int, touched: Touched,
           readers: dict[str, Actor], shunned: bool) -> PostView:
     mine = post.author_id == viewer.id
     state = post.state
@@ -128,13 +129,13 @@ def _poll(poll: Poll, chosen: set[int], mine: bool, now: int, results: bool) -> 
         shown=bool(chosen) or mine or closed or results, may_vote=not (chosen or mine or closed))
 
 
-def _delivery(post: Post, rows: Sequence[Row], places: Network) -> DeliveryView:
+def _delivery(post: Post, rows: Sequence[Arrived], places: Network) -> DeliveryView:
     """Where the post stands with every other country: its Create, or once it is erased its Delete.
 
     A country that was revoked may have the post and answers for nothing any more, unless it had confirmed the deletion.
     """
-    last = {row["origin"]: row for row in rows if row["type"] == ("Create" if post.erased_at is None else "Delete")}
-    ever = {row["origin"] for row in rows}
+    last = {row.origin: row for row in rows if row.type == ("Create" if post.erased_at is None else "Delete")}
+    ever = {row.origin for row in rows}
     received: list[str] = []
     waiting: list[tuple[str, int]] = []
     refused: list[tuple[str, Sentence]] = []
@@ -143,13 +144,14 @@ def _delivery(post: Post, rows: Sequence[Row], places: Network) -> DeliveryView:
         place, row, code = places.place(origin), last.get(origin), places.code(origin)
         if origin == places.home:
             continue
-        acked = row is not None and row["state"] == "acked"
+        acked = row is not None and row.state == "acked"
         if place is not None and not place.sent_to and origin in ever and not (acked and post.erased_at):
             outside.append((code, place.changed_at))
         elif acked:
             received.append(code)
-        elif row is not None and row["state"] == "pending":
-            waiting.append((code, row["created_at"]))
+        elif row is not None and row.state == "pending":
+            waiting.append((code, row.created_at))
         else:
-            refused.append((code, in_words(row["reason"] if row is not None and row["reason"] else NOT_SENT)))
+            refused.append((code, in_words(NOT_LISTED if place is None else row.reason if row is not None and row.reason
+                                           else NOT_SENT)))
     return DeliveryView(tuple(sorted(received)), tuple(sorted(waiting)), tuple(sorted(refused)), tuple(sorted(outside)))

@@ -25,8 +25,11 @@ OPTIONS = range(2, 21)
 OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
+CLEAN_LENGTH = 65_536
+"""The most characters of HTML that a text has after the gate: every instance takes this much, so none sends more."""
 _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
+_COUNT = 1 << 40
 _TAGS, _TAG_NAME_LENGTH = 100, 200
 _STATES = {str(state): state for state in State}
 
@@ -111,8 +114,8 @@ def _check_poll(parsed: Note) -> None:
     names = [unicodedata.normalize("NFC", option.name) for option in options]
     if len(set(names)) != len(names) or not all(0 < len(name) <= OPTION_LENGTH for name in names):
         raise InvalidInput("Options are different texts of 1 to 300 characters.", reason="bad-poll")
-    if any(option.replies.total_items < 0 for option in options) or parsed.voters_count < 0:
-        raise InvalidInput("Counts are not negative.", reason="bad-poll")
+    if not all(0 <= count <= _COUNT for count in (parsed.voters_count, *(option.replies.total_items for option in options))):
+        raise InvalidInput("A count is of people: not negative, and not beyond everybody alive.", reason="bad-poll")
     if parsed.end_time is None:
         raise InvalidInput("A poll has an end.", reason="bad-poll")
     moment(parsed.end_time)
@@ -136,7 +139,7 @@ def poll_of(parsed: Note) -> Poll:
         parsed.any_of is not None, ends_at,
         moment(parsed.closed) if isinstance(parsed.closed, str) else ends_at if parsed.closed else None,
         parsed.voters_count,
-        tuple((unicodedata.normalize("NFC", option.name), min(option.replies.total_items, 1 << 40)) for option in options))
+        tuple((unicodedata.normalize("NFC", option.name), option.replies.total_items) for option in options))
 
 
 def audience_of(parsed: Note, author_origin: str) -> Audience:
@@ -285,11 +288,13 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
 
 def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
     """`Create` of a new post."""
+    _check_length(post)
     return _activity("Create", f"{post.uri}#create", author_uri, document(post, poll, author_uri, parent_uri), post.uri)
 
 
 def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
     """`Update` to a later revision."""
+    _check_length(post)
     made = document(post, poll, author_uri, parent_uri)
     return _activity("Update", f"{post.uri}#update-{post.revision}", author_uri, made, post.uri)
 
@@ -333,13 +338,22 @@ def _reference(kind: str, uri: str, actor_uri: str, post: Post) -> dict[str, Any
     return {"id": uri, "type": kind, "actor": actor_uri, "object": post.uri}
 
 
+def _check_length(post: Post) -> None:
+    if len(post.html) > CLEAN_LENGTH:
+        raise _too_large(f"{len(post.html)} characters of HTML")
+
+
+def _too_large(cause: str) -> InvalidInput:
+    return InvalidInput("With its formatting this is too large to be sent; please shorten it.", reason="too-large", cause=cause,
+                        field="text")
+
+
 def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,
               about: str | None = None) -> Outgoing:
     to: Sequence[str] = made["to"]
     body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor, "to": to, "object": made})
     if len(body) > BODY_LIMIT:
-        raise InvalidInput("With its formatting this is too large to be sent; please shorten it.", reason="too-large",
-                           cause=f"{len(body)} bytes", field="text")
+        raise _too_large(f"{len(body)} bytes")
     return Outgoing(uri, kind, object_uri, body, digest(body), lane, about)
 
 

@@ -24,6 +24,7 @@ from federation.identity import CONTEXT, members_of
 from federation.signatures import cavage, keys
 from instance.app import Server, create_app
 from instance.assembly import Assembly
+from instance.heads import BoundedHeads
 from instance.setup import create_instance
 
 PASSWORD = "correct horse battery"
@@ -86,7 +87,8 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
             settings = await create_instance(directory / code, country=code, domain="127.0.0.1",
                                              port=listening.getsockname()[1])
             app = create_app(settled(settings), worker=worker)
-            server = uvicorn.Server(uvicorn.Config(app, ws="none", lifespan="on", log_config=None, access_log=False))
+            server = uvicorn.Server(uvicorn.Config(
+                app, http=BoundedHeads, ws="none", lifespan="on", log_config=None, access_log=False))
             servers.append((server, asyncio.create_task(server.serve(sockets=[listening]))))
             await until(lambda server=server: server.started)  # type: ignore[misc]
             running.append(Running(code, settings.instance.url, app, {}))

@@ -54,7 +54,7 @@ def refused(its: Assembly, origin: str) -> set[str]:
     for direction, purpose in _WAYS:
         with pytest.raises(KonsilError) as caught:
             its.allowlist.admit(origin, direction, purpose)
-        assert caught.value.status == (503 if caught.value.reason == "paused" else 403)
+        assert caught.value.status == (503 if caught.value.reason in ("paused", "list-unreadable") else 403)
         reasons.add(caught.value.cause or caught.value.reason)  # the state is for the log, not for the wire
     return reasons
 
@@ -77,8 +77,8 @@ async def test_an_empty_list_admits_nobody(its: Assembly) -> None:
 async def test_a_list_that_cannot_be_read_admits_nobody(listed: Assembly) -> None:
     assert let_through(listed, "https://fr.example")
     await listed.database.write(lambda tx: tx.run("ALTER TABLE siblings RENAME TO gone"))
-    with pytest.raises(sqlite3.OperationalError):
-        listed.allowlist.admit("https://fr.example", Direction.IN, Purpose.INBOX)
+    for origin in ("https://fr.example", "https://elsewhere.example"):
+        assert refused(listed, origin) == {"list-unreadable"}
 
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
@@ -109,7 +109,20 @@ async def test_whatever_else_is_asked_for_is_refused(listed: Assembly, origin: s
                                    "activ", "activee", "1", "true", "unlisted"])
 async def test_any_state_but_active_is_refused(listed: Assembly, state: str) -> None:
     elsewhere(listed, "UPDATE siblings SET state = ?", state)
-    assert refused(listed, "https://fr.example") == {state or "not-admitted"}
+    assert refused(listed, "https://fr.example") == {state if state in tuple(SiblingState) else "damaged"}
+
+
+@pytest.mark.parametrize("column", ["country", "name", "actor_uri", "key_id", "public_pem", "fingerprint", "inbox", "members"])
+@pytest.mark.parametrize("value", [b"\x00\xff", ""])
+async def test_an_entry_with_something_else_in_it_is_refused(listed: Assembly, column: str, value: object) -> None:
+    elsewhere(listed, f"UPDATE siblings SET {column} = ?", value)
+    assert refused(listed, "https://fr.example") == {"damaged"}
+
+
+@pytest.mark.parametrize("column", ["actor_uri", "key_id", "inbox", "members"])
+async def test_an_entry_that_leads_elsewhere_is_refused(listed: Assembly, column: str) -> None:
+    elsewhere(listed, f"UPDATE siblings SET {column} = 'https://elsewhere.example/x'")
+    assert refused(listed, "https://fr.example") == {"damaged"}
 
 
 @pytest.mark.parametrize("purpose", _ONLY_IN)

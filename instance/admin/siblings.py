@@ -40,8 +40,8 @@ async def siblings_page() -> ResponseReturnValue:
     sort = sort if sort in _SORTS else "country"
     rows = sorted(await services().siblings.rows(), key=_SORTS[sort])
     return await render_template(
-        "admin_siblings.html", rows=rows, sort=sort, grouped=grouped, ties=await services().ties.all(),
-        erasures=await services().ordered_erasures.newest(),
+        "admin_siblings.html", damage=await services().siblings.damage(), rows=rows, sort=sort, grouped=grouped,
+        ties=await services().ties.all(), erasures=await services().ordered_erasures.newest(),
         needs={row.id: needs(row, services().clock.ms()) for row in rows}, reasons=await services().refusals.by_origin(),
         skew_alarm=SKEW_MS)
 
