@@ -14,7 +14,6 @@ from actors.models import AccountState
 from core.audit import Audit
 from core.clock import Clock, happens
 from core.database import Database, Tx, marks
-from core.errors import KonsilError
 from core.ids import Ids, uri_key
 from core.journal import Journal, Taken
 from core.telemetry import get_logger
@@ -108,8 +107,8 @@ class Erasures:
         """Whether what is due could be written. What could not is still due, in the database."""
         try:
             await self.record()
-        except KonsilError as error:
-            log.error("the erasure journal could not be written", error=error.message)
+        except Exception as error:  # whatever it is, it must not end the loop that tries again, nor keep a database from closing
+            log.error("the erasure journal could not be written", error=str(error))
             return False
         return True
 
