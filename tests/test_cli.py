@@ -405,7 +405,7 @@ def test_both_names_of_the_program_behave_the_same(de: Konsil) -> None:
 
 def _befriend(de: Konsil, fr: Konsil) -> None:
     de.run(*add(fr))
-    de.run("sibling", "approve", _FR)
+    de.run("sibling", "approve", _FR, "--offline")
 
 
 def test_pausing_and_revoking_say_first_what_they_concern(de: Konsil, fr: Konsil) -> None:
