@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, NotSignedIn, Refused, TooLarge, TooMany, UnsupportedMedia
+from core.numbers import whole
 from federation.addresses import origin_of
 from federation.allowlist import Allowlist, Direction, Purpose, Sibling
 from federation.rates import Client, Rates
@@ -119,7 +120,7 @@ def check_head(headers: Mapping[str, str], limit: int) -> None:
     if "content-encoding" in headers:
         raise UnsupportedMedia("An encoded body is not read.", reason="content-encoding")
     length = headers.get("content-length", "")
-    if length and (not length.isdigit() or len(length) > 12 or int(length) > limit):
+    if length and whole(length, limit) is None:
         raise TooLarge("An activity has at most %(most)s bytes.", values={"most": limit})
 
 

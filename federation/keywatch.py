@@ -19,6 +19,7 @@ from federation.addresses import domain_of, origin_for_domain
 from federation.allowlist import SiblingState
 from federation.client import Candidate, Client
 from federation.descriptor import Descriptor, from_actor
+from federation.listed import listed
 from federation.siblingkeys import Seen, SiblingKeys, Sight
 from federation.siblings import Siblings
 from federation.troubles import in_words
@@ -47,11 +48,14 @@ class KeyWatch:
     async def look_due(self) -> int:
         """Look at all that it is time for; returns at how many. One that cannot be reached is tried again in its time."""
         now = self._clock.ms()
-        rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT s.id, s.origin, coalesce(d.seen_key_at, d.pinned_at) AS at FROM siblings s"
-            " JOIN sibling_details d ON d.sibling_id = s.id WHERE s.state = ?", (SiblingState.ACTIVE,)))
-        due = [(row["id"], row["origin"]) for row in rows
-               if not any(0 <= now - at < self._every_ms for at in (row["at"], self._tried.get(row["id"], row["at"])))]
+
+        def look(tx: Tx) -> list[tuple[int, str, int]]:
+            at = {row["sibling_id"]: row["at"] for row in tx.rows(
+                "SELECT sibling_id, coalesce(seen_key_at, pinned_at) AS at FROM sibling_details")}
+            return [(one.id, one.origin, at.get(one.id, 0)) for one in listed(tx) if one.state == SiblingState.ACTIVE]
+
+        due = [(number, origin) for number, origin, looked in await self._database.read(look)
+               if not any(0 <= now - at < self._every_ms for at in (looked, self._tried.get(number, looked)))]
         places = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(sibling_id: int, origin: str) -> None:

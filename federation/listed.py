@@ -112,6 +112,8 @@ def is_sound(row: Row) -> bool:
 
 def _entry(row: Row) -> Entry | None:
     found = _checked(row["id"], row["origin"], row["state"], row["changed_at"], tuple(row[word] for word in _WORDS))
+    if not isinstance(row["next_key_id"], str) or not isinstance(row["next_public_pem"], str):
+        found = None
     if found is None:
         _alarm("an entry of the list of siblings cannot be read: nothing is exchanged with it", entry=str(row["id"]))
     return found

@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from core.errors import TooMany
 from core.words import N_
-from federation.allowlist import Direction, Purpose
+from federation.allowlist import Direction
 from federation.rates import Rates
 from federation.refusals import RefusalLog
-from inbox.routes import App, Receive, Scope, Send, refuse
+from inbox.routes import ROUTES, App, Receive, Scope, Send, refuse
 
 WAITS = "konsil.waits"
 """Where the scope holds the `TooMany` of an address that has to wait, for a request that may be somebody's who is signed in:
 the guard lets her pass and nobody else (`instance.guard.let_members_pass`)."""
+_PURPOSES = {route.rule: route.purpose for route in ROUTES}
+"""Of what siblings POST, by its address: nobody has a session there."""
 _PLACE, _PAGE = "(many refusals)", N_("page")
 
 
@@ -33,10 +35,10 @@ class Limited:
         try:
             self._rates.check(scope.get("client"))
         except TooMany as error:
-            to_inbox = scope["path"] == "/inbox"
-            self._refusals.record(direction=Direction.IN, origin=_PLACE, purpose=Purpose.INBOX if to_inbox else _PAGE,
-                                  reason=error.reason, path=scope["path"], detail=error.cause)
-            if to_inbox or not any(name == b"cookie" and self._cookie in value for name, value in scope["headers"]):
+            purpose = _PURPOSES.get(scope["path"], "")
+            self._refusals.record(direction=Direction.IN, origin=_PLACE, purpose=purpose or _PAGE, reason=error.reason,
+                                  path=scope["path"], detail=error.cause)
+            if purpose or not any(name == b"cookie" and self._cookie in value for name, value in scope["headers"]):
                 await self._turn_away(scope, send, error)
                 return
             scope[WAITS] = error

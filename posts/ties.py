@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.database import Database, Tx
+from federation.listed import listed
 from federation.store import undeleted
 from posts.store import LISTED
 
@@ -50,7 +51,7 @@ class Tied:
     async def all(self) -> dict[int, Ties]:
         """The same of every sibling, by id."""
         return await self._database.read(
-            lambda tx: {row["id"]: ties_of(tx, row["id"]) for row in tx.rows("SELECT id FROM siblings")})
+            lambda tx: {one.id: ties_of(tx, one.id) for one in listed(tx)})
 
 
 def ties_of(tx: Tx, sibling_id: int) -> Ties:

@@ -79,6 +79,10 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "federation.addresses.loopback_address": (addresses.loopback_address, ()),
     "federation.addresses.never_contacted": (lambda given: addresses.never_contacted(given, loopback=True), ()),
     "federation.documents.parse": (lambda given: documents.parse(given.encode("utf-8", "surrogatepass")), InvalidInput),
+    "federation.door.check_head": (
+        lambda given: door.check_head({"content-type": "application/activity+json", "content-length": given}, 1000),
+        KonsilError,
+    ),
     "federation.door.gather": (
         lambda given: door.gather([(b"Date", given.encode("utf-8", "replace")), (b"date", b"x")]),
         NotSignedIn,
@@ -95,6 +99,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
 """By name: how it is asked with any text, and the only errors that may come out."""
 
 OF_OURS = {
+    "federation.troubles.said_of_state",
     "federation.addresses.authority_of",
     "posts.wire.delete_again",
     "core.clock.rfc3339",

@@ -156,7 +156,12 @@ def claim_rows() -> Iterator[Row]:
     yield Row(
         "a handle with markup", 400, "bad-actor", lambda p: p.does("Update", p.fake.person() | {"preferredUsername": "<b>"})
     )
-    yield Row("an instance instead of a doctor", 202, "", lambda p: p.does("Update", p.fake.person() | {"type": "Application"}))
+    yield Row(
+        "an instance instead of a doctor",
+        403,
+        "foreign-author",
+        lambda p: p.does("Update", p.fake.person() | {"type": "Application"}),
+    )
     yield Row(
         "somebody else's like undone",
         403,
