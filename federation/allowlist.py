@@ -14,7 +14,7 @@ from core.errors import Refused, Unavailable
 from core.states import StateGraph
 from core.words import N_
 from federation.listed import SiblingState as SiblingState
-from federation.listed import is_sound, listed, unreadable
+from federation.listed import is_sound, states, unreadable
 from federation.refusals import RefusalLog
 
 SIBLING_STATES = StateGraph(
@@ -132,4 +132,4 @@ class Allowlist:
 
 def sibling_states(tx: Tx) -> dict[str, str]:
     """Every sibling's state by origin, inside the transaction that depends on it."""
-    return {one.origin: one.state for one in listed(tx)}
+    return states(tx)

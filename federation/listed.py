@@ -62,6 +62,17 @@ def listed(tx: Tx) -> tuple[Entry, ...]:
     return _read(tx)[0]
 
 
+def states(tx: Tx) -> dict[str, str]:
+    """Every state by origin, for whom the gate has looked at the whole entry a moment ago: once for each batch that arrives,
+    so nothing else is read."""
+    try:
+        rows = tx.rows("SELECT origin, state FROM siblings")
+    except DatabaseError as error:
+        unreadable(error)
+        return {}
+    return {origin: state for origin, state in rows if state in _STATES}
+
+
 def entry(tx: Tx, sibling_id: int) -> Entry | None:
     """One sibling."""
     return next((one for one in listed(tx) if one.id == sibling_id), None)
