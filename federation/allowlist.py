@@ -63,8 +63,7 @@ def reachable() -> frozenset[SiblingState]:
 
 
 _SEAL = object()
-_PAUSED, _NOT_ADMITTED = "paused", "not-admitted"
-CLOSED = frozenset({_PAUSED, _NOT_ADMITTED})
+CLOSED = frozenset({"paused", "not-admitted"})
 """The reasons of errors by which the gate says no."""
 
 
@@ -126,8 +125,8 @@ class Allowlist:
             return Sibling(_SEAL, row, purpose, lambda: self.admit(origin, direction, purpose, path=path))
         self._refusals.record(direction=direction, origin=origin, purpose=purpose, reason=state, path=path)
         if state == SiblingState.PAUSED:
-            raise Unavailable("This instance is paused here; everything waits.", reason=_PAUSED, retry_after=300)
-        raise Refused("This instance does not exchange anything with you.", reason=_NOT_ADMITTED, cause=state)
+            raise Unavailable("This instance is paused here; everything waits.", reason="paused", retry_after=300)
+        raise Refused("This instance does not exchange anything with you.", reason="not-admitted", cause=state)
 
 
 def sibling_states(tx: Tx) -> dict[str, str]:

@@ -19,8 +19,6 @@ from core.audit import Audit
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
-from core.errors import InvalidInput, Misconfigured
-from core.i18n import is_language
 from core.ids import Ids
 from core.journal import Journal
 from core.mail import Mailer
@@ -29,7 +27,6 @@ from core.settings import Settings
 from core.text import Renderer
 from core.vault import KeyVault
 from federation import due
-from federation.addresses import domain_of, origin_of
 from federation.admission import Admission
 from federation.allowlist import Allowlist
 from federation.client import Client
@@ -54,6 +51,7 @@ from inbox.ordered import OrderedErasures
 from inbox.receive import Inbox
 from inbox.writer import Writer
 from instance import pruning
+from instance.sound import check_instance
 from posts import concerns
 from posts.colleagues import Colleagues
 from posts.compose import Compose
@@ -128,33 +126,10 @@ class Assembly:
     erasures: Erasures
 
 
-def check(settings: Settings) -> None:
-    """`Misconfigured` unless the settings name an instance: a known country, and a URL at the domain of its people."""
-    instance = settings.instance
-    if not instance.country:
-        raise Misconfigured("instance.country: say which country this instance serves.")
-    pack(instance.country)
-    if not instance.name.strip():
-        raise Misconfigured("instance.name: an instance needs a name.")
-    try:
-        origin = origin_of(instance.url)
-    except InvalidInput as error:
-        raise Misconfigured("instance.url: %(url)s cannot be used.", values={"url": repr(instance.url)},
-                            cause=error.message) from None
-    if origin != instance.url:
-        raise Misconfigured("instance.url: write it as %(origin)s.", values={"origin": origin})
-    if domain_of(origin) != instance.domain:
-        raise Misconfigured("instance.domain: %(domain)s is not the host of instance.url, which is %(host)s.",
-                            values={"domain": repr(instance.domain), "host": domain_of(origin)})
-    for code in instance.languages:
-        if not is_language(code):
-            raise Misconfigured("instance.languages: there is no language %(code)s.", values={"code": repr(code)})
-
-
 @asynccontextmanager
 async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Assembly]:
     """Open the database, bring it up to date, load the keys and connect everything; close it all afterwards."""
-    check(settings)
+    check_instance(settings)
     clock = clock or Clock()
     ids = Ids(Clock())  # the order in which things came here, also where a test or the demo moves the clock
     federation = settings.federation
@@ -200,24 +175,23 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     try:
         assembly = Assembly(
-            settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity,
-            audit=audit, refusals=refusals,
-            allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
-            admission=Admission(siblings, selftest, clock), disclosures=disclosures,
-            siblings=siblings, leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit),
-            keyring=keyring, sibling_keys=sibling_keys,
+            settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, audit=audit,
+            refusals=refusals, allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
+            admission=Admission(siblings, selftest, clock), disclosures=disclosures, siblings=siblings,
+            leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit), keyring=keyring,
+            sibling_keys=sibling_keys, ties=Tied(database),
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
-            ties=Tied(database), ordered_erasures=OrderedErasures(database, clock, audit),
-            accounts=accounts, sessions=Sessions(database, clock, audit, settings.accounts),
-            credentials=Credentials(database, country, clock), directory=doctors, profiles=profiles, relations=relations,
+            ordered_erasures=OrderedErasures(database, clock, audit), accounts=accounts,
+            sessions=Sessions(database, clock, audit, settings.accounts), credentials=Credentials(database, country, clock),
+            directory=doctors, profiles=profiles, relations=relations,
             compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids), reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
-            threads=Threads(database, identity, clock), readerships=Readerships(database, identity, clock, doctors),
-            notifications=Notifications(database, clock),
+            threads=Threads(database, identity, clock), notifications=Notifications(database, clock),
+            readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
@@ -227,9 +201,5 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await pruning.settle(assembly)
         yield assembly
     finally:
-        await renderer.close()
-        await client.close()
-        await refusals.close()
-        await erasures.close()
-        await disclosures.close()
-        await database.close()
+        for part in (renderer, client, refusals, erasures, disclosures, database):
+            await part.close()

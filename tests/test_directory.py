@@ -73,7 +73,7 @@ async def test_an_unlisted_instance_is_never_contacted_and_says_what_an_unknown_
     row = await its.database.read(lambda tx: tx.row("SELECT direction, purpose, reason FROM refusals"))
     assert row is not None and tuple(row) == ("out", "webfinger", "unlisted")
     await other.befriend(its)
-    for change in (its.siblings.pause(other.domain, "test", "test"), its.siblings.revoke(other.domain, "test", "")):
+    for change in (its.siblings.pause(other.domain, "test", "test"), its.siblings.revoke(other.domain, "test", "test")):
         await change
         assert await refused(its, mention) == NOBODY % mention
     assert other.received == []
@@ -167,9 +167,9 @@ async def test_the_directory_has_all_verified_here_and_of_those_abroad_who_want_
         assert await names(de, country="de") == ["Dr Ada", "Dr Student"]
         de.its.clock.offset = 400 * 86_400  # a student's badge holds for a year
         assert await names(de, country="de") == ["Dr Ada"]
-        await de.its.siblings.pause(it.origin.split("://")[1], "test", "")
+        await de.its.siblings.pause(it.origin.split("://")[1], "test", "test")
         assert await names(de, country="it") == ["Dott.ssa Bianchi"]
-        await de.its.siblings.revoke(it.origin.split("://")[1], "test", "")
+        await de.its.siblings.revoke(it.origin.split("://")[1], "test", "test")
         assert await names(de, country="it") == []
 
 

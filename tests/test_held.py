@@ -152,7 +152,7 @@ async def test_a_revocation_between_the_fetch_and_the_commit_stores_nothing(meet
 
     async def revoked_meanwhile(sibling: Any, url: str) -> dict[str, Any]:
         document = await real(sibling, url)
-        await de.its.siblings.revoke(fake.origin.split("://")[1], "test", "")
+        await de.its.siblings.revoke(fake.origin.split("://")[1], "test", "test")
         return document
 
     de.its.client.get = revoked_meanwhile  # type: ignore[method-assign]

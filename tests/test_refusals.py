@@ -221,7 +221,8 @@ async def test_another_origin_and_a_special_address_leave_a_row_outwards(
 # a typed fingerprint) are answered to the operator who is at it.
 _SPEAKING = ("federation", "inbox", "posts/wire.py", "actors/wire.py", "core/database.py")
 _OPERATORS = {"federation/siblings.py", "federation/descriptor.py", "federation/overview.py", "federation/admission.py",
-              "federation/checks.py", "federation/selftest.py"}
+              "federation/checks.py", "federation/selftest.py", "federation/siblingkeys.py", "federation/keyring.py",
+              "federation/disclosures.py", "federation/leaving.py", "federation/keywatch.py"}
 _NEVER_LOGGED = {"fingerprint", "not-admitted", "misconfigured", "internal", *client_module._NO_REFUSALS}
 _CLASSES = {name: found for name, found in vars(core.errors).items()
             if isinstance(found, type) and issubclass(found, KonsilError)}

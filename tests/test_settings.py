@@ -12,8 +12,9 @@ import pytest
 
 from core.errors import Misconfigured
 from core.settings import Settings, load
-from instance.assembly import assemble, check
+from instance.assembly import assemble
 from instance.setup import create_instance
+from instance.sound import check_instance
 from tests.servers import countries
 from tests.test_pages import Browser
 
@@ -124,7 +125,7 @@ def test_the_data_directory_is_relative_to_the_file(tmp_path: Path) -> None:
 
 async def test_an_instance_that_does_not_know_who_it_is_does_not_start(tmp_path: Path) -> None:
     settings = await create_instance(tmp_path / "de", country="de", domain="de.example", port=8100)
-    check(settings)
+    check_instance(settings)
     async with assemble(settings) as assembly:
         assert (assembly.identity.origin, assembly.identity.domain) == ("https://de.example", "de.example")
     for change, named in (

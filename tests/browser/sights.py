@@ -160,6 +160,7 @@ async def _show(window: Window, url: str, sight: Sight) -> None:
 
 
 _FILL = """(button, typed) => {
+  document.querySelector(button).closest("details")?.setAttribute("open", "");
   const form = document.querySelector(button).form;
   form.noValidate = true;
   for (const field of form.elements) {

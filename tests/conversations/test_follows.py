@@ -207,7 +207,7 @@ async def test_only_whom_a_follow_named_accepts_or_rejects_it(door: tuple[Runnin
     assert await send(de, fake, fake.activity("Accept", ours, "yes-again")) == (202, "")
     assert await send(de, fake, fake.activity("Reject", ours, "no")) == (202, "")
     assert await states(de, ada, _as(ada, theirs)) == ("", "requested")
-    assert await send(de, fake, fake.activity("Accept", ours, "after all")) == (400, "no-such-follow")
+    assert await send(de, fake, fake.activity("Accept", ours, "after-all")) == (400, "no-such-follow")
 
 
 def _as(me: Any, other: Actor) -> Any:

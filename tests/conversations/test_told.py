@@ -115,7 +115,7 @@ async def test_an_answer_narrower_than_its_consult_is_told_to_its_readers_alone(
         ben = (await de.author("ben")).actor
         doc = await de.its.database.read(lambda tx: by_uri(tx, fake.actor))
         assert doc is not None
-        await de.its.siblings.pause(fake.origin.split("://")[1], "test", "")
+        await de.its.siblings.pause(fake.origin.split("://")[1], "test", "test")
         made = await de.its.compose.consult(await de.author("ada"), case(), [ben, doc])
         await de.its.siblings.resume(fake.origin.split("://")[1], "test")
         post = await de.its.database.read(lambda tx: tx.row("SELECT uri FROM posts WHERE id = ?", (number(made),)))
