@@ -107,6 +107,8 @@ class Server:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["type"] == "websocket":  # nothing here speaks it: whatever will has to declare who may call it, as routes do
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
         elif self._front is not None:
             await self._front(scope, receive, send)
 

@@ -150,4 +150,10 @@ async def test_our_own_sender_waits_when_it_is_told_to_and_loses_nothing(tmp_pat
 
         await until(all_there, 40)
         assert await refusals(fr, "rate-sibling") != []
-        assert await de.count("deliveries", "state <> 'acked'") == 0 and await de.count("delivery_lines", "alarm = 1") == 0
+
+
+        async def settled() -> bool:
+            return await de.count("deliveries", "state <> 'acked'") == 0
+
+        await until(settled)  # the last answers are written down after they have come
+        assert await de.count("delivery_lines", "alarm = 1") == 0

@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -217,6 +218,38 @@ async def test_the_url_map_answers_no_method_by_itself(house: House) -> None:
         wanted = {method for route in behind_the_front() if route.rule == rule.rule and route.endpoint.__name__ == rule.endpoint
                   for method in route.methods}
         assert rule.methods == wanted | ({"HEAD"} if "GET" in wanted else set()), rule
+
+
+async def test_nothing_is_spoken_over_a_websocket_and_nothing_streams(house: House) -> None:
+    """There is no such route; one that comes has to declare who may call it as all others do, and this test has to learn it."""
+    for rule in create_pages(house.de.its).url_map.iter_rules():
+        assert not rule.websocket, rule  # type: ignore[attr-defined]
+    for where, tree in sources():
+        said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        assert not [text for text in said if "event-stream" in text], where
+    for path in sorted({house.path(route).partition("?")[0] for route in routes()} | {"/", "/api/v1/streaming", "/nothing"}):
+        said_back: list[str] = []
+        heard = iter(["websocket.connect"])
+
+        async def hear(heard: Iterator[str] = heard) -> dict[str, Any]:
+            kind = next(heard, "")
+            if not kind:
+                await asyncio.sleep(0.05)
+            return {"type": kind or "websocket.disconnect", "code": 1001}
+
+        async def say(message: MutableMapping[str, Any], said_back: list[str] = said_back) -> None:
+            said_back.append(message["type"])
+
+        scope = {"type": "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "ws", "path": path,
+                 "raw_path": path.encode(), "query_string": b"", "root_path": "",
+                 "headers": [(b"host", house.de.domain.encode())], "client": ("203.0.113.9", 5), "server": ("127.0.0.1", 1),
+                 "subprotocols": [], "extensions": {}, "state": {}}
+        await house.de.server(scope, hear, say)
+        assert "websocket.accept" not in said_back and "websocket.send" not in said_back, (path, said_back)
+        upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
+                   "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        async with house.browsers["visitor"].session.get(path, headers=upgrade, allow_redirects=False) as response:
+            assert response.status != 101, path
 
 
 async def test_the_outbox_that_the_instance_names_is_there_for_siblings_and_empty(house: House) -> None:
