@@ -31,6 +31,15 @@ class Office:
     def __init__(self, its: Assembly, letters: Letters, server: MailServer, ada: Author, account: Account) -> None:
         self.its, self.letters, self.server, self.ada, self.account = its, letters, server, ada, account
 
+        self._today = datetime.fromtimestamp(its.clock.now(), its.pack.zone).date()
+        self._set(0, 12)  # whatever the time really is: the digest of this morning lies behind
+
+    def _set(self, days: int, hour: int, minute: int = 0) -> None:
+        clock, day = self.its.clock, self._today + timedelta(days=days)
+        clock.offset = 0
+        then = datetime(day.year, day.month, day.day, hour, minute, 1, tzinfo=self.its.pack.zone)
+        clock.offset = then.timestamp() - clock.now()
+
     async def told_by_mail(self, rhythm: Rhythm = Rhythm.DAILY) -> None:
         await self.its.mailboxes.change(self.account, "ada@klinik.example", rhythm)
         await self.letters.work()
@@ -45,12 +54,7 @@ class Office:
 
     async def at(self, days: int, hour: int = 7, minute: int = 0) -> None:
         """It is so late on a day from today on, by the clock on the wall; and the worker works."""
-        zone, clock = self.its.pack.zone, self.its.clock
-        clock.offset = 0
-        here = datetime.fromtimestamp(clock.now(), zone)
-        day = here.date() + timedelta(days=days)
-        then = datetime(day.year, day.month, day.day, hour, minute, 1, tzinfo=zone)
-        clock.offset = then.timestamp() - clock.now()
+        self._set(days, hour, minute)
         await self.work()
 
     async def mails(self) -> list[tuple[str, str, int]]:
