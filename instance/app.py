@@ -12,7 +12,7 @@ from core.access import Route, check_declared
 from core.errors import KonsilError, NotFound, TooLarge
 from core.settings import Settings
 from core.telemetry import get_logger
-from inbox import routes as front
+from inbox import routes as inbox_routes
 from inbox.routes import Front, Receive, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
@@ -29,7 +29,7 @@ _FORM_BYTES = 512 * 1024
 
 def routes() -> tuple[Route, ...]:
     """Every route this server has, each with who may call it."""
-    return (*front.ROUTES, *behind_the_front())
+    return (*inbox_routes.ROUTES, *behind_the_front())
 
 
 def behind_the_front() -> tuple[Route, ...]:
