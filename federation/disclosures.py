@@ -7,7 +7,6 @@ names posts and people by their URIs and says nothing of them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -17,6 +16,7 @@ from core.audit import Audit
 from core.clock import Clock, parse_rfc3339
 from core.database import Database, Row, Tx
 from core.errors import InvalidInput
+from core.gathering import Gathering
 from core.words import N_
 
 _HOUR = 3_600_000
@@ -93,7 +93,7 @@ class Disclosures:
     def __init__(self, database: Database, clock: Clock, audit: Audit) -> None:
         self._database, self._clock, self._audit = database, clock, audit
         self._seen: dict[_Key, list[int]] = {}
-        self._flusher: asyncio.Task[None] | None = None
+        self._gathering = Gathering(self._write)
 
     def record(self, sibling_id: int, kind: Disclosed, target: str) -> None:
         """Note that a sibling was handed something; never raises and never waits."""
@@ -103,11 +103,16 @@ class Disclosures:
             key = (now // _HOUR, sibling_id, str(kind), _MORE)
         seen = self._seen.setdefault(key, [now, now, 0])
         seen[1], seen[2] = now, seen[2] + 1
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.get_running_loop().create_task(self._flush_soon())
+        self._gathering.soon()
 
     async def flush(self) -> None:
         """Write what was gathered."""
+        await self._gathering.flush()
+
+    async def close(self) -> None:
+        await self._gathering.close()
+
+    async def _write(self) -> None:
         seen, self._seen = self._seen, {}
         if seen:
             rows = [(*key, *times) for key, times in seen.items()]
@@ -115,12 +120,6 @@ class Disclosures:
                 "disclosures (bucket, sibling_id, kind, target, first_at, last_at, count)", 7, rows,
                 "ON CONFLICT (sibling_id, bucket, kind, target) DO UPDATE SET last_at = excluded.last_at,"
                 " count = disclosures.count + excluded.count"))
-
-    async def close(self) -> None:
-        if self._flusher is not None:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
-        await self.flush()
 
     async def page(self, sibling_id: int, span: Span, cursor: str = "", limit: int = _PIECE) -> Page:
         """What a sibling was sent or has read in a span of time, newest first, from a cursor on."""
@@ -154,10 +153,6 @@ class Disclosures:
             for row in page.rows:
                 yield row
             cursor = page.cursor
-
-    async def _flush_soon(self) -> None:
-        await asyncio.sleep(0.2)
-        await self.flush()
 
 
 def span_of(first: str, last: str, zone: tzinfo, now: int) -> Span:

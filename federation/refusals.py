@@ -7,11 +7,11 @@ counted under one name; refusals of siblings keep theirs.
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 from core.clock import Clock
 from core.database import Database, Row, Tx, marks
+from core.gathering import Gathering
 from core.words import N_
 from federation.listed import listed
 
@@ -171,7 +171,7 @@ class RefusalLog:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._seen: dict[_Key, _Seen] = {}
-        self._flusher: asyncio.Task[None] | None = None
+        self._gathering = Gathering(self._write)
 
     def record(self, *, direction: str, origin: str, purpose: str, reason: str, path: str = "", detail: str = "") -> None:
         """Note one refusal; never raises and never waits."""
@@ -185,24 +185,19 @@ class RefusalLog:
         else:
             seen.count += 1
             seen.last, seen.path, seen.detail = now, path[:_TEXT], detail[:_TEXT]
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.get_running_loop().create_task(self._flush_soon())
-
-    async def _flush_soon(self) -> None:
-        await asyncio.sleep(0.2)
-        await self.flush()
+        self._gathering.soon()
 
     async def flush(self) -> None:
         """Write what was gathered."""
+        await self._gathering.flush()
+
+    async def close(self) -> None:
+        await self._gathering.close()
+
+    async def _write(self) -> None:
         seen, self._seen = self._seen, {}
         if seen:
             await self._database.write(lambda tx: _store(tx, seen))
-
-    async def close(self) -> None:
-        if self._flusher is not None:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
-        await self.flush()
 
     async def list(self, limit: int = 100, before: int | None = None, sought: Sought | None = None) -> tuple[Refusal, ...]:
         """The log, or what is sought of it, newest first, `before` an id for the next page."""
