@@ -48,7 +48,7 @@ async def test_a_thread_names_only_who_will_read_and_says_who_will_not(tmp_path:
         before = await de.count("deliveries", "state = 'pending'")
         await de.its.compose.reply(await de.author("ben"), post, "An answer.", "de")
         assert await de.count("deliveries", "state = 'pending'") == before + 1  # to France alone
-        assert "127.0.0.1:3" not in (await ada.get("/compose?kind=note"))[1]
+        assert [place.origin for place in await de.its.compose.destinations()] == [fr.origin]
 
 
 async def test_a_consult_whose_others_have_all_left_cannot_be_answered(tmp_path: Path) -> None:
