@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from actors.models import Actor, Badge, Role
 from actors.store import save
 from benchmarks.sender import Prepared, load_key, new_key
@@ -20,6 +22,7 @@ from core.settings import load
 from federation.descriptor import export
 from federation.identity import Identity, Pair, PublicKey, Ring, members_of
 from federation.signatures.keys import fingerprint
+from federation.signatures.proofs import document_key
 
 
 def prepare_instance(directory: Path) -> Prepared:
@@ -33,7 +36,8 @@ def prepare_instance(directory: Path) -> Prepared:
     _konsil(None, "init", str(directory), "--country", "de", "--domain", "127.0.0.1", "--port", str(port))
     private, public_pem = new_key()
     key = PublicKey(f"{origin}/actor#main-key", public_pem, fingerprint(public_pem))
-    sibling = Identity(origin, f"127.0.0.1:{elsewhere}", "fr", "Benchmark sender", Ring(Pair(load_key(private), key)))
+    sibling = Identity(origin, f"127.0.0.1:{elsewhere}", "fr", "Benchmark sender", Ring(
+        Pair(load_key(private), key), document_key(f"{origin}/actor", Ed25519PrivateKey.generate())))
     described = directory / "sender.json"
     described.write_text(json.dumps(export(sibling)), "utf-8")
     _konsil(directory, "sibling", "add", sibling.domain, "--country", "fr", "--fingerprint", sibling.fingerprint,

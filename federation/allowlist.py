@@ -70,11 +70,12 @@ CLOSED = frozenset({"paused", "not-admitted"})
 class Sibling:
     """An instance the gate has let through just now, for one purpose. Only `Allowlist.admit` can make one.
 
-    `keys` are the pinned ones, PEM by key id: one, and while it changes its key a second.
+    `keys` are the pinned ones, PEM by key id: one, and while it changes its key a second. `document_key` (a Multikey) is what
+    it signs documents with, `bundle_inbox` where it takes bundles; '' while that is not known.
     """
 
-    __slots__ = ("_again", "actor_uri", "country", "fingerprint", "id", "inbox", "keys", "members", "name", "origin",
-                 "purpose", "state")
+    __slots__ = ("_again", "actor_uri", "bundle_inbox", "country", "document_key", "fingerprint", "id", "inbox", "keys",
+                 "members", "name", "origin", "purpose", "state")
 
     def __init__(self, seal: object, row: Row, purpose: Purpose, again: Callable[[], object]) -> None:
         if seal is not _SEAL:
@@ -93,6 +94,8 @@ class Sibling:
         self.fingerprint: str = row["fingerprint"]
         self.inbox: str = row["inbox"]
         self.members: str = row["members"]
+        self.document_key: str = row["document_key"]
+        self.bundle_inbox: str = row["bundle_inbox"]
 
     def ask_again(self) -> None:
         """Raise as `admit` does if the gate has closed since: for who has waited between being let through and going."""

@@ -23,7 +23,7 @@ from core.words import N_, Phrase
 from federation.addresses import origin_of
 from federation.allowlist import Sibling
 from federation.documents import dumps
-from federation.identity import CONTEXT, Identity, PublicKey
+from federation.identity import ACTOR_CONTEXT, CONTEXT, Identity, PublicKey
 from federation.signatures.cavage import digest
 from federation.signatures.keys import fingerprint, load_public
 from federation.store import URGENT, Outgoing
@@ -107,7 +107,7 @@ def read(sibling: Sibling, uri: str, document: Any) -> Announcement | None:
 
 def _update(identity: Identity, uri: str, also: dict[str, Any]) -> Outgoing:
     actor = {name: value for name, value in identity.document().items() if name not in ("@context", "nextKey")} | also
-    body = dumps({"@context": CONTEXT, "id": uri, "type": "Update", "actor": identity.actor_uri, "object": actor})
+    body = dumps({"@context": ACTOR_CONTEXT, "id": uri, "type": "Update", "actor": identity.actor_uri, "object": actor})
     return Outgoing(uri, "Update", identity.actor_uri, body, digest(body), URGENT)
 
 

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from federation.signatures.proofs import DocumentKey
+from federation.vouchers import Voucher, described, vouch
+
 ACTIVITYSTREAMS = "https://www.w3.org/ns/activitystreams"
 CONTEXT: list[Any] = [
     ACTIVITYSTREAMS,
@@ -29,6 +32,16 @@ CONTEXT: list[Any] = [
         "webfinger": "https://purl.archive.org/socialweb/webfinger#webfinger",
     },
 ]
+ACTOR_CONTEXT: list[Any] = [
+    *CONTEXT[:-1],
+    "https://w3id.org/security/multikey/v1",
+    CONTEXT[-1] | {
+        "assertionMethod": {"@id": "https://w3id.org/security#assertionMethod", "@type": "@id"},
+        "voucher": "konsil:voucher",
+        "bundleInbox": {"@id": "konsil:bundleInbox", "@type": "@id"},
+    },
+]
+"""The context of the instance actor, which has more to say than what is sent all day."""
 BODY_LIMIT = 262_144
 """The most bytes an activity may have: every instance reads this much, so none sends more."""
 PUBLIC = frozenset({f"{ACTIVITYSTREAMS}#Public", "as:Public", "Public"})
@@ -54,17 +67,28 @@ class Ring:
     part of the key that signs takes `pair`, which changes in one assignment, once.
 
     `named` is the key that `/actor` names: for a moment after a change still the one before, since requests signed with it
-    may be under way. `announced` is the one that will come next.
+    may be under way. `announced` is the one that will come next. `documents` signs documents, and does not change.
     """
 
-    __slots__ = ("announced", "named", "pair")
+    __slots__ = ("_vouchers", "announced", "documents", "named", "pair")
 
-    def __init__(self, pair: Pair, named: PublicKey | None = None, announced: PublicKey | None = None) -> None:
+    def __init__(self, pair: Pair, documents: DocumentKey, named: PublicKey | None = None,
+                 announced: PublicKey | None = None) -> None:
+        self.documents, self._vouchers = documents, dict[str, Voucher]()
         self.turn(pair, named, announced)
 
     def turn(self, pair: Pair, named: PublicKey | None = None, announced: PublicKey | None = None) -> None:
         """Sign with this key from now on."""
+        actor_uri, key_id = self.documents.id.partition("#")[0], pair.public.key_id
+        before = {key: voucher for key, voucher in self._vouchers.items() if named is not None and key == named.key_id}
+        self._vouchers = before | {key_id: vouch(pair.private, key_id, actor_uri, self.documents.multibase)}
         self.pair, self.named, self.announced = pair, named or pair.public, announced
+
+    @property
+    def voucher(self) -> Voucher | None:
+        """What the named key says of the document key; None in a process that has begun just after a change, when the private
+        half of the key that is still named has been erased."""
+        return self._vouchers.get(self.named.key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +126,14 @@ class Identity:
         return f"{self.origin}/inbox"
 
     @property
+    def bundle_inbox(self) -> str:
+        return f"{self.origin}/inbox/bundle"
+
+    @property
+    def documents(self) -> DocumentKey:
+        return self.ring.documents
+
+    @property
     def outbox(self) -> str:
         return f"{self.origin}/actor/outbox"
 
@@ -111,9 +143,9 @@ class Identity:
 
     def document(self) -> dict[str, Any]:
         """The instance actor (ActivityPub `Application`): the only object an unsigned request may read."""
-        announced = self.ring.announced
+        announced, voucher = self.ring.announced, self.ring.voucher
         return {
-            "@context": CONTEXT,
+            "@context": ACTOR_CONTEXT,
             "id": self.actor_uri,
             "type": "Application",
             "preferredUsername": self.domain,
@@ -123,9 +155,11 @@ class Identity:
             "outbox": self.outbox,
             "members": self.members,
             "manuallyApprovesFollowers": True,
-            "endpoints": {"sharedInbox": self.inbox},
+            "endpoints": {"sharedInbox": self.inbox, "bundleInbox": self.bundle_inbox},
             "publicKey": self.described(self.ring.named),
             **({"nextKey": self.described(announced)} if announced is not None else {}),
+            "assertionMethod": [described(self.actor_uri, self.documents.multibase)],
+            **({"voucher": voucher.document()} if voucher is not None else {}),
         }
 
     def described(self, key: PublicKey) -> dict[str, str]:

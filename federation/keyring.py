@@ -27,6 +27,7 @@ from federation.identity import Identity, Pair, PublicKey, Ring
 from federation.listed import SENT_TO, sent_to
 from federation.siblings import SiblingChange, check_named
 from federation.signatures.keys import fingerprint, generate_rsa, load_private
+from federation.signatures.proofs import DocumentKey
 
 log = get_logger("keyring")
 PURPOSE = "http-signature"
@@ -81,8 +82,10 @@ class OwnKey(NamedTuple):
         return tuple(domain for domain, said in self.answers.items() if said != KeyAnswer.CONFIRMED)
 
 
-async def load_ring(database: Database, vault: KeyVault, origin: str, *, changed_after: int | None = None) -> Ring:
-    """The keys as they stand at this moment; `Misconfigured` where there is none. Opening one takes some 40 ms, in a thread.
+async def load_ring(database: Database, vault: KeyVault, documents: DocumentKey, origin: str, *,
+                    changed_after: int | None = None) -> Ring:
+    """The keys as they stand at this moment, beside the one for documents; `Misconfigured` where there is none. Opening one takes
+    some 40 ms, in a thread.
 
     Where the present key has come into use after `changed_after` (ms), the one before is still named."""
     rows = await database.read(lambda tx: tx.rows(
@@ -98,7 +101,8 @@ async def load_ring(database: Database, vault: KeyVault, origin: str, *, changed
     before = by_state.get(KeyState.RETIRED)
     settles = before is not None and changed_after is not None and current["changed_at"] > changed_after
     announced = by_state.get(KeyState.ANNOUNCED)
-    return Ring(Pair(opened, _public(current, origin)), _public(before, origin) if before is not None and settles else None,
+    return Ring(Pair(opened, _public(current, origin)), documents,
+                _public(before, origin) if before is not None and settles else None,
                 _public(announced, origin) if announced is not None else None)
 
 
@@ -230,7 +234,8 @@ class Keyring:
         limit = now - self._settle_ms
         settling, names_before = limit < found[1] <= now, ring.named != ring.pair.public
         if here != (found[0], found[2]) or settling != names_before:
-            fresh = await load_ring(self._database, self._vault, self._identity.origin, changed_after=limit if settling else None)
+            fresh = await load_ring(self._database, self._vault, ring.documents, self._identity.origin,
+                                    changed_after=limit if settling else None)
             ring.turn(fresh.pair, fresh.named, fresh.announced)
             log.info("keys", signing=fresh.pair.public.fingerprint, named=fresh.named.fingerprint)
 

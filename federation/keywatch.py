@@ -1,9 +1,10 @@
 """Our own look at the keys of siblings: the only thing beside an operator that changes what is pinned, and only to what one
 of them has confirmed.
 
-Now and then each active sibling's `/actor` is fetched. A key that nobody here has confirmed pauses the sibling and alarms:
-either somebody else answers for it, or its operators have changed the key without a word. What cannot be fetched, or is no
-actor, says nothing and changes nothing: else whoever stands on the way could pause anybody.
+Now and then each active sibling's `/actor` is fetched; soon, while it is not known with which key it signs documents. A key that
+nobody here has confirmed pauses the sibling and alarms: either somebody else answers for it, or its operators have changed the
+key without a word. What cannot be fetched, or is no actor, says nothing and changes nothing: else whoever stands on the way
+could pause anybody.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from federation.troubles import in_words
 log = get_logger("keywatch")
 _TICK_SECONDS = 5.0
 _AT_A_TIME = 8
+_DOUBLINGS = 20
 _BY = "konsil"
 
 
@@ -38,6 +40,7 @@ class KeyWatch:
         self._database, self._client, self._siblings, self._keys = database, client, siblings, keys
         self._clock, self._every_ms = clock, int(60_000 * minutes)
         self._tried: dict[int, int] = {}
+        self._missing: dict[int, int] = {}
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -49,13 +52,14 @@ class KeyWatch:
         """Look at all that it is time for; returns at how many. One that cannot be reached is tried again in its time."""
         now = self._clock.ms()
 
-        def look(tx: Tx) -> list[tuple[int, str, int]]:
-            at = {row["sibling_id"]: row["at"] for row in tx.rows(
-                "SELECT sibling_id, coalesce(seen_key_at, pinned_at) AS at FROM sibling_details")}
-            return [(one.id, one.origin, at.get(one.id, 0)) for one in listed(tx) if one.state == SiblingState.ACTIVE]
+        def look(tx: Tx) -> list[tuple[int, str, int, bool]]:
+            at = {row["id"]: (row["at"], bool(row["document_key"])) for row in tx.rows(
+                "SELECT s.id, s.document_key, coalesce(d.seen_key_at, d.pinned_at) AS at"
+                " FROM siblings s JOIN sibling_details d ON d.sibling_id = s.id")}
+            return [(one.id, one.origin, *at.get(one.id, (0, True))) for one in listed(tx) if one.state == SiblingState.ACTIVE]
 
-        due = [(number, origin) for number, origin, looked in await self._database.read(look)
-               if not any(0 <= now - at < self._every_ms for at in (looked, self._tried.get(number, looked)))]
+        due = [(number, origin) for number, origin, looked, whole in await self._database.read(look)
+               if self._is_due(now, number, looked, whole=whole)]
         places = asyncio.Semaphore(_AT_A_TIME)
 
         async def one(sibling_id: int, origin: str) -> None:
@@ -68,6 +72,20 @@ class KeyWatch:
 
         await asyncio.gather(*(one(*sibling) for sibling in due))
         return len(due)
+
+    def _is_due(self, now: int, number: int, looked: int, *, whole: bool) -> bool:
+        """Whether it is time for a sibling that was last seen at `looked`. One whose document key is missing is looked at at
+        once, and then after twice the time before, up to the usual: one of an older release has none."""
+        wait, last = self._every_ms, [looked, self._tried.get(number, looked)]
+        if whole:
+            self._missing.pop(number, None)
+        else:
+            tries = self._missing.get(number, 0)
+            wait, last = min(wait, int(1000 * _TICK_SECONDS) << min(tries, _DOUBLINGS)), [self._tried[number]] if tries else []
+        due = not any(0 <= now - at < wait for at in last)
+        if due and not whole:
+            self._missing[number] = self._missing.get(number, 0) + 1
+        return due
 
     async def look(self, domain: str) -> Seen:
         """Look at one sibling's key now; raises what stood in the way."""

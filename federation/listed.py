@@ -123,7 +123,7 @@ def is_sound(row: Row) -> bool:
 
 def _entry(row: Row) -> Entry | None:
     found = _checked(row["id"], row["origin"], row["state"], row["changed_at"], tuple(row[word] for word in _WORDS))
-    if not isinstance(row["next_key_id"], str) or not isinstance(row["next_public_pem"], str):
+    if not _may_be_empty(row["origin"], row["bundle_inbox"], row["next_key_id"], row["next_public_pem"], row["document_key"]):
         found = None
     if found is None:
         _alarm("an entry of the list of siblings cannot be read: nothing is exchanged with it", entry=str(row["id"]))
@@ -143,6 +143,17 @@ def _checked(number: object, origin: object, state: object, changed_at: object, 
     except InvalidInput:
         return None
     return Entry(number, origin, str(said["country"]), str(said["name"]), SiblingState(str(state)), changed_at)
+
+
+@lru_cache(maxsize=1024)
+def _may_be_empty(origin: object, bundle_inbox: object, *words: object) -> bool:
+    """Whether these are words, or empty, and the address is one of this origin."""
+    if not isinstance(bundle_inbox, str) or any(not isinstance(word, str) for word in words):
+        return False
+    try:
+        return not bundle_inbox or origin_of(bundle_inbox) == origin
+    except InvalidInput:
+        return False
 
 
 def _alarm(what: str, **facts: str) -> None:

@@ -59,7 +59,8 @@ class SiblingRow(NamedTuple):
     `fail_count`, `next_try` and `last_error` are the line's while it waits as a whole, else those of the objects that are
     put off (`postponed`) while others go on. `alarm` is `last_error` where the line stopped because of it. `waiting_since`
     is how old the oldest thing is that waits for it, `undeleted` how many deletions it has not confirmed. `announced` is
-    the fingerprint of a key it has announced and nobody has confirmed, `next_fingerprint_pem` the second pinned key.
+    the fingerprint of a key it has announced and nobody has confirmed, `next_pem` the second pinned key; `document_key` (a
+    Multikey) what it signs documents with, '' while that is not known.
     """
 
     id: int
@@ -96,6 +97,7 @@ class SiblingRow(NamedTuple):
     admission: Admission
     details: Details
     succession: Succession
+    document_key: str
 
     @property
     def shows_strange_key(self) -> bool:
@@ -160,4 +162,4 @@ def _seen(row: Row) -> SiblingRow:
         Details(*(row[name] for name in Details.__struct_fields__)),
         Succession(row["announced_at"], row["compared_by"] or "",
                    fingerprint(row["next_public_pem"]) if row["next_public_pem"] else "", row["next_by"], row["seen_key"],
-                   row["seen_key_at"]))
+                   row["seen_key_at"]), row["document_key"])

@@ -50,6 +50,7 @@ SENTENCES = {
     "rate-address": N_("So much from one network was refused that nothing it sends is looked at for a while."),
     # the document
     "bad-json": N_("The document is not JSON as it is read here."),
+    "bad-proof": N_("Its proof was not made over it by the key that signs that instance's documents."),
     "too-deep": N_("The document is nested too deep, or depends on too much."),
     "duplicate-key": N_("A key came twice in the document."),
     "too-many": N_("A property held too many entries."),

@@ -115,13 +115,15 @@ class SiblingKeys:
 
     def seen(self, tx: Tx, sibling_id: int, found: Descriptor) -> Seen | None:
         """Compare what a sibling's `/actor` names with what is pinned; None where it is not active any more. The confirmed next
-        key becomes the pinned one; what else is not pinned is a reason to pause, and the caller does."""
+        key becomes the pinned one; what else is not pinned is a reason to pause, and the caller does.
+        What a pinned key vouches for is taken over: the document key, and with it where bundles are taken."""
         row = _row(tx, "s.id = ?", sibling_id)
         if row["state"] != SiblingState.ACTIVE:
             return None
         now, mark = self._clock.ms(), found.fingerprint
         tx.run("UPDATE sibling_details SET seen_key = ?, seen_key_at = ? WHERE sibling_id = ?", (mark, now, sibling_id))
         if mark == row["fingerprint"]:
+            self._learn(tx, row, found)
             return Seen(Sight.PINNED)
         if row["next_key_id"] and mark == fingerprint(row["next_public_pem"]):
             tx.run("UPDATE siblings SET key_id = next_key_id, public_pem = next_public_pem, fingerprint = ?, next_key_id = '',"
@@ -130,6 +132,7 @@ class SiblingKeys:
                    " next_at = NULL WHERE sibling_id = ?", (now, sibling_id))
             self._audit.note(tx, by="konsil", action="sibling.key-changed", target=row["origin"],
                              detail=f"{row['fingerprint']} to {mark}")
+            self._learn(tx, row, found)
             return Seen(Sight.CHANGED)
         self._audit.note(tx, by="konsil", action="sibling.key-strange", target=row["origin"], detail=mark)
         return Seen(Sight.STRANGE, reason(KEY_UNCONFIRMED if mark == row["announced"] else KEY_UNANNOUNCED, mark))
@@ -138,6 +141,18 @@ class SiblingKeys:
         """What a revoked sibling has announced means nothing any more."""
         if change.new == SiblingState.REVOKED:
             self._let_go(tx, _row(tx, "s.id = ?", change.sibling_id), by="konsil", how="dropped")
+
+    def _learn(self, tx: Tx, row: Row, found: Descriptor) -> None:
+        """Take over what the key that was seen, a pinned one, vouches for. What is missing changes nothing: whoever leaves it
+        out could else silence a sibling."""
+        if found.document_key and (found.document_key, found.bundle_inbox) != (row["document_key"], row["bundle_inbox"]):
+            tx.run("UPDATE siblings SET document_key = ?, bundle_inbox = ? WHERE id = ?",
+                   (found.document_key, found.bundle_inbox, row["id"]))
+        if found.document_key and found.document_key != row["document_key"]:
+            self._audit.note(tx, by="konsil", action="sibling.document-key", target=row["origin"],
+                             detail=f"{row['document_key'] or 'none'} to {found.document_key}")
+            log.warning("a sibling signs its documents with another key than was known", sibling=row["origin"],
+                        before=row["document_key"], now=found.document_key)
 
     def _pin(self, tx: Tx, row: Row, by: str) -> None:
         tx.run("UPDATE siblings SET next_key_id = ?, next_public_pem = ? WHERE id = ?",
@@ -166,7 +181,8 @@ class SiblingKeys:
 
 
 def _row(tx: Tx, where: str, value: object) -> Row:
-    row = tx.row("SELECT s.id, s.origin, s.state, s.fingerprint, s.next_key_id, s.next_public_pem, a.key_id AS announced_id,"
+    row = tx.row("SELECT s.id, s.origin, s.state, s.fingerprint, s.next_key_id, s.next_public_pem,"
+                 " s.document_key, s.bundle_inbox, a.key_id AS announced_id,"
                  " a.public_pem AS announced_pem, a.fingerprint AS announced, a.activity, a.compared_by"
                  f" FROM siblings s LEFT JOIN announced_keys a ON a.sibling_id = s.id WHERE {where}", (value,))
     if row is None:

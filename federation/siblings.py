@@ -65,8 +65,8 @@ class Siblings:
         row = await self.row(domain)
         pinned = await self._database.read(lambda tx: tx.row("SELECT * FROM siblings WHERE id = ?", (row.id,)))
         assert pinned is not None
-        return Descriptor(*(pinned[name] for name in (
-            "origin", "country", "name", "actor_uri", "key_id", "public_pem", "inbox", "members")))
+        return Descriptor(actor=pinned["actor_uri"], **{name: pinned[name] for name in (
+            "origin", "country", "name", "key_id", "public_pem", "inbox", "members", "document_key", "bundle_inbox")})
 
     async def add(self, domain: str, country: str, fingerprint: str, *, descriptor: Descriptor | None = None,
                   by: str = "cli", details: Details | None = None) -> SiblingRow:
@@ -201,11 +201,12 @@ class Siblings:
             raise Conflict("%(domain)s is on the list already; its state is “%(state)s”.",
                            values={"domain": domain_of(descriptor.origin), "state": Phrase(known["state"])})
         values = (descriptor.country, descriptor.name, SiblingState.PROPOSED, descriptor.actor, descriptor.key_id,
-                  descriptor.public_pem, descriptor.fingerprint, descriptor.inbox, descriptor.members, now)
+                  descriptor.public_pem, descriptor.fingerprint, descriptor.inbox, descriptor.members,
+                  descriptor.document_key, descriptor.bundle_inbox, now)
         if known is not None:
             tx.run("UPDATE siblings SET country = ?, name = ?, state = ?, actor_uri = ?, key_id = ?, public_pem = ?,"
-                   " fingerprint = ?, inbox = ?, members = ?, changed_at = ?, activated_at = NULL, reason = '',"
-                   " next_key_id = '', next_public_pem = '' WHERE id = ?",
+                   " fingerprint = ?, inbox = ?, members = ?, document_key = ?, bundle_inbox = ?, changed_at = ?,"
+                   " activated_at = NULL, reason = '', next_key_id = '', next_public_pem = '' WHERE id = ?",
                    (*values, known["id"]))
             sibling_id = known["id"]
             tx.run("UPDATE sibling_details SET proposed_by = ?, pinned_at = ?, confirmed_by = '', confirmed_at = NULL,"
@@ -214,7 +215,8 @@ class Siblings:
         else:
             sibling_id = self._ids.new()
             tx.run("INSERT INTO siblings (id, origin, country, name, state, actor_uri, key_id, public_pem, fingerprint, inbox,"
-                   " members, changed_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   " members, document_key, bundle_inbox, changed_at, created_at)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    (sibling_id, descriptor.origin, *values, now))
             tx.run("INSERT INTO delivery_lines (sibling_id) VALUES (?)", (sibling_id,))
             tx.run("INSERT INTO sibling_details (sibling_id, proposed_by, pinned_at) VALUES (?, ?, ?)", (sibling_id, by, now))

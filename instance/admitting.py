@@ -30,7 +30,7 @@ def sibling_row(row: SiblingRow) -> dict[str, Any]:
         "failing_since": time_of(row.failing_since), "unconfirmed_deletions": row.undeleted, "software": row.software,
         "proposed_by": row.admission.proposed_by, "pinned": time_of(row.admission.pinned),
         "confirmed_by": row.admission.confirmed_by, "confirmed": time_of(row.admission.confirmed),
-        "checked": time_of(row.checked), "check_passed": row.check_passed, **succession_of(row),
+        "document_key": row.document_key, "checked": time_of(row.checked), "check_passed": row.check_passed, **succession_of(row),
         **msgspec.structs.asdict(row.details)}
 
 

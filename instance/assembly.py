@@ -143,7 +143,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await sort_names(database)
         audit = Audit(database, vault, clock)
         await audit.adopt()
-        identity = await load_identity(database, vault, settings.instance)
+        identity = await load_identity(database, vault, settings.instance, clock, ids)
     except BaseException:
         await database.close()
         raise

@@ -35,6 +35,7 @@ DEEDS = {
     "sibling.key-dropped": N_("forgot its new key, because it was revoked"),
     "sibling.key-changed": N_("found its new key in use"),
     "sibling.key-strange": N_("found a key in use that nobody has confirmed"),
+    "sibling.document-key": N_("learnt with which key it signs documents"),
     "key.proposed": N_("proposed a new key for this instance"),
     "key.announced": N_("announced the new key"),
     "key.switched": N_("took the new key into use"),

@@ -158,7 +158,7 @@ def identity(ctx: click.Context, export_to: Path | None, qr: bool, as_json: bool
             export_to.write_text(json.dumps(introduction(assembly), indent=2, ensure_ascii=False) + "\n", "utf-8")
         shown = me.fingerprint if as_json else grouped(me.fingerprint)
         show([{"domain": me.domain, "country": me.country, "actor": me.actor_uri, "fingerprint": shown,
-                "words": fingerprint_words(me.fingerprint)}], as_json, one=True)
+                "words": fingerprint_words(me.fingerprint), "document_key": me.documents.multibase}], as_json, one=True)
         if qr and not as_json:
             click.echo(as_text(me.domain, me.fingerprint))
 

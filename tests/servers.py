@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from actors.accounts import NewDoctor
@@ -21,7 +22,8 @@ from core.settings import Settings
 from federation import descriptor
 from federation.documents import dumps
 from federation.identity import CONTEXT, members_of
-from federation.signatures import cavage, keys
+from federation.signatures import cavage, keys, proofs
+from federation.vouchers import described, vouch
 from instance.app import Server, create_app
 from instance.assembly import Assembly
 from instance.heads import BoundedHeads
@@ -128,10 +130,17 @@ class FakeSibling:
         self.country = country
         self.actor = f"{self.origin}/actors/doc"
         self.key_id = f"{self.origin}/actor#main-key"
+        self.documents = proofs.document_key(f"{self.origin}/actor", Ed25519PrivateKey.generate())
 
     def described(self) -> descriptor.Descriptor:
         return descriptor.Descriptor(self.origin, self.country, "Fake", f"{self.origin}/actor", self.key_id, self.public_pem,
-                                     f"{self.origin}/inbox", members_of(self.origin))
+                                     f"{self.origin}/inbox", members_of(self.origin), document_key=self.documents.multibase)
+
+    def vouched(self, document_key: str | None = None) -> dict[str, Any]:
+        """What its `/actor` says of its document key, or of another one, and its RSA key with it."""
+        actor, multibase = f"{self.origin}/actor", document_key or self.documents.multibase
+        return {"assertionMethod": [described(actor, multibase)],
+                "voucher": vouch(self.key, self.key_id, actor, multibase).document()}
 
     def person(self, uri: str | None = None) -> dict[str, Any]:
         return {"@context": CONTEXT, "id": uri or self.actor, "type": "Person", "preferredUsername": (uri or self.actor)[-3:],
