@@ -1,6 +1,6 @@
 """Vouching for the document key: the RSA key that operators have pinned says on `/actor` which key signs documents.
 
-So nothing has to be compared a second time, and a document key changes without a call (docs/decisions/0025).
+So nothing has to be compared a second time, and a document key changes without a call (docs/decisions/0025-document-keys.md).
 """
 
 from __future__ import annotations

@@ -119,13 +119,13 @@ async def test_an_entry_with_something_else_in_it_is_refused(listed: Assembly, c
     assert refused(listed, "https://fr.example") == {"damaged"}
 
 
-@pytest.mark.parametrize("column", ["next_key_id", "next_public_pem"])
-async def test_an_entry_whose_second_key_is_none_is_refused(listed: Assembly, column: str) -> None:
+@pytest.mark.parametrize("column", ["next_key_id", "next_public_pem", "document_key", "bundle_inbox"])
+async def test_an_entry_with_something_else_where_nothing_may_be_is_refused(listed: Assembly, column: str) -> None:
     elsewhere(listed, f"UPDATE siblings SET {column} = x'00ff'")
     assert refused(listed, "https://fr.example") == {"damaged"}
 
 
-@pytest.mark.parametrize("column", ["actor_uri", "key_id", "inbox", "members"])
+@pytest.mark.parametrize("column", ["actor_uri", "key_id", "inbox", "members", "bundle_inbox"])
 async def test_an_entry_that_leads_elsewhere_is_refused(listed: Assembly, column: str) -> None:
     elsewhere(listed, f"UPDATE siblings SET {column} = 'https://elsewhere.example/x'")
     assert refused(listed, "https://fr.example") == {"damaged"}

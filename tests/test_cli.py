@@ -26,6 +26,7 @@ from core.vault import verify_password
 from federation import descriptor
 from federation.documents import parse
 from federation.signatures.keys import fingerprint_words
+from federation.vouchers import vouch
 from instance.assembly import assemble
 from instance.cli import main
 from tests.scripted import scripted
@@ -219,13 +220,16 @@ def test_a_descriptor_that_says_something_else_is_refused(de: Konsil, fr: Konsil
 
 async def test_without_a_file_the_key_comes_from_the_domain_and_is_compared_too(de: Konsil, fr: Konsil, place: Path) -> None:
     async with scripted() as other, assemble(load(fr.place / "config.toml", {})) as its:
-        document = its.identity.document() | {"country": "fr"}
-        text = json.dumps(document).replace(its.identity.origin, other.origin).encode()
+        document = json.loads(json.dumps(its.identity.document()).replace(its.identity.origin, other.origin))
+        documents = its.identity.documents.multibase
+        voucher = vouch(its.identity.key, document["publicKey"]["id"], document["id"], documents)
+        text = json.dumps(document | {"country": "fr", "voucher": voucher.document()}).encode()
         other.script = lambda _: web.Response(body=text, content_type="application/activity+json")
         words = ["sibling", "add", other.domain, "--country", "fr", "--fingerprint"]
         await asyncio.to_thread(de.refuses, *words, _WRONG, saying="Nothing was added")
         shown = await asyncio.to_thread(de.json, *words, its.identity.fingerprint)
         assert (shown["state"], shown["fingerprint"]) == ("proposed", its.identity.fingerprint)
+        assert shown["document_key"] == documents
         assert [one.target for one in other.received] == ["/actor", "/actor"]
     await asyncio.to_thread(de.refuses, "sibling", "add", "127.0.0.1:1", "--country", "fr", "--fingerprint", _WRONG,
                             saying="could not be reached")

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from core.errors import Conflict, KonsilError, NotFound
 from core.settings import Settings
+from federation.allowlist import Direction, Purpose
 from federation.siblingkeys import Sight
 from federation.signatures.keys import fingerprint
 from instance.assembly import Assembly
@@ -220,3 +221,91 @@ async def test_with_four_eyes_two_operators_compare_the_key(tmp_path: Path) -> N
         again = announcement(fake, next_key(fake, 1), "k3")
         assert (await fake.send(de, again))[0] == 202
         assert (await keys.refuse(domain, "olga")).next_pem == ""  # one is enough to take back
+
+
+async def learnt(its: Assembly) -> tuple[str, str]:
+    [row] = await its.database.read(lambda tx: tx.rows("SELECT document_key, bundle_inbox FROM siblings"))
+    return row["document_key"], row["bundle_inbox"]
+
+
+async def forget(its: Assembly) -> None:
+    await its.database.write(lambda tx: tx.run("UPDATE siblings SET document_key = '', bundle_inbox = ''"))
+
+
+def whole(there: Elsewhere, document_key: str | None = None, public_pem: str = "") -> dict[str, Any]:
+    fake = there.fake
+    made = there.actor(fake.public_pem, endpoints={"bundleInbox": f"{fake.origin}/inbox/bundle"}) | fake.vouched(document_key)
+    return made | {"publicKey": made["publicKey"] | {"id": fake.key_id} | ({"publicKeyPem": public_pem} if public_pem else {})}
+
+
+async def test_a_document_key_that_is_not_known_is_looked_for_soon_and_then_less_and_less_often(
+        de: Running, there: Elsewhere) -> None:
+    its = de.its
+    await forget(its)
+    there.answer = there.actor(there.fake.public_pem)  # an older release, which has none
+    assert [await its.keywatch.look_due() for _ in range(2)] == [1, 0]
+    looks = 0
+    for _ in range(720):  # an hour, every five seconds
+        its.clock.offset += 5
+        looks += await its.keywatch.look_due()
+    assert 5 <= looks <= 12 and there.asked == looks + 1 and await learnt(its) == ("", "")
+    its.clock.offset += 3600
+    there.answer = whole(there)
+    assert await its.keywatch.look_due() == 1
+    assert await learnt(its) == (there.fake.documents.multibase, f"{there.fake.origin}/inbox/bundle")
+    sibling = its.allowlist.admit(there.fake.origin, Direction.OUT, Purpose.DELIVERY)
+    assert (sibling.document_key, sibling.bundle_inbox) == await learnt(its)
+    its.clock.offset += 5
+    assert await its.keywatch.look_due() == 0  # from now on once an hour
+
+
+async def test_a_changed_document_key_is_taken_over_written_down_and_told(
+        de: Running, there: Elsewhere, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = there.fake.documents.multibase, FakeSibling("fr", pair=pair()).documents.multibase
+    there.answer = whole(there)
+    assert (await de.its.keywatch.look(there.domain)).sight == Sight.PINNED  # it is the one from its descriptor
+    assert [entry.action for entry in await de.its.audit.list(9)].count("sibling.document-key") == 0
+    there.answer = whole(there, after)
+    assert (await de.its.keywatch.look(there.domain)).sight == Sight.PINNED
+    assert (await learnt(de.its))[0] == after == (await de.its.siblings.row(there.domain)).document_key
+    [entry] = await de.its.audit.list(1)
+    assert (entry.by, entry.action, entry.detail) == ("konsil", "sibling.document-key", f"{before} to {after}")
+    assert capsys.readouterr().out.count("signs its documents with another key") == 1
+    await de.its.keywatch.look(there.domain)
+    assert (await de.its.audit.list(1))[0].seq == entry.seq
+
+
+async def test_what_no_pinned_key_vouches_for_changes_nothing(de: Running, there: Elsewhere) -> None:
+    known, other = await learnt(de.its), FakeSibling("fr", pair=pair())
+    other.origin, other.key_id = there.fake.origin, there.fake.key_id
+    forged = whole(there, other.documents.multibase)
+    for answer in (forged | {"voucher": None}, forged | {"voucher": other.vouched()["voucher"]},
+                   forged | {"voucher": there.fake.vouched()["voucher"]},
+                   forged | {"assertionMethod": []}, there.actor(there.fake.public_pem)):
+        there.answer = answer
+        assert (await de.its.keywatch.look(there.domain)).sight == Sight.PINNED
+        assert await learnt(de.its) == known
+    there.answer = forged | {"voucher": other.vouched()["voucher"]} | {
+        "publicKey": forged["publicKey"] | {"publicKeyPem": other.public_pem}}  # vouched for, by a key nobody has pinned
+    assert (await de.its.keywatch.look(there.domain)).sight == Sight.STRANGE
+    assert await learnt(de.its) == known
+    assert "sibling.document-key" not in [entry.action for entry in await de.its.audit.list(20)]
+
+
+async def test_a_key_that_takes_over_vouches_too(de: Running, there: Elsewhere) -> None:
+    fake, later = there.fake, FakeSibling("fr", pair=pair())
+    later.origin = fake.origin
+    assert (await fake.send(de, announcement(fake, next_key(fake))))[0] == 202
+    await de.its.sibling_keys.confirm(there.domain, "olga", fingerprint(pair()[1]))
+    there.answer = whole(there, public_pem=pair()[1]) | later.vouched(later.documents.multibase)
+    there.answer["voucher"]["creator"] = fake.key_id
+    assert (await de.its.keywatch.look(there.domain)).sight == Sight.CHANGED
+    assert await learnt(de.its) == (later.documents.multibase, f"{fake.origin}/inbox/bundle")
+
+
+async def test_two_instances_learn_from_each_other_within_seconds(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        await forget(de.its)
+        await until(lambda: de.count("siblings", f"document_key = '{fr.its.identity.documents.multibase}'"), 15)
+        assert (await learnt(de.its))[1] == f"{fr.url}/inbox/bundle"
+        assert await learnt(fr.its) == (de.its.identity.documents.multibase, f"{de.url}/inbox/bundle")

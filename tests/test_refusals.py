@@ -223,7 +223,7 @@ _SPEAKING = ("federation", "inbox", "posts/wire.py", "actors/wire.py", "core/dat
 _OPERATORS = {"federation/siblings.py", "federation/descriptor.py", "federation/overview.py", "federation/admission.py",
               "federation/checks.py", "federation/selftest.py", "federation/siblingkeys.py", "federation/keyring.py",
               "federation/disclosures.py", "federation/leaving.py", "federation/keywatch.py"}
-_NEVER_LOGGED = {"fingerprint", "not-admitted", "misconfigured", "internal", *client_module._NO_REFUSALS}
+_NEVER_LOGGED = {"fingerprint", "bad-voucher", "not-admitted", "misconfigured", "internal", *client_module._NO_REFUSALS}
 _CLASSES = {name: found for name, found in vars(core.errors).items()
             if isinstance(found, type) and issubclass(found, KonsilError)}
 

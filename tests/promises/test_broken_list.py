@@ -32,6 +32,8 @@ BROKEN: dict[str, tuple[tuple[str, ...], bool]] = {
     "bytes for an origin": (("UPDATE siblings SET origin = CAST(origin AS BLOB)",), True),
     "a country that is a number": (("UPDATE siblings SET country = x'07'",), True),
     "an inbox elsewhere": (("UPDATE siblings SET inbox = 'https://elsewhere.example/inbox'",), True),
+    "an inbox for bundles elsewhere": (("UPDATE siblings SET bundle_inbox = 'https://elsewhere.example/inbox/bundle'",), True),
+    "bytes for a document key": (("UPDATE siblings SET document_key = x'00ff'",), True),
     "an actor that is no address": (("UPDATE siblings SET actor_uri = 'javascript:alert(1)'",), True),
 }
 

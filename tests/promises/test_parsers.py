@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from actors.wire import actor_of
 from core import clock, countries, i18n, ids, mailaddress, numbers, tags, text, throttle
 from core.errors import InvalidInput, KonsilError, NotSignedIn
-from federation import addresses, contexts, descriptor, documents, door, troubles
+from federation import addresses, contexts, descriptor, documents, door, troubles, vouchers
 from federation.addresses import origin_of
 from federation.documents import dumps
-from federation.signatures import cavage, keys
+from federation.signatures import cavage, keys, multikey, proofs
 from inbox import arrival as arriving
 from inbox.arrival import arrival, is_note
 from inbox.authority import check_authority
@@ -44,7 +44,10 @@ _MODULES = (
     "federation.door",
     "federation.signatures.cavage",
     "federation.signatures.keys",
+    "federation.signatures.multikey",
+    "federation.signatures.proofs",
     "federation.troubles",
+    "federation.vouchers",
     "inbox.arrival",
     "posts.wire",
     "actors.wire",
@@ -93,6 +96,8 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "federation.signatures.keys.load_public": (keys.load_public, InvalidInput),
     "federation.signatures.keys.fingerprint": (keys.fingerprint, InvalidInput),
     "federation.signatures.keys.read_fingerprint": (keys.read_fingerprint, InvalidInput),
+    "federation.signatures.multikey.read_multibase": (multikey.read_multibase, ValueError),
+    "federation.signatures.multikey.decode": (multikey.decode, InvalidInput),
     "federation.troubles.in_words": (lambda given: troubles.in_words(given).said(lambda word: word), ()),
     "posts.wire.moment": (wire.moment, InvalidInput),
 }
@@ -120,6 +125,11 @@ OF_OURS = {
     "federation.signatures.keys.grouped",
     "federation.signatures.keys.scannable",
     "federation.signatures.keys.load_private",
+    "federation.signatures.multikey.multibase",
+    "federation.signatures.proofs.document_key_id",
+    "federation.signatures.proofs.document_key",
+    "federation.signatures.proofs.sign",
+    "federation.vouchers.described",
     "federation.troubles.reason",
     "posts.wire.hashtags_of",
     "posts.wire.vote",
@@ -147,6 +157,7 @@ def _found() -> set[str]:
     return found
 
 
+_MULTIKEY = vectors("integrity_proofs")["multikeys"][0]["multibase"]
 DOCUMENTS: dict[str, Callable[[Any], Any]] = {
     "actors.wire.actor_of": lambda given: actor_of(
         given, expected="https://fr.example/a", sibling_id=1, country="fr", actor_id=1
@@ -155,6 +166,18 @@ DOCUMENTS: dict[str, Callable[[Any], Any]] = {
     "federation.descriptor.read": descriptor.read,
     "federation.descriptor.from_actor": lambda given: descriptor.from_actor(given, "https://fr.example"),
     "federation.documents.one_or_many": documents.one_or_many,
+    "federation.signatures.proofs.check": lambda given: proofs.check(
+        given if isinstance(given, dict) else {"proof": given}, _MULTIKEY, "https://fr.example/actor#document-key"
+    ),
+    "federation.vouchers.vouched_for": lambda given: vouchers.vouched_for(
+        {
+            "id": "https://fr.example/actor",
+            "assertionMethod": {"id": "https://fr.example/actor#document-key", "publicKeyMultibase": given},
+            "voucher": given,
+        },
+        "https://fr.example/actor#main-key",
+        "",
+    ),
     "inbox.arrival.is_note": is_note,
     "posts.wire.note": lambda given: _whole_note(given),
 }

@@ -313,7 +313,8 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         for entry in await fr.its.audit.list(99):
             data |= {entry.by, entry.target, entry.detail, entry.hash.hex(), entry.hash.hex()[:12]}
         for one in (fr, it):
-            data |= {grouped(one.its.identity.fingerprint)[:9], grouped(one.its.identity.fingerprint)[-4:]}
+            data |= {grouped(one.its.identity.fingerprint)[:9], grouped(one.its.identity.fingerprint)[-4:],
+                     one.its.identity.documents.multibase}
         for _, page in pages:
             assert _not_translated(page, data - {""}) == []
         assert "Frankreich" in pages[9][1] and "Kardiologie" in pages[10][1] and "Italiano" in pages[10][1]
