@@ -157,9 +157,11 @@ def test_identity_is_shown_and_exported_signed(fr: Konsil) -> None:
     assert set(shown) == documented("identity") and shown["domain"] == _FR
     assert shown["words"] == fingerprint_words(shown["fingerprint"])
     text = fr.run("identity").stdout
+    assert shown["document_key"].startswith("z6Mk") and shown["document_key"] in text
     assert shown["words"] in text and shown["fingerprint"] in text.replace(" ", "")
     read = descriptor.read(parse((fr.place / "fr.json").read_bytes()))
     assert (read.fingerprint, read.actor, read.country) == (shown["fingerprint"], shown["actor"], "fr")
+    assert read.document_key == shown["document_key"]
     fr.refuses("identity", "--export", str(fr.place / "no" / "where.json"), saying="No such file")
 
 

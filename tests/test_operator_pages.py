@@ -54,8 +54,11 @@ async def test_a_descriptor_brings_contacts_along_and_what_was_typed_stands(pair
         assert (status, where) == (303, f"/admin/siblings/{fr.domain}")
         page = (await olga.get(where))[1]
         for text in ("Konsil e. V.", "machines@konsil.example", "privacy desk", "adequacy", "15 Jan 2026", "olga",
-                     fingerprint_words(fr.its.identity.fingerprint), "<svg", "The agreement is to be looked at again."):
+                     fingerprint_words(fr.its.identity.fingerprint), f'title="{fr.its.identity.documents.multibase}"', "<svg",
+                     "The agreement is to be looked at again."):
             assert text in page, text
+        await de.its.database.write(lambda tx: tx.run("UPDATE siblings SET document_key = ''"))
+        assert "Signs its documents with</dt>\n    <dd>not known yet" in (await olga.get(where))[1]
         row = await de.its.siblings.row(fr.domain)
         assert row.details == Details("Konsil e. V.", "", "machines@konsil.example", "privacy desk", "2026-01-15", "2026-12-01",
                                       "adequacy")

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidInput
+from core.settings import Settings
 from federation import descriptor
 from federation.contexts import check_context
 from federation.descriptor import Descriptor
 from federation.identity import ACTOR_CONTEXT, CONTEXT
 from federation.vouchers import described, vouched_for
-from instance.assembly import Assembly
+from instance.assembly import Assembly, assemble
 from tests.servers import AP, FakeSibling, countries, get
 from tests.test_announcements import pair
 
@@ -107,6 +108,22 @@ def test_what_is_described_is_signed_in_this_form() -> None:
     assert described("https://de.example/actor", "z6Mk") == {
         "id": "https://de.example/actor#document-key", "type": "Multikey", "controller": "https://de.example/actor",
         "publicKeyMultibase": "z6Mk"}
+
+
+async def test_a_process_that_begins_in_that_moment_shows_none_and_nobody_minds(
+        its: Assembly, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    await its.keyring.switch((await its.keyring.rotate("olga")).id, "olga")
+    capsys.readouterr()
+    async with assemble(settings) as other:
+        await other.keyring.refresh()
+        moment = other.identity.document()
+        assert moment["publicKey"] == its.identity.document()["publicKey"] and "voucher" not in moment
+        assert descriptor.from_actor(moment, other.identity.origin).document_key == ""
+        assert "nobody vouches for" not in capsys.readouterr().out
+        other.clock.offset += 3600
+        await other.keyring.refresh()
+        assert descriptor.from_actor(other.identity.document(), other.identity.origin).document_key
+        assert other.identity.documents.multibase == its.identity.documents.multibase
 
 
 async def test_while_the_old_key_is_still_named_its_own_voucher_stands(its: Assembly) -> None:
