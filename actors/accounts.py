@@ -30,7 +30,7 @@ from core.vault import hash_password
 from core.words import Phrase
 from federation import due
 from federation.identity import Identity
-from federation.store import FRESH, URGENT
+from federation.lanes import FRESH, URGENT
 
 ACCOUNT_STATES = StateGraph(
     name="account",

@@ -18,9 +18,10 @@ from core.ids import Ids, public
 from core.text import visible
 from federation.allowlist import SiblingState
 from federation.identity import Identity
+from federation.lanes import BACKLOG, FRESH
 from federation.listed import sent_to
 from federation.siblings import SiblingChange
-from federation.store import BACKLOG, FRESH, enqueue
+from federation.store import enqueue
 
 
 class Profiles:

@@ -15,8 +15,9 @@ from core.text import lines
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps
 from federation.identity import CONTEXT, Identity
+from federation.lanes import FRESH
 from federation.signatures.cavage import digest
-from federation.store import FRESH, Outgoing
+from federation.store import Outgoing
 
 _SUMMARY_LENGTH = 10_000
 

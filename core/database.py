@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -85,6 +85,19 @@ class Tx:
             start += size
             self._connection.execute(
                 f"INSERT INTO {into} VALUES {','.join([place] * size)} {after}", [value for row in chunk for value in row])
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What is done inside is undone if it fails, and nothing else of the transaction is."""
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except Exception:
+            if self._connection.in_transaction:  # SQLite ends it by itself where the disk is full
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
 
     def scrub(self) -> None:
         """Have what this transaction removed overwritten on the disk soon after it is durable, in the WAL too."""

@@ -58,6 +58,7 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inbox_pending_limit: Count = 4096
     sibling_requests_per_second: Count = 2000
     delivery_window: Count = 8
+    bundle_items: Annotated[int, msgspec.Meta(ge=1, le=64)] = 64
     retry_first_seconds: Seconds = 1.0
     retry_limit_seconds: Seconds = 900.0
     held_days: Count = 30

@@ -24,9 +24,10 @@ from federation.addresses import origin_of
 from federation.allowlist import Sibling
 from federation.documents import dumps
 from federation.identity import ACTOR_CONTEXT, CONTEXT, Identity, PublicKey
+from federation.lanes import URGENT
 from federation.signatures.cavage import digest
 from federation.signatures.keys import fingerprint, load_public
-from federation.store import URGENT, Outgoing
+from federation.store import Outgoing
 
 _ID_LENGTH, _PEM_LENGTH, _PROOF_LENGTH = 500, 2_000, 800
 

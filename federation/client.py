@@ -29,6 +29,7 @@ from core.errors import InvalidInput, KonsilError, Refused, Unavailable
 from core.numbers import whole
 from federation.addresses import authority_of, is_loopback, never_contacted, origin_of
 from federation.allowlist import CLOSED, Direction, Purpose, Sibling
+from federation.bundles import JSON_SEQ
 from federation.documents import parse
 from federation.identity import Identity
 from federation.refusals import RefusalLog
@@ -42,16 +43,19 @@ _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _JRD_TYPES = frozenset({JRD_JSON, "application/json"})
 _ANSWER_LIMIT = 65_536
+_RECEIPT_LIMIT = 262_144
 _NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate", *CLOSED})  # nobody's, or noted
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a sibling answered: status, the problem document if it sent one, seconds it asks us to wait."""
+    """What a sibling answered: status, the problem document if it sent one, seconds it asks us to wait; and the document that
+    came with a 200, for a bundle the receipt."""
 
     status: int
     problem: dict[str, Any] | None
     retry_after: int | None
+    document: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +168,22 @@ class Client:
         was no connection and `no-answer` when there was one, and the activity itself may be what it choked on. What the gate
         says (`CLOSED`) when it has closed before the first byte is written: nothing has left then."""
         _check_let_through(sibling, Purpose.DELIVERY, Purpose.ERASURE)
-        with self._logged(sibling.origin, sibling.purpose, sibling.inbox):
-            headers = self._posting(sibling, sibling.inbox, digest, ACTIVITY_JSON)
-            headers["signature"] = await self._sign("POST", sibling.inbox, headers)
+        return await self._post(sibling, sibling.inbox, body, digest, ACTIVITY_JSON, 0)
+
+    async def post_bundle(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
+        """POST a bundle to where the sibling takes them, as `post` does; its receipt comes as the answer's document."""
+        _check_let_through(sibling, Purpose.DELIVERY)
+        return await self._post(sibling, sibling.bundle_inbox, body, digest, JSON_SEQ, _RECEIPT_LIMIT)
+
+    async def _post(self, sibling: Sibling, url: str, body: bytes, digest: str, kind: str, limit: int) -> Answer:
+        with self._logged(sibling.origin, sibling.purpose, url):
+            headers = self._posting(sibling, url, digest, kind)
+            headers["signature"] = await self._sign("POST", url, headers)
             try:
-                async with self._open().post(sibling.inbox, data=_LastLook(body, sibling), headers=headers,
+                async with self._open().post(url, data=_LastLook(body, sibling), headers=headers,
                                              allow_redirects=False) as response:
+                    if response.status == 200 and limit:
+                        return Answer(200, None, None, _document(response, await _read(response, limit), _JRD_TYPES))
                     if response.status < 300:
                         return Answer(response.status, None, None)
                     raw = await _read(response, _ANSWER_LIMIT)

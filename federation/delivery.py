@@ -3,7 +3,8 @@
 The outbox row and the effect it tells of were written in one transaction; this module empties the outbox. Each sibling
 has a line of its own. At most `delivery_window` parcels are under way to it, one per object, so that an object's
 activities arrive in order. Whatever has been answered meanwhile is settled in one transaction, which also takes what
-goes next; so a parcel that hangs keeps one place and no more. What an answer means:
+goes next; so a parcel that hangs keeps one place and no more. To a sibling that takes bundles parcels go together, and its
+signed receipt says what became of each (`federation.shipments`); what an answer without one means:
 
     202                                    acknowledged; nothing else is, a proxy's page is sent with 200
     413, or a 4xx problem document
@@ -22,24 +23,40 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from core.clock import Clock, happens
 from core.database import Database, Tx
-from core.errors import KonsilError
+from core.ids import Ids
 from core.settings import Federation
 from core.telemetry import get_logger
-from federation import store
-from federation.allowlist import CLOSED, Allowlist, Direction, Purpose
-from federation.client import Client
+from federation import sequences, store
+from federation.lanes import BACKLOG
+from federation.sequences import Outline
+from federation.shipments import Returned, Shipment, Shipping, shipments
 from federation.store import Ahead, Parcel
-from federation.verdicts import Fate, Verdict, judge, judge_error, trouble
+from federation.verdicts import Fate, Verdict, trouble
 
 log = get_logger("delivery")
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
 _BUNCH_SECONDS = 0.001
+_BUNDLES = 4
+_ASK_SECONDS = (10.0, 3_600.0)
+
+
+class _Taken(NamedTuple):
+    """What goes next to a sibling; the verdict that makes its line wait; how much it has lost and is sent again; whether an epoch
+    has to begin before anything can go."""
+
+    parcels: Sequence[Parcel] = ()
+    outline: Outline | None = None
+    worst: Verdict | None = None
+    lost: int = 0
+    begin: bool = False
 
 
 class _Line:
@@ -48,20 +65,35 @@ class _Line:
     def __init__(self, sibling_id: int, origin: str) -> None:
         self.id, self.origin = sibling_id, origin
         self.under_way: dict[bytes, Parcel] = {}
-        self.verdicts: list[Verdict] = []
+        self.returned: list[Returned] = []
+        self.open = 0
         self.failed: set[bytes] = set()
         self.stirred = asyncio.Event()
         self.requests: set[asyncio.Task[None]] = set()
         self.task: asyncio.Task[None] | None = None
         self.crashes, self.rests_until = 0, 0.0
+        self.asked, self.ask_at = 0, 0.0
+
+    def asks(self) -> bool:
+        """Whether it is time to ask what became of what the sibling holds; the next time comes later each time."""
+        now = time.monotonic()
+        if now < self.ask_at:
+            return False
+        first, limit = _ASK_SECONDS
+        self.ask_at, self.asked = now + min(limit, first * 2.0 ** min(self.asked, 20)), self.asked + 1
+        return True
+
+    def heard(self, *, any_news: bool) -> None:
+        """A receipt has come; with news in it, more may come soon."""
+        if any_news:
+            self.asked, self.ask_at = 0, 0.0
 
 
 class Courier:
     """Empties the outbox for as long as `run` runs. One per instance: the worker holds a lock file."""
 
-    def __init__(self, database: Database, allowlist: Allowlist, client: Client, clock: Clock, settings: Federation) -> None:
-        self._database, self._allowlist, self._client = database, allowlist, client
-        self._clock, self._settings = clock, settings
+    def __init__(self, database: Database, shipping: Shipping, clock: Clock, ids: Ids, settings: Federation) -> None:
+        self._database, self._shipping, self._clock, self._ids, self._settings = database, shipping, clock, ids, settings
         self._news = asyncio.Event()
         self._lines: dict[int, _Line] = {}
         database.listen("delivery", self._news.set)
@@ -90,6 +122,8 @@ class Courier:
         now, loop, wait = self._clock.ms(), asyncio.get_running_loop(), _LOOK_SECONDS
         for row in await self._database.read(partial(store.lines, ahead=self._ahead(now))):
             line = self._lines.setdefault(row.id, _Line(row.id, row.origin))
+            if row.asks_only and line.task is None and time.monotonic() < line.ask_at:
+                continue
             if line.task is not None:
                 if len(line.under_way) < self._settings.delivery_window:
                     line.stirred.set()
@@ -118,17 +152,18 @@ class Courier:
         """Send and settle until nothing is left that may go now."""
         try:
             while True:
-                for parcel in await self._settle(line):
-                    line.under_way[parcel.object_key] = parcel
-                    request = asyncio.create_task(self._send(line, parcel))
+                for shipment in await self._settle(line):
+                    line.under_way |= {parcel.object_key: parcel for parcel in shipment.parcels}
+                    line.open += 1
+                    request = asyncio.create_task(self._send(line, shipment))
                     line.requests.add(request)
                     request.add_done_callback(line.requests.discard)
-                if not line.under_way:
+                if not line.open:
                     return
                 await line.stirred.wait()
                 seen = 0
-                while seen < len(line.verdicts) < len(line.under_way):  # answers come in bunches; one commit writes a bunch
-                    seen = len(line.verdicts)
+                while seen < len(line.returned) < line.open:  # answers come in bunches; one commit writes a bunch
+                    seen = len(line.returned)
                     await asyncio.sleep(_BUNCH_SECONDS)
                 line.stirred.clear()
         finally:
@@ -136,70 +171,68 @@ class Courier:
                 request.cancel()
             await asyncio.gather(*line.requests, return_exceptions=True)
             line.under_way.clear()
-            line.verdicts.clear()
+            line.returned.clear()
+            line.open = 0
 
-    async def _send(self, line: _Line, parcel: Parcel) -> None:
-        verdict = await self._post(line.origin, parcel)
-        if verdict is None:
-            del line.under_way[parcel.object_key]
-        else:
-            line.verdicts.append(verdict)
+    async def _send(self, line: _Line, shipment: Shipment) -> None:
+        line.returned.append(await self._shipping.send(line.origin, shipment))
         line.stirred.set()
 
-    async def _post(self, origin: str, parcel: Parcel) -> Verdict | None:
-        """Send one parcel; None where the gate has closed since it was taken: what becomes of it was written then."""
-        try:
-            sibling = self._allowlist.admit(origin, Direction.OUT, Purpose.DELIVERY, path=parcel.uri)
-            return judge(parcel, await self._client.post(sibling, parcel.body, parcel.digest))
-        except Exception as error:
-            if isinstance(error, KonsilError) and error.reason in CLOSED:
-                log.info("line closed", sibling=origin, reason=error.reason)
-                return None
-            if not isinstance(error, KonsilError):
-                log.exception("sending failed", sibling=origin, activity=parcel.uri)
-            return judge_error(parcel, error)
-
-    async def _settle(self, line: _Line) -> Sequence[Parcel]:
-        """Write down what has been answered and take what may go next, in one transaction."""
-        verdicts, line.verdicts = line.verdicts, []
+    async def _settle(self, line: _Line) -> Sequence[Shipment]:
+        """Write down what has come back and take what may go next, in one transaction."""
+        returned, line.returned = line.returned, []
+        verdicts = [verdict for one in returned for verdict in one.verdicts]
         for verdict in verdicts:
             if verdict.good:
                 line.failed.clear()
             elif verdict.fate == Fate.PUT_OFF:
                 line.failed.add(verdict.parcel.object_key)
-        settled = {verdict.parcel.object_key for verdict in verdicts}
+        settled = {parcel.object_key for one in returned for parcel in one.shipment.parcels}
         busy = [parcel for key, parcel in line.under_way.items() if key not in settled]
-        failed = frozenset(line.failed)
-        work = partial(self._written, line, verdicts, busy, failed, self._clock.ms())
-        parcels, worst = await (self._database.write(work) if verdicts else self._database.read(work))
+        work = partial(self._written, line, returned, busy, frozenset(line.failed), self._clock.ms())
+        taken = await (self._database.write(work) if returned else self._database.read(work))
+        if taken.begin:
+            taken = await self._database.write(partial(self._begun, line, busy, frozenset(line.failed), self._clock.ms()))
+        for key in settled:
+            line.under_way.pop(key, None)
+        line.open -= len(returned)
         for verdict in verdicts:
-            del line.under_way[verdict.parcel.object_key]
             if verdict.fate in (Fate.PARKED, Fate.PUT_OFF):
                 log.warning(verdict.fate.name.lower(), sibling=line.origin, activity=verdict.parcel.uri, reason=verdict.reason)
-        if worst is not None:
+        if taken.lost:
+            log.error("the sibling has lost what it had: it is sent again", sibling=line.origin, activities=taken.lost)
+        if taken.worst is not None:
             line.failed.clear()
-            log.warning("waiting", sibling=line.origin, reason=worst.reason, alarm=worst.fate == Fate.ALARMED)
-        return parcels
+            log.warning("waiting", sibling=line.origin, reason=taken.worst.reason, alarm=taken.worst.fate == Fate.ALARMED)
+        asking = line.open == 0 and taken.outline is not None and (taken.outline.hello or line.asks())
+        return shipments(taken.parcels, taken.outline, self._settings.bundle_items, asking=asking)
 
-    def _written(self, line: _Line, verdicts: list[Verdict], busy: list[Parcel], failed: frozenset[bytes], now: int,
-                 tx: Tx) -> tuple[list[Parcel], Verdict | None]:
-        """Inside the transaction: the next parcels, and the verdict that makes the line wait, if one does."""
+    def _written(self, line: _Line, returned: Sequence[Returned], busy: list[Parcel], failed: frozenset[bytes], now: int,
+                 tx: Tx) -> _Taken:
+        """Inside the transaction: what goes next, and the verdict that makes the line wait, if one does."""
         ahead = self._ahead(now)
+        counted = self._heard(tx, line, returned, now)
+        verdicts = [verdict for one in counted for verdict in one.verdicts]
         for parcel, fate, why, asked in verdicts:
             if fate == Fate.PARKED:
                 store.park(tx, line.id, parcel.sequence, why, now)
             elif fate in (Fate.PUT_OFF, Fate.ALARMED):  # after an alarm too, so that the next probe is another one
                 store.put_off(tx, line.id, parcel.sequence, why, now, now + self._pause(parcel.tries, asked))
-        if acked := [verdict.parcel.sequence for verdict in verdicts if verdict.fate == Fate.ACKED]:
-            store.acknowledge(tx, line.id, acked, now)
-        if left := [verdict.parcel.sequence for verdict in verdicts if verdict.left and verdict.fate != Fate.ACKED]:
+        for fate, write in ((Fate.ACKED, store.acknowledge), (Fate.HELD_THERE, store.hold_there)):
+            if found := [verdict.parcel.sequence for verdict in verdicts if verdict.fate == fate]:
+                write(tx, line.id, found, now)
+        if left := [verdict.parcel.sequence for verdict in verdicts if verdict.left and not verdict.good]:
             store.tried(tx, line.id, left, now)
-        if any(verdict.good for verdict in verdicts):
+        if any(verdict.good for verdict in verdicts) or any(one.receipt is not None for one in counted):
             store.recovered(tx, line.id, ahead)
+        lost = sum(sequences.lost_since(tx, line.id, one.shipment.outline, one.receipt, now) for one in counted
+                   if one.shipment.outline is not None and one.receipt is not None)
         at = store.line(tx, line.id)
         if at is None:
-            return [], None
-        window = 1 if at["next_try"] else self._settings.delivery_window
+            return _Taken(lost=lost)
+        whole = self._settings.bundle_items * min(_BUNDLES, self._settings.delivery_window) if at["bundles"] \
+            else self._settings.delivery_window
+        window = 1 if at["next_try"] else whole
         held = ahead.first <= at["next_try"] <= ahead.last
         worst = trouble(verdicts, all_fail=len(failed) >= window)
         if worst is not None and not (held and at["alarm"]):
@@ -207,7 +240,39 @@ class Courier:
             until = max(now + self._pause(fails, worst.wait, alarm=alarm), at["next_try"] if held else 0)
             store.hold(tx, line.id, fails + 1, worst.reason, now, until, alarm=alarm)
         room = max(window - len({parcel.object_key for parcel in busy} | failed), not busy)
-        return [] if held or worst is not None or not room else _next(tx, line, ahead, room, window, busy), worst
+        if held or worst is not None or not room:
+            return _Taken(worst=worst, lost=lost)
+        outline = sequences.outline(tx, line.id) if at["bundles"] else None
+        return _Taken(_next(tx, line, ahead, room, window, busy), outline, lost=lost, begin=bool(at["bundles"]) and outline is None)
+
+    def _heard(self, tx: Tx, line: _Line, returned: Sequence[Returned], now: int) -> list[Returned]:
+        """Take in receipts and what else concerns the line. Returns what counts: numbers of an epoch that is over stand for nothing
+        any more, and what they stood for is sent again."""
+        counted = []
+        for one in returned:
+            outline = one.shipment.outline
+            if outline is None:
+                if one.verdicts:
+                    sequences.close(tx, line.id)
+            elif not sequences.is_at(tx, line.id, outline.epoch):
+                continue
+            elif one.receipt is not None:
+                line.heard(any_news=bool(one.receipt.later))
+                sequences.heard(tx, line.id, outline, one.receipt, one.body,
+                                [parcel.sequence for parcel in one.shipment.parcels], self._ids.new(), now)
+            elif one.anew_after is not None:
+                log.error("the sibling asks for a new epoch: one of us has lost something", sibling=line.origin)
+                sequences.begin(tx, line.id, now, after=one.anew_after, hello=True)
+            elif one.no_place:
+                log.warning("the sibling takes no bundles any more", sibling=line.origin)
+                store.takes_no_bundles(tx, line.id)
+            counted.append(one)
+        return counted
+
+    def _begun(self, line: _Line, busy: list[Parcel], failed: frozenset[bytes], now: int, tx: Tx) -> _Taken:
+        """Begin an epoch, and take what goes next in it."""
+        sequences.begin(tx, line.id, now)
+        return self._written(line, (), busy, failed, now, tx)
 
     def _pause(self, fails: int, asked: int = 0, *, alarm: bool = False) -> int:
         """Milliseconds until the next try: doubled each time, with jitter, never over the limit."""
@@ -222,9 +287,12 @@ class Courier:
 
 def _next(tx: Tx, line: _Line, ahead: Ahead, room: int, window: int, busy: Sequence[Parcel]) -> list[Parcel]:
     """What goes next. What was put off has half of the places and no more, so that it holds nobody up and is not forgotten
-    either; a single place is for the others first."""
+    either; what has waited for long leaves some places for what is fresh; a single place is for what was not put off first."""
     keys = [parcel.object_key for parcel in busy]
     share = max(1, window // 2) - sum(parcel.tries > 0 for parcel in busy)
     again = store.waiting(tx, line.id, ahead, keys, min(share, room), again=True) if share > 0 else []
     fresh = store.waiting(tx, line.id, ahead, keys, room, again=False)
+    left = max(1, window - window // 4) - sum(parcel.lane == BACKLOG for parcel in busy)
+    late = [parcel for parcel in fresh if parcel.lane == BACKLOG]
+    fresh = [parcel for parcel in fresh if parcel.lane != BACKLOG] + late[:max(left, 0)]
     return (fresh + again if window == 1 else again + fresh)[:room]

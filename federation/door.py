@@ -112,11 +112,11 @@ class Door:
                               detail=error.cause)
 
 
-def check_head(headers: Mapping[str, str], limit: int) -> None:
+def check_head(headers: Mapping[str, str], limit: int, types: frozenset[str] = _TYPES) -> None:
     """Refuse a POST by its head alone, before a byte of its body is read: 415, 413."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in _TYPES:
-        raise UnsupportedMedia("An activity is application/activity+json.", reason="content-type")
+    if kind not in types:
+        raise UnsupportedMedia("The content type here is %(kind)s.", values={"kind": min(types)}, reason="content-type")
     if "content-encoding" in headers:
         raise UnsupportedMedia("An encoded body is not read.", reason="content-encoding")
     length = headers.get("content-length", "")

@@ -9,10 +9,12 @@ import msgspec
 
 from core.database import Row, Tx, marks
 from core.ids import uri_key
+from federation import sequences
+from federation.lanes import BACKLOG, FRESH
 from federation.listed import SENT_TO, SiblingState, entry, listed, still_there
 from federation.troubles import REVOKED
 
-URGENT, FRESH, BACKLOG = 0, 1, 2
+_AWAY_MS = 60_000
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -29,7 +31,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Parcel(NamedTuple):
-    """One activity for one sibling; `tries` is how often it has been put off."""
+    """One activity for one sibling, in its lane; `tries` is how often it has been put off."""
 
     sequence: int
     uri: str
@@ -37,6 +39,7 @@ class Parcel(NamedTuple):
     body: bytes
     digest: str
     tries: int
+    lane: int
 
 
 class Ahead(NamedTuple):
@@ -56,7 +59,8 @@ def forget(tx: Tx, about_uri: str, now: int) -> None:
 
 
 def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
-    """Write the activity and its delivery rows in the caller's transaction.
+    """Write the activity and its delivery rows in the caller's transaction. What comes while a sibling is away for more than a
+    minute goes behind what is fresh when it is back.
 
     A Delete is owed to every sibling that was ever sent something of its object, whatever has become of that. Where the
     gate is closed for good it is parked, and goes out if the sibling is admitted again (`sibling_changed`).
@@ -72,13 +76,19 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
             activity.body, activity.digest, now))
     numbers = tx.rows(
         f"UPDATE delivery_lines SET next_sequence = next_sequence + 1 WHERE sibling_id IN ({marks(len(sibling_ids))})"
-        " RETURNING sibling_id, next_sequence - 1 AS sequence", sibling_ids)
+        " RETURNING sibling_id, next_sequence - 1 AS sequence, failing_since", sibling_ids)
     tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane)", 5,
-              [(row["sibling_id"], row["sequence"], outbox_id, object_key, activity.lane) for row in numbers])
+              [(row["sibling_id"], row["sequence"], outbox_id, object_key, _lane(activity.lane, row["failing_since"], now))
+               for row in numbers])
     if activity.type == "Delete" and (closed := [one.id for one in listed(tx) if one.state not in SENT_TO]):
         tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE object_key = ? AND state = 'pending'"
                f" AND sibling_id IN ({marks(len(closed))})", (REVOKED, now, object_key, *closed))
     tx.wake("delivery")
+
+
+def _lane(lane: int, failing_since: int | None, now: int) -> int:
+    away = failing_since is not None and now - failing_since > _AWAY_MS
+    return BACKLOG if away and lane == FRESH else lane
 
 
 # A parcel is the first of its object if nothing older of it is waiting: this alone keeps an object's activities in order.
@@ -91,7 +101,8 @@ def waiting(tx: Tx, sibling_id: int, ahead: Ahead, busy: Sequence[bytes], limit:
     """What may go to a sibling now, lane by lane: the first parcel of each object that is not `busy`. `again` asks for those
     that have been put off before, least often first, else for those that have not."""
     rows = tx.rows(
-        "SELECT d.sequence, o.uri, d.object_key, o.body, o.digest, d.tries FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
+        "SELECT d.sequence, o.uri, d.object_key, o.body, o.digest, d.tries, d.lane FROM deliveries d"
+        " JOIN outbox o ON o.id = d.outbox_id"
         f" WHERE d.sibling_id = ? AND d.tries {'>' if again else '='} 0 AND {_PENDING}"
         f" AND d.object_key NOT IN ({marks(len(busy) + 1)}) ORDER BY d.tries, d.lane, d.sequence LIMIT ?",
         (sibling_id, *ahead, b"", *busy, limit))
@@ -99,24 +110,32 @@ def waiting(tx: Tx, sibling_id: int, ahead: Ahead, busy: Sequence[bytes], limit:
 
 
 class Due(NamedTuple):
-    """A sibling something is waiting for, and when it may be tried: 0 for now."""
+    """A sibling something is waiting for, and when it may be tried: 0 for now. `asks_only`: nothing is to be sent, but the
+    sibling may know what became of what it held."""
 
     id: int
     origin: str
     due: int
+    asks_only: bool
+
+
+_BUNDLES = "EXISTS (SELECT 1 FROM siblings s WHERE s.id = l.sibling_id AND s.bundle_inbox <> '' AND s.document_key <> '')"
+_HOLDS = "EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = l.sibling_id AND d.state = 'held')"
 
 
 def lines(tx: Tx, ahead: Ahead) -> list[Due]:
-    """The active siblings something is waiting for."""
+    """The active siblings something is waiting for, or that have to be told or asked something."""
     active = {one.id: one.origin for one in listed(tx) if one.state == SiblingState.ACTIVE}
     rows = tx.rows(
         "SELECT * FROM (SELECT l.sibling_id AS id, CASE WHEN l.next_try BETWEEN ? AND ? THEN l.next_try"
-        f" WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = l.sibling_id AND {_PENDING}) THEN 0"
+        f" WHEN EXISTS (SELECT 1 FROM deliveries d WHERE d.sibling_id = l.sibling_id AND {_PENDING})"
+        f" OR (l.hello = 1 AND {_BUNDLES}) THEN 0"
+        f" WHEN {_HOLDS} AND {_BUNDLES} THEN -1"
         " ELSE (SELECT min(d.next_try) FROM deliveries d WHERE d.sibling_id = l.sibling_id AND d.state = 'pending'"
         "  AND d.next_try BETWEEN ? AND ?) END AS due"
         f" FROM delivery_lines l WHERE l.sibling_id IN ({marks(len(active))})) AS found WHERE due IS NOT NULL",
         (*ahead, *ahead, *ahead, *active))
-    return [Due(row["id"], active[row["id"]], row["due"]) for row in rows]
+    return [Due(row["id"], active[row["id"]], max(row["due"], 0), row["due"] < 0) for row in rows]
 
 
 def line(tx: Tx, sibling_id: int) -> Row | None:
@@ -124,22 +143,36 @@ def line(tx: Tx, sibling_id: int) -> Row | None:
     found = entry(tx, sibling_id)
     if found is None or found.state != SiblingState.ACTIVE:
         return None
-    return tx.row("SELECT next_try, fail_count, alarm FROM delivery_lines WHERE sibling_id = ?", (sibling_id,))
+    return tx.row("SELECT l.next_try, l.fail_count, l.alarm, s.bundle_inbox <> '' AND s.document_key <> '' AS bundles"
+                  " FROM delivery_lines l JOIN siblings s ON s.id = l.sibling_id WHERE l.sibling_id = ?", (sibling_id,))
 
 
-def acknowledge(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
+def acknowledge(tx: Tx, sibling_id: int, numbers: Sequence[int], now: int) -> None:
     """These have arrived. Rows that were superseded or parked meanwhile stay so, and say that they were sent all the same."""
     acked = tx.run("UPDATE deliveries SET state = 'acked', reason = '', settled_at = ? WHERE sibling_id = ?"
-                   f" AND state = 'pending' AND sequence IN ({marks(len(sequences))})", (now, sibling_id, *sequences))
-    if acked < len(sequences):
-        tried(tx, sibling_id, sequences, now)
+                   f" AND state = 'pending' AND sequence IN ({marks(len(numbers))})", (now, sibling_id, *numbers))
+    if acked < len(numbers):
+        tried(tx, sibling_id, numbers, now)
     tx.run("UPDATE delivery_lines SET last_out = ? WHERE sibling_id = ?", (now, sibling_id))
 
 
-def tried(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
+def hold_there(tx: Tx, sibling_id: int, numbers: Sequence[int], now: int) -> None:
+    """These have arrived and wait there, unseen, for something that is missing; the sibling says later what became of them."""
+    tx.run("UPDATE deliveries SET state = 'held', reason = '', settled_at = ? WHERE sibling_id = ?"
+           f" AND state = 'pending' AND sequence IN ({marks(len(numbers))})", (now, sibling_id, *numbers))
+    tried(tx, sibling_id, numbers, now)
+    tx.run("UPDATE delivery_lines SET last_out = ? WHERE sibling_id = ?", (now, sibling_id))
+
+
+def takes_no_bundles(tx: Tx, sibling_id: int) -> None:
+    """A sibling has answered that it has no inbox for bundles: single activities are sent until it shows one again."""
+    tx.run("UPDATE siblings SET bundle_inbox = '' WHERE id = ?", (sibling_id,))
+
+
+def tried(tx: Tx, sibling_id: int, numbers: Sequence[int], now: int) -> None:
     """These were on the wire and are not acknowledged: nobody here knows whether they have arrived."""
     tx.run("UPDATE deliveries SET tried_at = ? WHERE sibling_id = ? AND state <> 'acked'"
-           f" AND sequence IN ({marks(len(sequences))})", (now, sibling_id, *sequences))
+           f" AND sequence IN ({marks(len(numbers))})", (now, sibling_id, *numbers))
 
 
 def park(tx: Tx, sibling_id: int, sequence: int, reason: str, now: int) -> None:
@@ -177,8 +210,8 @@ def retry(tx: Tx, sibling_id: int) -> None:
 
 
 def sibling_changed(tx: Tx, sibling_id: int, state: str, now: int) -> None:
-    """A revocation ends what waits. On activation everything is tried at once, and deletions that the revocation had ended
-    are owed again: what else was parked stays so."""
+    """A revocation ends what waits. On activation everything is tried at once, behind what is fresh, and deletions that the
+    revocation had ended are owed again: what else was parked stays so."""
     if state == "revoked":
         tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE sibling_id = ? AND state = 'pending'",
                (REVOKED, now, sibling_id))
@@ -186,6 +219,9 @@ def sibling_changed(tx: Tx, sibling_id: int, state: str, now: int) -> None:
         tx.run("UPDATE deliveries SET state = 'pending', reason = '', settled_at = NULL, tries = 0, next_try = 0"
                " WHERE sibling_id = ? AND state = 'parked' AND reason = ?"
                " AND outbox_id IN (SELECT id FROM outbox WHERE type = 'Delete')", (sibling_id, REVOKED))
+        tx.run("UPDATE deliveries SET lane = ? WHERE sibling_id = ? AND state = 'pending' AND lane = ?",
+               (BACKLOG, sibling_id, FRESH))
+        sequences.close(tx, sibling_id)
     retry(tx, sibling_id)
 
 

@@ -25,6 +25,8 @@ SENTENCES = {
     "too-large": N_("It takes nothing as large as this."),
     REVOKED: N_("It was revoked before it had confirmed this."),
     "not-admitted": N_("The gate had closed, or opened again, before this could be sent."),
+    "postponed": N_("It had no room for this yet."),
+    "new-epoch": N_("It knows these numbers otherwise: they begin anew, and what is missing goes out again."),
     "internal": N_("Something went wrong here while sending; the log says what."),
     KEY_UNANNOUNCED: N_("It shows a key that nobody announced and nobody confirmed, %(detail)s. Ask its operators over another"
                         " channel before you go on."),

@@ -25,7 +25,8 @@ NOBODY = Audience(Reach.NAMED, ())
 class Arrival:
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
     the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `digest` is SHA-256 of
-    the raw body; `now` in milliseconds. All that needs no database is worked out before the writer gets it."""
+    the raw body; `now` in milliseconds; `sequence` its number where it came in a bundle. All that needs no database is worked
+    out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -40,6 +41,7 @@ class Arrival:
     html: str = ""
     audience: Audience = NOBODY
     tags: Tags = NO_TAGS
+    sequence: int | None = None
 
     @property
     def by_instance(self) -> bool:

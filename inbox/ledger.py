@@ -8,6 +8,7 @@ from typing import NamedTuple
 from core.database import Tx, marks
 from core.ids import uri_key
 from federation.listed import listed
+from inbox import lines
 from inbox.arrival import Arrival, Held, Ignored, Outcome, Wanted
 
 _FIRST_MS = 2_000
@@ -55,11 +56,11 @@ def record(tx: Tx, decided: Sequence[tuple[Arrival, Outcome]]) -> None:
         for arrival, outcome in decided])
     held = [
         (uri_key(arrival.uri), arrival.sibling.id, uri_key(arrival.about), outcome.missing, uri_key(outcome.missing),
-         outcome.wanted, arrival.body, arrival.now, arrival.now)
+         outcome.wanted, arrival.body, arrival.now, arrival.now, arrival.sequence, arrival.uri)
         for arrival, outcome in decided if isinstance(outcome, Held)]
     if held:
-        tx.insert("held (activity_key, sibling_id, about_key, missing, missing_key, wanted, body, received_at, next_try)", 9,
-                  held)
+        tx.insert("held (activity_key, sibling_id, about_key, missing, missing_key, wanted, body, received_at, next_try,"
+                  " sequence, activity)", 11, held)
         tx.wake("held")
 
 
@@ -102,6 +103,7 @@ def settle(tx: Tx, arrival: Arrival, outcome: Outcome, now: int) -> None:
                (outcome.missing, uri_key(outcome.missing), outcome.wanted, key))
         postpone(tx, [key], now, "")
         return
+    lines.came_later(tx, [key], "stored")
     tx.run("DELETE FROM held WHERE activity_key = ?", (key,))
     tx.run("UPDATE ledger SET outcome = ? WHERE uri_key = ?", (_word(outcome), key))
 
@@ -117,6 +119,7 @@ def postpone(tx: Tx, keys: Sequence[bytes], now: int, reason: str) -> None:
 def park(tx: Tx, keys: Sequence[bytes], reason: str) -> None:
     """These are not tried again; they stay where an operator can read why."""
     if keys:
+        lines.came_later(tx, keys, "refused", reason)
         tx.run(f"UPDATE held SET state = 'parked', reason = ? WHERE state = 'waiting' AND activity_key IN ({marks(len(keys))})",
                (reason, *keys))
 
@@ -124,6 +127,8 @@ def park(tx: Tx, keys: Sequence[bytes], reason: str) -> None:
 def forget(tx: Tx, uri: str) -> None:
     """A post is deleted: what is held about it goes, text and all."""
     about = (uri_key(uri),)
+    lines.came_later(tx, [row["activity_key"] for row in tx.rows("SELECT activity_key FROM held WHERE about_key = ?", about)],
+                     "stored")
     tx.run("UPDATE ledger SET outcome = 'ignored: deleted meanwhile' WHERE uri_key IN"
            " (SELECT activity_key FROM held WHERE about_key = ?)", about)
     tx.run("DELETE FROM held WHERE about_key = ?", about)
@@ -141,6 +146,7 @@ def forget_sibling(tx: Tx, sibling_id: int, until: int, most: int) -> int:
 def withdraw(tx: Tx, uri: str) -> bool:
     """An activity is taken back by who sent it: if it is held, it goes. Whether it has ever come."""
     key = (uri_key(uri),)
+    lines.came_later(tx, key, "stored")
     if tx.run("DELETE FROM held WHERE activity_key = ?", key):
         tx.run("UPDATE ledger SET outcome = 'ignored: taken back' WHERE uri_key = ?", key)
     return tx.row("SELECT 1 FROM ledger WHERE uri_key = ?", key) is not None

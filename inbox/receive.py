@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from core.clock import Clock
-from core.database import Database, IntegrityError, Tx
+from core.database import Database, IntegrityError
 from core.errors import Conflict, InvalidInput, KonsilError, Unavailable
 from core.settings import Federation
 from core.telemetry import get_logger
@@ -24,21 +24,20 @@ from federation.rates import Client
 from federation.refusals import RefusalLog
 from inbox.arrival import Arrival, Outcome, arrival
 from inbox.authority import check_authority
+from inbox.contact import Contacts
 from inbox.writer import Result, Writer
 
 log = get_logger("inbox")
-_SKEW_STEP_MS = 1000
-_SEEN_STEP_MS = 10_000
 
 
 class Inbox:
     """Receives what siblings send."""
 
-    def __init__(self, database: Database, door: Door, writer: Writer, refusals: RefusalLog, clock: Clock,
+    def __init__(self, database: Database, door: Door, writer: Writer, refusals: RefusalLog, contacts: Contacts, clock: Clock,
                  settings: Federation) -> None:
         self._database, self._door, self._writer = database, door, writer
         self._refusals, self._clock, self._settings = refusals, clock, settings
-        self._noted: dict[int, tuple[int, int]] = {}
+        self._contacts = contacts
         self._turn: list[_Asked] = []
         self._apply = writer.apply
 
@@ -67,7 +66,7 @@ class Inbox:
         if isinstance(result, KonsilError):
             raise self._refused(asked, result)
         if asked.caller is not None:
-            self._note_contact(asked.caller)
+            self._contacts.note(asked.caller)
         return result
 
     def _take_turn(self) -> None:
@@ -110,19 +109,6 @@ class Inbox:
             self._refusals.record(direction=Direction.IN, origin=asked.caller.sibling.origin, purpose=Purpose.INBOX,
                                   reason=error.reason, path=asked.request.target, detail=asked.name or "")
         return error
-
-    def _note_contact(self, caller: Caller) -> None:
-        """Keep when a sibling was last heard and how far its clock is off, at most every few seconds."""
-        now, skew_ms, sibling_id = self._clock.ms(), int(caller.skew * 1000), caller.sibling.id
-        at, skew = self._noted.get(sibling_id, (0, 0))
-        if now - at < _SEEN_STEP_MS and abs(skew - skew_ms) < 5 * _SKEW_STEP_MS:
-            return
-        self._noted[sibling_id] = (now, skew_ms)
-
-        def store(tx: Tx) -> None:
-            tx.run("UPDATE siblings SET last_in = ?, skew_ms = ? WHERE id = ?", (now, skew_ms, sibling_id))
-
-        self._database.later(store)
 
 
 class _Asked:

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, Protocol
 from core.access import Access, Route, check_declared
 from core.errors import KonsilError, TooLarge, TooSlow
 from core.telemetry import get_logger
-from federation import handshake
+from federation import bundles, handshake
 from federation.allowlist import Purpose
 from federation.door import gather
 from federation.handshake import Handshake
 from federation.rates import Client
+from inbox.bundles import Bundles
 from inbox.receive import Inbox
 
 Scope = MutableMapping[str, Any]
@@ -29,6 +30,7 @@ _EMPTY = {"type": "http.response.body", "body": b""}
 
 ROUTES = (
     Route("/inbox", ("POST",), Inbox.receive, Access.SIBLING, purpose=Purpose.INBOX),
+    Route("/inbox/bundle", ("POST",), Bundles.receive, Access.SIBLING, purpose=Purpose.INBOX, body_limit=bundles.BODY_LIMIT),
     Route("/handshake", ("POST",), Handshake.receive, Access.SIBLING, purpose=Purpose.HANDSHAKE,
           body_limit=handshake.BODY_LIMIT),
 )

@@ -119,8 +119,8 @@ class Server:
                 self.assembly = assembly
                 background = Background() if self._with_worker else None
                 pages = create_pages(assembly, background)
-                front = Front({"/inbox": assembly.inbox, "/handshake": assembly.handshake}, _asgi(pages),
-                              self._settings.federation.body_limit_bytes)
+                receivers = {"/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
+                front = Front(receivers, _asgi(pages), self._settings.federation.body_limit_bytes)
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))
                 tasks = [asyncio.create_task(assembly.keyring.follow())]

@@ -41,9 +41,12 @@ from federation.leaving import Leaving
 from federation.rates import Rates
 from federation.refusals import RefusalLog
 from federation.selftest import SelfTest
+from federation.shipments import Shipping
 from federation.siblingkeys import SiblingKeys
 from federation.siblings import Siblings
 from inbox import held, ledger
+from inbox.bundles import Bundles
+from inbox.contact import Contacts
 from inbox.effects import Keys
 from inbox.erasures import Erasures
 from inbox.held import HeldActivities
@@ -121,6 +124,7 @@ class Assembly:
     objects: Objects
     outside: OutsideNotices
     inbox: Inbox
+    bundles: Bundles
     courier: Courier
     held: HeldActivities
     erasures: Erasures
@@ -169,6 +173,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     handshake = Handshake(database, identity, allowlist, client, door, refusals, clock)
     writer = Writer(identity.origin, clock, ids, Keys(keyring, sibling_keys), settings.posts.vote_grace_seconds * 1000,
                     federation.held_per_sibling)
+    contacts = Contacts(database, clock)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
@@ -195,8 +200,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
-            inbox=Inbox(database, door, writer, refusals, clock, federation),
-            courier=Courier(database, allowlist, client, clock, federation),
+            inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
+            bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
+            courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),
             held=HeldActivities(database, allowlist, client, writer, clock, ids, federation), erasures=erasures)
         await pruning.settle(assembly)
         yield assembly

@@ -26,7 +26,8 @@ from core.locks import alone, restoring
 from core.migrate import migrate, migrations
 from core.settings import Settings, load, parse
 from core.vault import KeyVault
-from federation import due
+from federation import due, sequences
+from inbox import lines
 from inbox.erasures import Replayed
 from instance.assembly import assemble
 from instance.backups import DATABASE, SECRET, Inside, begin, check_database, damaged, described, look_through
@@ -132,6 +133,8 @@ async def _stage(stage: Path, file: Path, reader: Reader, inside: Inside, by: st
 
 def _noted(tx: Tx, audit: Audit, now: int, inside: Inside, by: str) -> None:
     due.restored(tx, now)
+    sequences.restored(tx, now)
+    lines.told_anew(tx, now)
     audit.note(tx, by=by, action="backup.restored", target=inside.manifest.domain,
                detail=f"as of {rfc3339(inside.manifest.created)}")
 

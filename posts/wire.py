@@ -16,8 +16,9 @@ from core.errors import InvalidInput
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
+from federation.lanes import FRESH, URGENT
 from federation.signatures.cavage import digest
-from federation.store import FRESH, URGENT, Outgoing
+from federation.store import Outgoing
 from posts.models import NO_TAGS, Audience, CaseFacts, Mention, Reach, State, Tags
 from posts.store import Poll, Post
 

@@ -16,8 +16,9 @@ from core.database import Tx
 from core.settings import Settings
 from federation import store
 from federation.allowlist import Sibling
+from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures import cavage
-from federation.store import BACKLOG, FRESH, URGENT, Outgoing
+from federation.store import Outgoing
 from instance.assembly import Assembly, assemble
 from tests.scripted import Received, Scripted, refusal, scripted, slowly
 from tests.servers import until

@@ -15,8 +15,8 @@ from core.database import Tx
 from core.errors import Conflict
 from core.settings import Settings
 from federation.allowlist import SiblingState
+from federation.lanes import URGENT
 from federation.siblings import SiblingChange, Siblings
-from federation.store import URGENT
 from federation.troubles import SENTENCES, in_words, reason
 from instance.assembly import Assembly, assemble
 from tests.promises.test_words import extracted

@@ -1,0 +1,188 @@
+"""Bundles that arrive: each activity passes the same checks as one that comes alone, and a signed receipt says what became of it.
+
+One activity that is refused, or clashes with what is stored, keeps no other from its effect; what it was is in the receipt by
+its number. Where nothing can be taken in at all, the answer is a problem document and nothing was stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.clock import Clock
+from core.database import Database, IntegrityError, Tx
+from core.errors import Conflict, InvalidInput, KonsilError, Unavailable
+from core.settings import Federation
+from core.telemetry import get_logger
+from federation import bundles, rates, sequences
+from federation.allowlist import Direction, Purpose, Sibling
+from federation.bundles import Head, Later, Receipt, Refusal, Results
+from federation.documents import parse
+from federation.door import Caller, Door, Request, check_head
+from federation.identity import Identity
+from federation.refusals import RefusalLog
+from federation.signatures import proofs
+from inbox import lines
+from inbox.arrival import Arrival, Duplicate, Held, Ignored, Stored, arrival
+from inbox.authority import check_authority
+from inbox.contact import Contacts
+from inbox.lines import Line
+from inbox.writer import Result, Writer
+
+log = get_logger("inbox")
+_TYPES = frozenset({bundles.JSON_SEQ})
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """A bundle on its way through: its activities by number, as arrivals or as the error they are refused with."""
+
+    sibling: Sibling
+    head: Head
+    now: int
+    items: dict[int, bytes] = field(default_factory=dict)
+    arrivals: dict[int, Arrival] = field(default_factory=dict)
+    results: dict[int, Result] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a bundle has done: the line as it is now, and the later outcomes that are told with the receipt."""
+
+    line: Line
+    results: Mapping[int, Result]
+    later: tuple[Later, ...]
+
+
+class Bundles:
+    """Receives what siblings send in bundles."""
+
+    def __init__(self, database: Database, identity: Identity, door: Door, writer: Writer, refusals: RefusalLog,
+                 contacts: Contacts, clock: Clock, settings: Federation) -> None:
+        self._database, self._identity, self._door, self._writer = database, identity, door, writer
+        self._refusals, self._contacts, self._clock, self._settings = refusals, contacts, clock, settings
+        self._applier = self._apply
+
+    def check_head(self, headers: Mapping[str, str]) -> None:
+        """Refuse by the head alone, before a byte of the body is read: 415, 413, 503."""
+        check_head(headers, bundles.BODY_LIMIT, _TYPES)
+        if self._database.pending > self._settings.inbox_pending_limit:
+            raise Unavailable("The inbox is full at the moment.", reason="overloaded", retry_after=5)
+
+    def turned_away(self, target: str, raw: Iterable[tuple[bytes, bytes]], error: KonsilError, client: rates.Client) -> None:
+        """Note a request that was refused by its head or its size, before its signature was looked at."""
+        self._door.turned_away(raw, Purpose.INBOX, error, target, client)
+
+    async def receive(self, target: str, headers: Mapping[str, str], body: bytes, client: rates.Client = None) -> bytes:
+        """Take in a bundle; returns the signed receipt once everything in it is durable, raises a `KonsilError` where nothing
+        of it was taken in."""
+        caller = self._door.identify(Request("POST", target, headers, body, client), Purpose.INBOX)
+        try:
+            bundle = self._opened(caller, body)
+            done = await self._database.collect(self._applier, bundle)
+            if isinstance(done, KonsilError):
+                raise done
+        except KonsilError as error:
+            self._refused(caller.sibling, target, error)
+            raise
+        self._contacts.note(caller)
+        for sequence, result in done.results.items():
+            if isinstance(result, KonsilError):
+                self._refused(caller.sibling, target, result, bundle.names.get(sequence, ""))
+        made = Receipt("Receipt", self._identity.actor_uri, headers["digest"], done.line.epoch, done.line.contiguous,
+                       _results(done.results), done.line.ahead[:bundles.RANGES], done.later)
+        return bundles.kept(proofs.sign(bundles.signed_part(made), self._identity.documents, self._clock.ms()))
+
+    def _opened(self, caller: Caller, body: bytes) -> _Bundle:
+        """The bundle with each of its activities checked as far as that needs no database."""
+        head, activities = bundles.unpack(body, caller.sibling.actor_uri)
+        bundle = _Bundle(caller.sibling, head, self._clock.ms())
+        for sequence, raw in zip(head.sequences, activities, strict=True):
+            digest = hashlib.sha256(raw).digest()
+            bundle.items[sequence] = digest[:lines.FINGERPRINT]
+            try:
+                bundle.arrivals[sequence] = self._checked(bundle, sequence, raw, digest)
+            except KonsilError as error:
+                bundle.results[sequence] = error
+        return bundle
+
+    def _checked(self, bundle: _Bundle, sequence: int, raw: bytes, digest: bytes) -> Arrival:
+        if len(raw) > self._settings.body_limit_bytes:
+            raise InvalidInput("An activity has at most %(most)s bytes.", values={"most": self._settings.body_limit_bytes},
+                               reason="too-large")
+        document = parse(raw)
+        if isinstance(name := document.get("id"), str):
+            bundle.names[sequence] = name
+        made = arrival(bundle.sibling, document, raw, digest, bundle.now)
+        made.sequence = sequence
+        if made.type == "Move":
+            raise InvalidInput("Nobody moves between instances.", reason="move")
+        check_authority(made)
+        return made
+
+    def _apply(self, tx: Tx, arrived: Sequence[_Bundle]) -> list[_Done | KonsilError]:
+        """In the writer's thread: what stands in these bundles, one after the other, each with its place in its line."""
+        return [self._one(tx, bundle) for bundle in arrived]
+
+    def _one(self, tx: Tx, bundle: _Bundle) -> _Done | KonsilError:
+        sibling_id = bundle.sibling.id
+        try:
+            lines.check(tx, sibling_id, bundle.head, list(bundle.items.values()))
+        except Conflict as error:
+            return error
+        wanted = [*bundle.arrivals.values()]
+        try:
+            with tx.savepoint():
+                decided = self._writer.apply(tx, wanted)
+        except IntegrityError:  # one of them clashes with what is stored: each by itself
+            decided = [self._alone(tx, one) for one in wanted]
+        results = bundle.results | dict(zip(bundle.arrivals, decided, strict=True))
+        if results and (closed := _closed(results.values())) is not None:
+            return closed
+        taken = {sequence: bundle.items[sequence] for sequence, result in results.items()
+                 if not (isinstance(result, KonsilError) and result.status >= 500)}
+        made = lines.advance(tx, sibling_id, bundle.head, taken, bundle.now)
+        if bundle.head.received is not None:
+            sequences.lost_there(tx, sibling_id, bundle.head.received, bundle.now)
+        return _Done(made, results, lines.later(tx, sibling_id, bundle.head.heard))
+
+    def _alone(self, tx: Tx, one: Arrival) -> Result:
+        try:
+            with tx.savepoint():
+                [result] = self._writer.apply(tx, [one])
+                return result
+        except IntegrityError as error:
+            log.exception("an activity clashes with what is stored", activity=one.uri)
+            return Conflict("This clashes with something that is stored here.", reason="clash", cause=str(error))
+
+    def _refused(self, sibling: Sibling, target: str, error: KonsilError, activity: str = "") -> None:
+        self._refusals.record(direction=Direction.IN, origin=sibling.origin, purpose=Purpose.INBOX, reason=error.reason,
+                              path=target, detail=activity)
+
+
+def _closed(results: Iterable[Result]) -> KonsilError | None:
+    """Why nothing at all could be taken in now, if that is so."""
+    found = list(results)
+    return next((one for one in found if isinstance(one, Unavailable)), None) \
+        if all(isinstance(one, Unavailable) for one in found) else None
+
+
+def _results(results: Mapping[int, Result]) -> Results:
+    """What is told of each activity. What is in order and changes nothing here has arrived as well as what does."""
+    told: dict[str, list[int]] = {}
+    refused: list[Refusal] = []
+    for sequence in sorted(results):
+        match results[sequence]:
+            case Duplicate():
+                told.setdefault("duplicate", []).append(sequence)
+            case Held():
+                told.setdefault("held", []).append(sequence)
+            case KonsilError() as error if error.status >= 500:
+                told.setdefault("postponed", []).append(sequence)
+            case KonsilError() as error:
+                refused.append(Refusal(sequence, error.reason, error.message))
+            case Stored() | Ignored():
+                told.setdefault("stored", []).append(sequence)
+    return Results(refused=tuple(refused), **{name: bundles.ranges(found) for name, found in told.items()})
