@@ -45,7 +45,7 @@ _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
 _BUNCH_SECONDS = 0.001
 _BUNDLES = 4
-_ASK_SECONDS = (10.0, 3_600.0)
+_ASK_SECONDS = (0.5, 3_600.0)
 
 
 class _Taken(NamedTuple):
@@ -122,7 +122,8 @@ class Courier:
         now, loop, wait = self._clock.ms(), asyncio.get_running_loop(), _LOOK_SECONDS
         for row in await self._database.read(partial(store.lines, ahead=self._ahead(now))):
             line = self._lines.setdefault(row.id, _Line(row.id, row.origin))
-            if row.asks_only and line.task is None and time.monotonic() < line.ask_at:
+            if row.asks_only and line.task is None and (soon := line.ask_at - time.monotonic()) > 0:
+                wait = min(wait, soon)
                 continue
             if line.task is not None:
                 if len(line.under_way) < self._settings.delivery_window:
@@ -175,7 +176,8 @@ class Courier:
             line.open = 0
 
     async def _send(self, line: _Line, shipment: Shipment) -> None:
-        line.returned.append(await self._shipping.send(line.origin, shipment))
+        returned = await self._shipping.send(line.origin, shipment)
+        line.returned.append(returned)
         line.stirred.set()
 
     async def _settle(self, line: _Line) -> Sequence[Shipment]:

@@ -13,7 +13,7 @@ from core.errors import KonsilError, NotFound, TooLarge
 from core.settings import Settings
 from core.telemetry import get_logger
 from inbox import routes as inbox_routes
-from inbox.routes import Front, Receive, Scope, Send
+from inbox.routes import Front, Receive, Receiver, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
@@ -119,7 +119,7 @@ class Server:
                 self.assembly = assembly
                 background = Background() if self._with_worker else None
                 pages = create_pages(assembly, background)
-                receivers = {"/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
+                receivers: dict[str, Receiver] = {"/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
                 front = Front(receivers, _asgi(pages), self._settings.federation.body_limit_bytes)
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))

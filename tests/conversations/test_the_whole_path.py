@@ -35,6 +35,7 @@ async def test_a_case_is_answered_edited_and_erased_everywhere(tmp_path: Path) -
         await fr.its.compose.reply(await fr.author("ben", "reply"), card.id, "Une réponse.", "fr")
         await until(lambda: de.count("posts", "kind = 'reply'"))
         ada = (await de.author("ada")).actor
+        await until(lambda: de.count("deliveries", "state = 'acked'"))
         root, answer = (await de.its.threads.thread(ada, post_id)).posts
         assert root.state == "answered" and answer.html.strip() == "<p>Une réponse.</p>" and answer.depth == 1
         assert root.delivery is not None and root.delivery.received == ("fr",)
