@@ -244,12 +244,13 @@ class Courier:
         room = max(window - len({parcel.object_key for parcel in busy} | failed), not busy)
         if held or worst is not None or not room:
             return _Taken(worst=worst, lost=lost)
+        parcels = _next(tx, line, ahead, room, window, busy)
         outline = sequences.outline(tx, line.id) if at["bundles"] else None
-        return _Taken(_next(tx, line, ahead, room, window, busy), outline, lost=lost, begin=bool(at["bundles"]) and outline is None)
+        return _Taken(parcels, outline, lost=lost, begin=bool(parcels and at["bundles"] and outline is None))
 
     def _heard(self, tx: Tx, line: _Line, returned: Sequence[Returned], now: int) -> list[Returned]:
-        """Take in receipts and what else concerns the line. Returns what counts: numbers of an epoch that is over stand for nothing
-        any more, and what they stood for is sent again."""
+        """Take in receipts and what else concerns the line. Returns what counts: numbers of an epoch that is over stand for
+        nothing any more, and what they stood for is sent again."""
         counted = []
         for one in returned:
             outline = one.shipment.outline

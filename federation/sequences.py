@@ -1,8 +1,8 @@
 """The numbers of our lines: epochs, what is skipped, what a sibling has of them, and what it is sent again.
 
-A number stands for one activity for ever, and numbers only grow. An epoch begins where a sibling is sent its first bundle, and anew
-whenever either side may have lost something or something is to be sent again: what waits is then numbered afresh, without a gap.
-So whoever receives needs to know nothing but the epoch, up to where it has everything, and what came beyond.
+A number stands for one activity for ever, and numbers only grow. An epoch begins where a sibling is sent its first bundle, and
+anew whenever either side may have lost something or something is to be sent again: what waits is then numbered afresh, without
+a gap. So whoever receives needs to know nothing but the epoch, up to where it has everything, and what came beyond.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def heard(tx: Tx, sibling_id: int, sent: Outline, made: Receipt, body: bytes, nu
     for one in made.later:
         _came_later(tx, sibling_id, one, now)
     tx.run("UPDATE delivery_lines SET confirmed = CASE WHEN confirmed < ? THEN ? ELSE confirmed END,"
-           " heard = CASE WHEN heard < ? THEN ? ELSE heard END, hello = CASE WHEN ? = 1 THEN 0 ELSE hello END WHERE sibling_id = ?",
+           " heard = CASE WHEN heard < ? THEN ? ELSE heard END, hello = CASE WHEN ? = 1 THEN 0 ELSE hello END"
+           " WHERE sibling_id = ?",
            (made.contiguous, made.contiguous, *[made.later[-1].number if made.later else 0] * 2, int(sent.hello), sibling_id))
 
 

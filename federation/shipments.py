@@ -95,7 +95,7 @@ class Shipping:
             try:
                 if answer.document is None:
                     raise InvalidInput("There is no receipt.", reason="bad-bundle")
-                proofs.check(answer.document, sibling.document_key, f"{sibling.actor_uri}#document-key")
+                proofs.check(answer.document, sibling.document_key, proofs.document_key_id(sibling.actor_uri))
                 made = bundles.receipt(answer.document, sibling.actor_uri, digest, head.sequences)
             except InvalidInput as error:
                 log.warning("no receipt", sibling=sibling.origin, reason=error.reason, cause=error.cause)

@@ -119,7 +119,8 @@ class Server:
                 self.assembly = assembly
                 background = Background() if self._with_worker else None
                 pages = create_pages(assembly, background)
-                receivers: dict[str, Receiver] = {"/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
+                receivers: dict[str, Receiver] = {
+                    "/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
                 front = Front(receivers, _asgi(pages), self._settings.federation.body_limit_bytes)
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))

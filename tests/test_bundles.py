@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def head(*sequences: int, **changes: Any) -> Head:
 def test_ranges_say_the_same_numbers_and_no_more(some: list[int]) -> None:
     made = bundles.ranges(some)
     assert bundles.numbers(made, 400) == some
-    assert bundles.joined(made) == made and all(after[0] > before[1] + 1 for before, after in zip(made, made[1:], strict=False))
+    assert bundles.joined(made) == made and all(after[0] > before[1] + 1 for before, after in pairwise(made))
 
 
 @given(NUMBERS, NUMBERS)
@@ -247,7 +248,7 @@ async def test_who_may_not_is_refused_before_anything_is_read(de: Running, sende
     domain = sender.sibling.origin.split("://")[1]
     body = sender.numbered(create(sender, "n1"))
     assert (await sender.send(body, **{"content-type": "application/activity+json"}))[0] == 415
-    assert (await sender.send(body, **{"digest": cavage.digest(b"")}))[0] == 401
+    assert (await sender.send(body, digest=cavage.digest(b"")))[0] == 401
     await de.its.siblings.pause(domain, "test", "test")
     assert (await sender.send(body))[0] == 503
     await de.its.siblings.revoke(domain, "test", "test")
