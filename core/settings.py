@@ -97,6 +97,8 @@ class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notice_days: Count = 90
+    sent_days: Count = 35
+    receipt_days: Count = 400
     erasure_journal: str = "erasures.journal"
 
 

@@ -45,6 +45,8 @@ _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
 _BUNCH_SECONDS = 0.001
 _BUNDLES = 4
+_DAY_MS = 86_400_000
+_PIECE = 500
 _ASK_SECONDS = (0.5, 3_600.0)
 
 
@@ -134,6 +136,14 @@ class Courier:
                 line.task = asyncio.create_task(self._empty(line))
                 line.task.add_done_callback(partial(self._line_ended, line))
         return wait
+
+    async def prune(self, receipt_days: int, sent_days: int) -> None:
+        """Forget receipts and the text of what has arrived everywhere, after so many days each; in small pieces."""
+        now = self._clock.ms()
+        work = partial(sequences.prune, receipts_before=now - receipt_days * _DAY_MS, sent_before=now - sent_days * _DAY_MS,
+                       most=_PIECE)
+        while await self._database.write(work):
+            pass
 
     def _line_ended(self, line: _Line, task: asyncio.Task[None]) -> None:
         """A line that ended by an error of ours rests: what it sent could not be written down and would be sent again."""

@@ -148,6 +148,11 @@ def _came_later(tx: Tx, sibling_id: int, one: Later, now: int) -> None:
            (state, why, now, sibling_id, one.sequence))
 
 
-def prune_receipts(tx: Tx, before: int, most: int) -> int:
-    """Forget receipts from before a moment (ms), at most so many at once."""
-    return tx.run("DELETE FROM receipts WHERE id IN (SELECT id FROM receipts WHERE at < ? LIMIT ?)", (before, most))
+def prune(tx: Tx, receipts_before: int, sent_before: int, most: int) -> int:
+    """Forget receipts from before a moment (ms), and the text of what was queued before another and every sibling has; at most so
+    many of each. Returns how many there were. Deletions, which hold no text, can be sent again for ever."""
+    forgotten = tx.run("DELETE FROM receipts WHERE id IN (SELECT id FROM receipts WHERE at < ? LIMIT ?)", (receipts_before, most))
+    return forgotten + tx.run(
+        "UPDATE outbox SET body = x'' WHERE id IN (SELECT o.id FROM outbox o WHERE o.created_at < ? AND o.body <> x''"
+        " AND o.type <> 'Delete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.object_key = o.object_key"
+        " AND d.outbox_id = o.id AND d.state IN ('pending', 'held', 'parked')) LIMIT ?)", (sent_before, most))

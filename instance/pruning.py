@@ -15,6 +15,8 @@ async def prune(assembly: Assembly) -> None:
     await assembly.sessions.prune()
     await assembly.digests.prune()
     await assembly.handshake.prune()
+    kept = assembly.settings.retention
+    await assembly.courier.prune(kept.receipt_days, kept.sent_days)
 
 
 async def settle(assembly: Assembly) -> None:

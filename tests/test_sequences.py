@@ -13,18 +13,18 @@ from aiohttp import web
 from core.database import Tx
 from federation import bundles, sequences, store
 from federation.allowlist import Sibling
-from federation.bundles import Head, Later, Received, Receipt, Refusal, Results
+from federation.bundles import Head, Later, Receipt, Received, Refusal, Results
 from federation.lanes import BACKLOG
-from federation.signatures import cavage, proofs
+from federation.signatures import proofs
 from instance.assembly import Assembly
-from tests.scripted import Scripted, refusal, scripted
 from tests.scripted import Received as Request
+from tests.scripted import Scripted, refusal, scripted
 from tests.servers import until
 from tests.test_delivery import all_are, rows, send, uri, working
 
 
 class Keeper:
-    """A sibling that takes bundles: it keeps what came by number, and says so. `decides` may decide about an activity otherwise."""
+    """A sibling that takes bundles: it keeps what came by number, and says so. `decides` may decide otherwise."""
 
     def __init__(self, at: Scripted) -> None:
         self.at, self.heads, self.alone = at, list[Head](), list[str]()
@@ -148,7 +148,8 @@ async def test_what_is_held_there_is_asked_for_until_it_is_known(its: Assembly, 
     async with working(its):
         await until(lambda: all_are(its, "held", "one", "two"))
         numbers = {name: number for number, name in there.kept.items()}
-        there.later = (Later(7, numbers["one"], uri("one"), "stored"), Later(8, numbers["two"], uri("two"), "refused", "x", "No."),
+        there.later = (Later(7, numbers["one"], uri("one"), "stored"),
+                       Later(8, numbers["two"], uri("two"), "refused", "x", "No."),
                        Later(9, numbers["one"], uri("another"), "refused", "x", "No."))
         await until(lambda: all_are(its, "acked", "one"))
         await send(its, [sibling], "three")
@@ -228,8 +229,8 @@ async def test_after_a_restore_every_line_begins_anew_and_says_what_is_here(its:
         await settled(its, "one")
     before = there.epoch
     await its.database.write(lambda tx: tx.run(
-        "INSERT INTO arrival_lines (sibling_id, epoch, contiguous, highest, ahead, changed_at, told) VALUES (?, 5, 8, 9, '[[9,9]]', 0, 0)",
-        (sibling.id,)))
+        "INSERT INTO arrival_lines (sibling_id, epoch, contiguous, highest, ahead, changed_at, told)"
+        " VALUES (?, 5, 8, 9, '[[9,9]]', 0, 0)", (sibling.id,)))
     await its.database.write(lambda tx: sequences.restored(tx, its.clock.ms()))
     async with working(its):
         await until(lambda: there.epoch > before)
@@ -249,7 +250,8 @@ async def _no_hello(its: Assembly) -> bool:
 async def test_a_sibling_that_knows_a_number_otherwise_gets_a_new_epoch_beyond_its_own(its: Assembly, keeper: Kept) -> None:
     there, sibling = keeper
     theirs = its.clock.ms() + 1_000_000
-    there.answers = lambda head: None if head.epoch > theirs else refusal(409, None, type="urn:konsil:problem:new-epoch", epoch=theirs)
+    there.answers = lambda head: None if head.epoch > theirs else refusal(
+        409, None, type="urn:konsil:problem:new-epoch", epoch=theirs)
     await send(its, [sibling], "one")
     async with working(its):
         await settled(its, "one")
@@ -356,16 +358,30 @@ async def test_what_comes_while_a_sibling_is_away_goes_behind_what_is_fresh(its:
     assert [parcel.uri.rsplit("/", 1)[1] for parcel in found][-4:] == ["urgent", "early", "back", "away"]
 
 
-async def test_old_receipts_are_forgotten_after_their_time(its: Assembly, keeper: Kept) -> None:
+async def test_what_has_arrived_is_forgotten_after_its_time_and_what_waits_is_not(its: Assembly, keeper: Kept) -> None:
     there, sibling = keeper
-    await send(its, [sibling], "one")
+    there.decides = lambda number, name: {"held": "held", "bad": "refused"}.get(name, "stored")
+    for name in ("one", "held", "bad"):
+        await send(its, [sibling], name)
+    await send(its, [sibling], "gone", kind="Delete")
     async with working(its):
-        await settled(its, "one")
-    later = its.clock.ms() + 1
-    assert await its.database.write(lambda tx: sequences.prune_receipts(tx, later - 10_000_000, 10)) == 0
-    assert await its.database.write(lambda tx: sequences.prune_receipts(tx, later, 10)) == 1
+        await settled(its, "one", "gone")
+        await until(lambda: all_are(its, "held", "held"))
+    await send(its, [sibling], "waits")
 
+    async def texts() -> set[str]:
+        found = await its.database.read(lambda tx: tx.rows("SELECT uri FROM outbox WHERE body <> x''"))
+        return {row["uri"].rsplit("/", 1)[1] for row in found}
 
-def test_the_digest_of_a_bundle_is_that_of_its_bytes() -> None:
-    body = bundles.pack(Head("Bundle", "x", 1, 1, ()), [])
-    assert cavage.digest(body).startswith("SHA-256=")
+    async def receipts() -> int:
+        return len(await its.database.read(lambda tx: tx.rows("SELECT 1 FROM receipts")))
+
+    its.clock.offset = 34 * 86_400
+    await its.courier.prune(400, 35)
+    assert await texts() == {"one", "held", "bad", "gone", "waits"} and await receipts() > 0
+    its.clock.offset = 36 * 86_400
+    await its.courier.prune(400, 35)
+    assert await texts() == {"held", "bad", "gone", "waits"} and await receipts() > 0
+    its.clock.offset = 401 * 86_400
+    await its.courier.prune(400, 35)
+    assert await texts() == {"held", "bad", "gone", "waits"} and await receipts() == 0

@@ -9,6 +9,9 @@ ALTER TABLE delivery_lines ADD COLUMN hello INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX deliveries_skipped ON deliveries (sibling_id, sequence) WHERE state IN ('superseded', 'parked', 'dropped');
 CREATE INDEX deliveries_held ON deliveries (sibling_id, sequence) WHERE state = 'held';
 
+-- What was acknowledged is kept for some time, to be sent again.
+CREATE INDEX outbox_kept ON outbox (created_at) WHERE body <> x'' AND type <> 'Delete';
+
 -- How far a sibling's line has come here: everything up to `contiguous` has come or never will, `ahead` is JSON of the ranges that
 -- came beyond it, `highest` the highest number that ever came.
 CREATE TABLE arrival_lines (
