@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from core.settings import Federation, Server
+from federation import bundles
 from federation.addresses import special_use
 from instance.app import _FORM_BYTES
 from instance.cli import main
@@ -66,11 +67,13 @@ def test_proxies_take_a_little_more_than_konsil_does_so_that_the_answer_is_ours(
     caddy = {name: int(size) * 1024
              for name, size in re.findall(r"request_body @(\w+) \{\s+max_size (\d+)KiB", read("Caddyfile"))}
     blocks = re.findall(r"client_max_body_size (\d+)k;", read("nginx.conf"))
-    nginx = dict(zip(("others", "inbox"), (int(size) * 1024 for size in blocks), strict=True))
+    nginx = dict(zip(("others", "inbox", "bundles"), (int(size) * 1024 for size in blocks), strict=True))
     for limits in (caddy, nginx):
         assert Federation().body_limit_bytes < limits["inbox"] < 2 * Federation().body_limit_bytes
         assert _FORM_BYTES < limits["others"] < 2 * _FORM_BYTES
-    assert f"client_body_buffer_size {nginx['others'] // 1024}k;" in read("nginx.conf")  # nothing in temporary files
+        assert bundles.BODY_LIMIT < limits["bundles"] < 2 * bundles.BODY_LIMIT
+    for place in ("others", "bundles"):  # nothing in temporary files
+        assert f"client_body_buffer_size {nginx[place] // 1024}k;" in read("nginx.conf")
 
 
 def test_proxies_hang_up_before_the_server_does_and_wait_for_nobody_for_ever() -> None:
