@@ -123,5 +123,5 @@ def _same_origin(descriptor: Descriptor) -> Descriptor:
                            reason="descriptor")
     load_public(descriptor.public_pem)
     if descriptor.document_key:
-        multikey.decode(descriptor.document_key)
+        multikey.check_own(descriptor.document_key)
     return descriptor

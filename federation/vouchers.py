@@ -55,7 +55,7 @@ def vouched_for(document: dict[str, Any], key_id: str, public_pem: str) -> str:
     try:
         [found] = named
         text = found["publicKeyMultibase"]
-        multikey.decode(text)
+        multikey.check_own(text)
         if found != described(actor_uri, text) or voucher["creator"] != key_id:
             raise _bad(N_("It is about something else, or made by another key."))
         load_public(public_pem).verify(base64.b64decode(voucher["signatureValue"], validate=True), rfc8785.dumps(found),

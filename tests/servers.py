@@ -130,15 +130,15 @@ class FakeSibling:
         self.country = country
         self.actor = f"{self.origin}/actors/doc"
         self.key_id = f"{self.origin}/actor#main-key"
-        self.documents = proofs.document_key(f"{self.origin}/actor", Ed25519PrivateKey.generate())
+        self.document_key = proofs.document_key(f"{self.origin}/actor", Ed25519PrivateKey.generate())
 
     def described(self) -> descriptor.Descriptor:
         return descriptor.Descriptor(self.origin, self.country, "Fake", f"{self.origin}/actor", self.key_id, self.public_pem,
-                                     f"{self.origin}/inbox", members_of(self.origin), document_key=self.documents.multibase)
+                                     f"{self.origin}/inbox", members_of(self.origin), document_key=self.document_key.multibase)
 
     def vouched(self, document_key: str | None = None) -> dict[str, Any]:
         """What its `/actor` says of its document key, or of another one, and its RSA key with it."""
-        actor, multibase = f"{self.origin}/actor", document_key or self.documents.multibase
+        actor, multibase = f"{self.origin}/actor", document_key or self.document_key.multibase
         return {"assertionMethod": [described(actor, multibase)],
                 "voucher": vouch(self.key, self.key_id, actor, multibase).document()}
 

@@ -59,6 +59,8 @@ async def test_an_inbox_elsewhere_and_a_key_that_is_none_are_refused(its: Assemb
         changed(its, bundle_inbox="https://elsewhere.example/inbox/bundle")
     with pytest.raises(InvalidInput, match="Ed25519"):
         changed(its, document_key="z6Mk")
+    with pytest.raises(InvalidInput, match="published example"):
+        changed(its, document_key="z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2")
     for name in ("document_key", "bundle_inbox"):
         with pytest.raises(InvalidInput, match="not a descriptor"):
             changed(its, **{name: 7})

@@ -252,7 +252,7 @@ async def test_a_document_key_that_is_not_known_is_looked_for_soon_and_then_less
     its.clock.offset += 3600
     there.answer = whole(there)
     assert await its.keywatch.look_due() == 1
-    assert await learnt(its) == (there.fake.documents.multibase, f"{there.fake.origin}/inbox/bundle")
+    assert await learnt(its) == (there.fake.document_key.multibase, f"{there.fake.origin}/inbox/bundle")
     sibling = its.allowlist.admit(there.fake.origin, Direction.OUT, Purpose.DELIVERY)
     assert (sibling.document_key, sibling.bundle_inbox) == await learnt(its)
     its.clock.offset += 5
@@ -261,7 +261,7 @@ async def test_a_document_key_that_is_not_known_is_looked_for_soon_and_then_less
 
 async def test_a_changed_document_key_is_taken_over_written_down_and_told(
         de: Running, there: Elsewhere, capsys: pytest.CaptureFixture[str]) -> None:
-    before, after = there.fake.documents.multibase, FakeSibling("fr", pair=pair()).documents.multibase
+    before, after = there.fake.document_key.multibase, FakeSibling("fr", pair=pair()).document_key.multibase
     there.answer = whole(there)
     assert (await de.its.keywatch.look(there.domain)).sight == Sight.PINNED  # it is the one from its descriptor
     assert [entry.action for entry in await de.its.audit.list(9)].count("sibling.document-key") == 0
@@ -278,7 +278,7 @@ async def test_a_changed_document_key_is_taken_over_written_down_and_told(
 async def test_what_no_pinned_key_vouches_for_changes_nothing(de: Running, there: Elsewhere) -> None:
     known, other = await learnt(de.its), FakeSibling("fr", pair=pair())
     other.origin, other.key_id = there.fake.origin, there.fake.key_id
-    forged = whole(there, other.documents.multibase)
+    forged = whole(there, other.document_key.multibase)
     for answer in (forged | {"voucher": None}, forged | {"voucher": other.vouched()["voucher"]},
                    forged | {"voucher": there.fake.vouched()["voucher"]},
                    forged | {"assertionMethod": []}, there.actor(there.fake.public_pem)):
@@ -297,10 +297,10 @@ async def test_a_key_that_takes_over_vouches_too(de: Running, there: Elsewhere) 
     later.origin = fake.origin
     assert (await fake.send(de, announcement(fake, next_key(fake))))[0] == 202
     await de.its.sibling_keys.confirm(there.domain, "olga", fingerprint(pair()[1]))
-    there.answer = whole(there, public_pem=pair()[1]) | later.vouched(later.documents.multibase)
+    there.answer = whole(there, public_pem=pair()[1]) | later.vouched(later.document_key.multibase)
     there.answer["voucher"]["creator"] = fake.key_id
     assert (await de.its.keywatch.look(there.domain)).sight == Sight.CHANGED
-    assert await learnt(de.its) == (later.documents.multibase, f"{fake.origin}/inbox/bundle")
+    assert await learnt(de.its) == (later.document_key.multibase, f"{fake.origin}/inbox/bundle")
 
 
 async def test_two_instances_learn_from_each_other_within_seconds(tmp_path: Path) -> None:

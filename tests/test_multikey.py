@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -30,11 +30,13 @@ def test_the_published_rsa_key_is_written_but_is_no_document_key() -> None:
 
 
 @given(st.binary(max_size=80))
+@settings(deadline=None)
 def test_any_bytes_come_back(raw: bytes) -> None:
     assert multikey.read_multibase(multikey.multibase(raw)) == raw
 
 
 @given(st.binary(min_size=32, max_size=32))
+@settings(deadline=None)
 def test_a_key_is_written_with_its_kind_in_front(seed: bytes) -> None:
     text = multikey.encode(Ed25519PrivateKey.from_private_bytes(seed).public_key())
     assert text.startswith("z6Mk") and len(text) == 48

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.clock import parse_rfc3339
@@ -119,6 +119,7 @@ def test_what_has_no_canonical_form_is_refused() -> None:
 
 
 @given(st.integers(0, len(BODY) - 1), st.integers(1, 255))
+@settings(deadline=None)
 def test_no_byte_can_be_changed(place: int, change: int) -> None:
     changed = bytearray(BODY)
     changed[place] ^= change

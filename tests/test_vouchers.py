@@ -52,10 +52,10 @@ async def test_what_an_instance_serves_is_vouched_for_and_read_by_another(tmp_pa
 
 def test_a_voucher_that_holds_is_taken() -> None:
     assert (read(DOCUMENT).document_key, read(DOCUMENT).bundle_inbox) == (
-        FAKE.documents.multibase, f"{FAKE.origin}/inbox/bundle")
+        FAKE.document_key.multibase, f"{FAKE.origin}/inbox/bundle")
     also = [{"id": f"{ACTOR}#another", "type": "Multikey"}, f"{ACTOR}#somewhere", METHOD]
-    assert read(DOCUMENT | {"assertionMethod": also}).document_key == FAKE.documents.multibase
-    assert read(DOCUMENT | {"assertionMethod": METHOD}).document_key == FAKE.documents.multibase
+    assert read(DOCUMENT | {"assertionMethod": also}).document_key == FAKE.document_key.multibase
+    assert read(DOCUMENT | {"assertionMethod": METHOD}).document_key == FAKE.document_key.multibase
 
 
 @pytest.mark.parametrize("missing", ["assertionMethod", "voucher", "endpoints"])
@@ -66,15 +66,16 @@ def test_what_is_missing_is_empty_and_no_alarm(missing: str, capsys: pytest.Capt
 
 
 WRONG: dict[str, Callable[[], dict[str, Any]]] = {
-    "another document key": lambda: {"assertionMethod": [METHOD | {"publicKeyMultibase": OTHER.documents.multibase}]},
-    "for another key": lambda: {"voucher": FAKE.vouched(OTHER.documents.multibase)["voucher"]},
-    "by another key": lambda: {"voucher": OTHER.vouched(FAKE.documents.multibase)["voucher"]},
+    "another document key": lambda: {"assertionMethod": [METHOD | {"publicKeyMultibase": OTHER.document_key.multibase}]},
+    "for another key": lambda: {"voucher": FAKE.vouched(OTHER.document_key.multibase)["voucher"]},
+    "by another key": lambda: {"voucher": OTHER.vouched(FAKE.document_key.multibase)["voucher"]},
     "by another key under its own name": lambda: {"voucher": VOUCHER | {"creator": f"{ACTOR}#key-2"}},
     "for somebody else": lambda: {"assertionMethod": [METHOD | {"controller": "https://it.example/actor"}]},
     "another type": lambda: {"assertionMethod": [METHOD | {"type": "JsonWebKey"}]},
     "something more": lambda: {"assertionMethod": [METHOD | {"expires": "2099-01-01T00:00:00Z"}]},
     "no key in it": lambda: {"assertionMethod": [{"id": METHOD["id"], "type": "Multikey"}]},
     "a key that is none": lambda: {"assertionMethod": [METHOD | {"publicKeyMultibase": "z6Mk"}]},
+    "a published key": lambda: FAKE.vouched("z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2"),
     "two of one name": lambda: {"assertionMethod": [METHOD, METHOD]},
     "a text": lambda: {"voucher": VOUCHER["signatureValue"]},
     "a list": lambda: {"voucher": [VOUCHER]},

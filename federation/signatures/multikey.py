@@ -12,6 +12,9 @@ _DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _LONGEST = 128
 _ED25519 = b"\xed\x01"
 _KEY_BYTES = 32
+# keys that are printed in FEP-8b32, FEP-521a and the W3C's examples
+_PUBLISHED = frozenset({
+    "z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", "z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ7XJPt4swbTQ2"})
 
 
 def multibase(raw: bytes) -> str:
@@ -48,3 +51,10 @@ def decode(text: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(raw[2:])
     except ValueError:
         raise InvalidInput("A document key is an Ed25519 key, written as a Multikey.", reason="bad-key") from None
+
+
+def check_own(text: str) -> None:
+    """`InvalidInput` unless this can be the document key of an instance: one that is printed somewhere cannot."""
+    decode(text)
+    if text in _PUBLISHED:
+        raise InvalidInput("This key is a published example; its private half is no secret.", reason="bad-key")

@@ -314,7 +314,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
             data |= {entry.by, entry.target, entry.detail, entry.hash.hex(), entry.hash.hex()[:12]}
         for one in (fr, it):
             data |= {grouped(one.its.identity.fingerprint)[:9], grouped(one.its.identity.fingerprint)[-4:],
-                     one.its.identity.documents.multibase[:12], one.its.identity.documents.multibase[-6:]}
+                     *((key := one.its.identity.documents.multibase), key[:12], key[-6:])}
         for _, page in pages:
             assert _not_translated(page, data - {""}) == []
         assert "Frankreich" in pages[9][1] and "Kardiologie" in pages[10][1] and "Italiano" in pages[10][1]
