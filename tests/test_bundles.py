@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -46,6 +46,7 @@ def test_numbers_in_ranges_are_counted_no_further_than_asked() -> None:
     assert bundles.numbers([(1, 1 << 52)], 5) == [1, 2, 3, 4, 5, 6]
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(), st.text(), max_size=4), max_size=64))
 def test_activities_come_out_as_they_went_in(activities: list[dict[str, str]]) -> None:
     texts = [dumps(one) for one in activities if _no_surrogates(one)]

@@ -67,7 +67,7 @@ class Keeper:
         made = Receipt("Receipt", f"{self.at.origin}/actor", one.headers["digest"], head.epoch, contiguous,
                        Results(refused=tuple(refused), **{name: bundles.ranges(found) for name, found in told.items()}),
                        tuple(there[1:] if contiguous else there), self.later)
-        document = proofs.sign(bundles.signed_part(made), self.at.fake.documents, int(time.time() * 1000))
+        document = proofs.sign(bundles.signed_part(made), self.at.fake.document_key, int(time.time() * 1000))
         return web.json_response(self.changed(document))
 
 
@@ -109,7 +109,7 @@ async def test_activities_go_in_bundles_numbered_without_a_gap(its: Assembly, ke
     kept = await its.database.read(lambda tx: tx.rows("SELECT first, last, body FROM receipts ORDER BY id"))
     assert len(kept) == len(there.heads)
     for row in kept:
-        proofs.check(msgspec.json.decode(row["body"]), there.at.fake.documents.multibase, f"{there.at.origin}/actor#document-key")
+        proofs.check(msgspec.json.decode(row["body"]), there.at.fake.document_key.multibase, f"{there.at.origin}/actor#document-key")
 
 
 async def test_an_objects_activities_are_never_in_one_bundle(its: Assembly, keeper: Kept) -> None:
