@@ -162,10 +162,11 @@ class FakeSibling:
                 "object": made} | changes
 
     def headers(self, method: str, url: str, body: bytes = b"", *, at: float | None = None,
-                host: str | None = None) -> dict[str, str]:
+                host: str | None = None, kind: str = AP) -> dict[str, str]:
         _, _, rest = url.partition("://")
         authority, slash, path = rest.partition("/")
-        made = {"host": host or authority, "date": formatdate(at, usegmt=True), "digest": cavage.digest(body), "content-type": AP}
+        made = {"host": host or authority, "date": formatdate(at, usegmt=True), "digest": cavage.digest(body),
+                "content-type": kind}
         if method in ("GET", "HEAD"):
             made = {"host": made["host"], "date": made["date"], "accept": AP}
         made["signature"] = cavage.sign(self.key, self.key_id, method, slash + path, made)

@@ -119,10 +119,8 @@ class Sender:
 
     async def send(self, body: bytes, **headers: str) -> tuple[int, Any]:
         url = f"{self.to.url}/inbox/bundle"
-        made = self.sibling.headers("POST", url, body) | {"content-type": bundles.JSON_SEQ} | headers
-        made.pop("signature")
-        made["signature"] = cavage.sign(self.sibling.key, self.sibling.key_id, "POST", "/inbox/bundle", made)
-        return await post(url, body, made)
+        made = self.sibling.headers("POST", url, body, kind=bundles.JSON_SEQ)
+        return await post(url, body, made | headers)
 
     async def bundle(self, *activities: Any, **changes: Any) -> Any:
         body = self.numbered(*activities, **changes)

@@ -21,6 +21,7 @@ from actors.models import Role
 from core.access import Access, Route
 from core.ids import public
 from federation.allowlist import Purpose
+from federation.bundles import JSON_SEQ
 from federation.client import Client
 from instance.app import behind_the_front, create_pages, routes
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
@@ -61,7 +62,7 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # no self-test of the sibling in this table is kept
     ("GET", "/admin/siblings/<domain>/checks/<check_id>", "operator"): NOWHERE,
     # what does not say that it is an activity is not looked at any further
-    **{("POST", rule, who): UNREAD for rule in ("/inbox", "/handshake") for who in PEOPLE},
+    **{("POST", rule, who): UNREAD for rule in ("/inbox", "/inbox/bundle", "/handshake") for who in PEOPLE},
     # an empty form is no password
     **{("POST", "/login", who): UNSIGNED for who in (*PEOPLE, *SERVERS)},
 }
@@ -118,8 +119,9 @@ class House:
             asking = self.browsers[who].session.request(method, path, allow_redirects=False)
         else:
             body = b"{}" if method == "POST" else b""
+            kind = JSON_SEQ if path == "/inbox/bundle" else AP
             asking = self.browsers["visitor"].session.request(
-                method, path, headers=self.servers[who].headers(method, self.de.url + path, body) | {"accept": AP},
+                method, path, headers=self.servers[who].headers(method, self.de.url + path, body, kind=kind) | {"accept": AP},
                 data=body or None, allow_redirects=False)
         async with asking as response:
             return response.status, response.headers.get("location", ""), await response.read()
@@ -188,7 +190,8 @@ async def test_every_route_answers_everybody_as_the_table_says(house: House) -> 
 
 def test_every_route_for_siblings_says_for_which_purpose_they_are_let_through() -> None:
     named = {route.rule: Purpose(route.purpose) for route in routes() if route.access == Access.SIBLING}
-    assert named["/inbox"] == Purpose.INBOX and named["/handshake"] == Purpose.HANDSHAKE and len(named) > 8
+    assert named["/inbox"] == named["/inbox/bundle"] == Purpose.INBOX and named["/handshake"] == Purpose.HANDSHAKE
+    assert len(named) > 8
 
 
 async def test_a_sibling_outside_a_posts_audience_learns_no_more_than_of_one_that_is_not_there(house: House) -> None:
@@ -287,7 +290,7 @@ async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> Non
 
 # The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
 
-OUT = {"post": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate",
+OUT = {"post": "Sibling", "post_bundle": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate",
        **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe"), "Sibling")}
 
 
@@ -314,9 +317,9 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert call.func.attr in OUT, f"{where}:{call.lineno}"
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
-    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/delivery.py", "federation/handshake.py",
+    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/handshake.py",
                              "federation/keywatch.py", "federation/leaving.py", *["federation/selftest.py"] * 7,
-                             "federation/siblings.py", "inbox/held.py"]
+                             "federation/shipments.py", "federation/shipments.py", "federation/siblings.py", "inbox/held.py"]
 
 
 def _other_client(call: ast.Call) -> bool:
