@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from core.audit import Audit
 from core.clock import Clock
-from core.database import Database, Row, Tx
+from core.database import Database, Row, Tx, marks
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import number, public
 from core.numbers import whole
@@ -133,13 +133,14 @@ class Queues:
     async def waiting(self, domain: str, after: str = "", limit: int = 50, *, again: bool = False) -> tuple[Item, ...]:
         """What waits, in the order in which it goes, from a cursor on; `again` those that have been put off."""
         key = _key(after)
+        which, order, values = ("d.tries > 0", "d.tries, d.lane, d.sequence", key) if again else (
+            "d.tries = 0", "d.lane, d.sequence", key[1:])
 
         def look(tx: Tx) -> tuple[Item, ...]:
             one = _entry(tx, domain)
             return _items(one, tx.rows(
-                f"{_ITEM} d.sibling_id = ? AND d.state = 'pending' AND d.tries {'>' if again else '='} 0"
-                " AND (d.tries, d.lane, d.sequence) > (?, ?, ?) ORDER BY d.tries, d.lane, d.sequence LIMIT ?",
-                (one.id, *key, limit)))
+                f"{_ITEM} d.sibling_id = ? AND d.state = 'pending' AND {which} AND ({order}) > ({marks(len(values))})"
+                f" ORDER BY {order} LIMIT ?", (one.id, *values, limit)))
 
         return await self._database.read(look)
 
@@ -277,15 +278,18 @@ def _parked(tx: Tx, domain: str, sequence: int, *, put_off: bool = False) -> tup
 def _standing(tx: Tx, entries: tuple[Entry, ...]) -> tuple[Standing, ...]:
     lanes: dict[int, list[int]] = {}
     first: dict[int, int] = {}
-    for row in tx.rows("SELECT sibling_id, lane, count(*) AS n, min(sequence) AS first FROM deliveries WHERE state = 'pending'"
-                       " GROUP BY sibling_id, lane"):
+    late: set[int] = set()
+    for row in tx.rows("SELECT sibling_id, tries, lane, count(*) AS n, min(sequence) AS first FROM deliveries"
+                       " WHERE state = 'pending' GROUP BY sibling_id, tries, lane"):
         lanes.setdefault(row["sibling_id"], [0, 0, 0])[row["lane"]] += row["n"]
         first[row["sibling_id"]] = min(row["first"], first.get(row["sibling_id"], row["first"]))
+        if row["tries"]:
+            late.add(row["sibling_id"])
     oldest = {sibling_id: _written(tx, sibling_id, sequence) for sibling_id, sequence in first.items()}
     held, parked = _count(tx, "state = 'held'"), _count(tx, "state = 'parked'")
-    put_off = {row["sibling_id"]: row for row in tx.rows(
-        "SELECT sibling_id, count(*) AS n, max(tries) AS tries, min(next_try) AS next_try, max(reason) AS reason FROM deliveries"
-        " WHERE state = 'pending' AND tries > 0 GROUP BY sibling_id")}
+    put_off = {sibling_id: row for sibling_id in late for row in tx.rows(
+        "SELECT count(*) AS n, max(tries) AS tries, min(next_try) AS next_try, max(reason) AS reason FROM deliveries"
+        " WHERE sibling_id = ? AND state = 'pending' AND tries > 0", (sibling_id,))}
     deletions = {row["sibling_id"]: row for row in tx.rows(
         "SELECT d.sibling_id, count(*) AS n, sum(CASE WHEN d.state = 'dropped' THEN 1 ELSE 0 END) AS dropped FROM deliveries d"
         f" WHERE {store.OPEN_DELETION} GROUP BY d.sibling_id")}

@@ -156,5 +156,5 @@ def _delivery(post: Post, rows: Sequence[Arrived], places: Network) -> DeliveryV
             stands[row.state].append(Since(code, row.created_at if row.settled_at is None else row.settled_at))
         else:
             refused.append((code, in_words(NOT_LISTED if place is None else row.reason or NOT_SENT)))
-    return DeliveryView(places.country, *(tuple(sorted(some)) for some in (confirmed, waiting, held)), tuple(sorted(refused)),
-                        tuple(sorted(outside)))
+    return DeliveryView(places.country, tuple(sorted(confirmed)), tuple(sorted(waiting)), tuple(sorted(held)),
+                        tuple(sorted(refused)), tuple(sorted(outside)))
