@@ -108,6 +108,7 @@ async def test_whoever_chooses_readers_is_told_what_does_not_get_through(place: 
         named = {**form, "reach": "named", "doctor": doctor, "step": "confirm"}
         page = (await ada.post("/compose", named))[1]
         assert "Only these colleagues" in page and stuck in page
+        assert "Spain: nothing gets through since" in (await ada.get(f"/{doctor}"))[1]
         page = (await ada.post("/compose", {**form, "reach": "home", "step": "confirm"}))[1]
         assert "it does not leave the country" in page and stuck not in page
 

@@ -101,8 +101,8 @@ async def deletions_page() -> ResponseReturnValue:
     state = asked["state"] if asked["state"] in OPEN else ""
     found = await services().queues.deletions(sibling, state, request.args.get("before", "")[:60], _PAGE + 1)
     return await render_template(
-        "admin_deletions.html", lines=lines, by_domain={line.domain: line for line in lines}, asked={"sibling": sibling, "state": state}, states=OPEN, found=found[:_PAGE],
-        more=found[_PAGE - 1].cursor if len(found) > _PAGE else "")
+        "admin_deletions.html", lines=lines, by_domain={line.domain: line for line in lines}, states=OPEN, found=found[:_PAGE],
+        asked={"sibling": sibling, "state": state}, more=found[_PAGE - 1].cursor if len(found) > _PAGE else "")
 
 
 ROUTES = (
