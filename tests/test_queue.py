@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
 
+from core import migrations
 from core.audit import Entry
 from core.database import Tx
 from core.errors import Conflict, InvalidInput, KonsilError, NotFound
@@ -318,6 +320,18 @@ def _held(tx: Tx, sibling_id: int, sequences: Sequence[int], now: int) -> None:
     for sequence in sequences:
         tx.run("UPDATE deliveries SET state = 'held', settled_at = ?, tried_at = ? WHERE sibling_id = ? AND sequence = ?",
                (now, now, sibling_id, sequence))
+
+
+async def test_deletions_that_were_under_way_before_there_was_a_mark_are_marked(its: Assembly, fr: Scripted) -> None:
+    sibling = await fr.befriend(its)
+    await send(its, [sibling], "a")
+    await send(its, [sibling], "gone", kind="Delete")
+    await its.database.write(lambda tx: tx.run("UPDATE deliveries SET deletes = 0"))
+    assert await its.queues.deletions() == ()
+    [migration] = Path(migrations.__file__).parent.glob("*_queue.sql")
+    statement = next(part for part in migration.read_text("utf-8").split(";") if "UPDATE" in part)
+    await its.database.write(lambda tx: tx.run(statement))
+    assert [one.item.uri for one in await its.queues.deletions()] == [uri("gone")]
 
 
 async def test_open_deletions_are_found_by_their_index_however_much_else_waits(its: Assembly, fr: Scripted) -> None:
