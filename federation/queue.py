@@ -36,7 +36,8 @@ class Standing(NamedTuple):
     while others go on. `undeleted` deletions are not confirmed, `unconfirmable` ones were dropped. `acknowledged` is when it
     last confirmed anything, `heard` when anything of it came in. `trouble` says what is wrong while `failing_since` is set
     or something is put off, `alarm` whether everything has stopped because of it, `todo` what to do. `last` is the last
-    number that was given in its line.
+    number that was given in its line. Where it takes bundles, `epoch` is the one its line is in (else 0), `confirmed` up to which
+    number it has everything, and `receipt` when it last signed for anything.
     """
 
     id: int
@@ -60,6 +61,9 @@ class Standing(NamedTuple):
     alarm: bool
     todo: str
     last: int
+    epoch: int
+    confirmed: int
+    receipt: int | None
 
     @property
     def depth(self) -> int:
@@ -294,7 +298,8 @@ def _standing(tx: Tx, entries: tuple[Entry, ...]) -> tuple[Standing, ...]:
         "SELECT d.sibling_id, count(*) AS n, sum(CASE WHEN d.state = 'dropped' THEN 1 ELSE 0 END) AS dropped FROM deliveries d"
         f" WHERE {store.OPEN_DELETION} GROUP BY d.sibling_id")}
     found = {row["sibling_id"]: row for row in tx.rows(
-        "SELECT l.*, s.last_in FROM delivery_lines l JOIN siblings s ON s.id = l.sibling_id")} if entries else {}
+        "SELECT l.*, s.last_in, (SELECT r.at FROM receipts r WHERE r.sibling_id = l.sibling_id ORDER BY r.id DESC LIMIT 1)"
+        " AS receipt FROM delivery_lines l JOIN siblings s ON s.id = l.sibling_id")} if entries else {}
     made = []
     for one in entries:
         line, later, gone = found[one.id], put_off.get(one.id), deletions.get(one.id)
@@ -307,7 +312,8 @@ def _standing(tx: Tx, entries: tuple[Entry, ...]) -> tuple[Standing, ...]:
             gone["n"] - dropped if gone is not None else 0, dropped, line["last_out"], line["last_in"],
             max(line["fail_count"], later["tries"] if later is not None else 0), line["failing_since"],
             line["next_try"] or (later["next_try"] if later is not None else 0), in_words(stored), bool(line["alarm"]),
-            todo(stored), line["next_sequence"] - 1))
+            todo(stored), line["next_sequence"] - 1, line["epoch"] if line["epoch_from"] else 0, line["confirmed"],
+            line["receipt"]))
     return tuple(made)
 
 

@@ -132,7 +132,8 @@ def line_row(line: Standing) -> dict[str, Any]:
         "put_off": line.put_off, "unconfirmed_deletions": line.undeleted, "unconfirmable_deletions": line.unconfirmable,
         "last_acknowledged": time_of(line.acknowledged), "last_in": time_of(line.heard), "fail_count": line.fail_count,
         "failing_since": time_of(line.failing_since), "next_try": time_of(line.next_try), "trouble": line.trouble,
-        "alarm": line.alarm, "todo": line.todo, "last_number": line.last}
+        "alarm": line.alarm, "todo": line.todo, "last_number": line.last, "epoch": line.epoch, "confirmed": line.confirmed,
+        "last_receipt": time_of(line.receipt)}
 
 
 def item_row(item: Item) -> dict[str, Any]:

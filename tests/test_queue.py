@@ -16,8 +16,8 @@ from core.errors import Conflict, InvalidInput, KonsilError, NotFound
 from federation import store
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.disclosures import Span
+from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.queue import Item, Queues, read_id
-from federation.store import BACKLOG, URGENT
 from instance.assembly import Assembly
 from tests.scripted import Scripted, refusal
 from tests.servers import until
@@ -228,7 +228,7 @@ async def test_a_line_is_shown_with_its_lanes_its_oldest_and_its_trouble(its: As
     line = await its.queues.of(fr.domain)
     assert (line.depth, line.waiting_since, line.last, line.trouble, line.todo, line.acknowledged) == (0, None, 0, "", "", None)
     written = its.clock.ms()
-    for name, lane in (("u", URGENT), ("f1", store.FRESH), ("f2", store.FRESH), ("b", BACKLOG)):
+    for name, lane in (("u", URGENT), ("f1", FRESH), ("f2", FRESH), ("b", BACKLOG)):
         await send(its, [sibling], name, lane=lane)
     await its.database.write(lambda tx: tx.run("UPDATE outbox SET created_at = ? WHERE uri = ?", (written - 5_000, uri("u"))))
     fr.script = lambda one: web.Response(status=404)

@@ -9,7 +9,7 @@ import pytest
 
 from core.settings import Settings
 from federation.allowlist import Direction, Purpose
-from federation.store import URGENT
+from federation.lanes import URGENT
 from instance.assembly import assemble
 from tests.servers import FakeSibling
 from tests.test_cli import Konsil, de, documented
