@@ -11,7 +11,7 @@ from aiohttp import web
 
 from core import migrations
 from core.audit import Entry
-from core.database import Tx
+from core.database import Tx, marks
 from core.errors import Conflict, InvalidInput, KonsilError, NotFound
 from federation import store
 from federation.allowlist import Direction, Purpose, Sibling
@@ -19,8 +19,9 @@ from federation.disclosures import Span
 from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.queue import Item, Queues, read_id
 from instance.assembly import Assembly
+from tests.conversations.test_the_whole_path import case, published
 from tests.scripted import Scripted, refusal
-from tests.servers import until
+from tests.servers import Running, countries, until
 from tests.test_delivery import OK, all_are, fr, rows, send, uri, working
 
 __all__ = ["fr"]
@@ -346,3 +347,31 @@ async def test_open_deletions_are_found_by_their_index_however_much_else_waits(i
         plans.append(" ".join(row["detail"] for row in found))
     assert all("deliveries_deletions" in plan for plan in plans), plans
     assert not any("TEMP B-TREE" in plan for plan in plans), plans
+
+
+async def test_numbers_of_what_was_dropped_or_sent_again_leave_no_gap_at_the_sibling(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "it") as (de, it):
+        first = await published(de, case(), it)
+        await until(lambda: de.count("deliveries", "state = 'acked'"))
+        await it.its.siblings.pause(de.domain, "test", "maintenance")
+        for _ in range(4):
+            await published(de, case(), it)
+        await de.its.editing.delete((await de.author("ada")).actor, first)
+        waiting = [item.sequence for item in await de.its.queues.waiting(it.domain)]
+        parked = sorted(waiting)[1:4]
+        await de.its.database.write(lambda tx: tx.run(
+            f"UPDATE deliveries SET state = 'parked', reason = 'too-large' WHERE sequence IN ({marks(3)})", parked))
+        await de.its.queues.drop(it.domain, parked[0], "Closed.", "test")
+        await de.its.queues.retry(it.domain, parked[1], "test")
+        await it.its.siblings.resume(de.domain, "test")
+        await de.its.queues.retry_line(it.domain, "test")
+        await until(lambda: _empty(de, it))
+        line = await de.its.queues.of(it.domain)
+        assert line.epoch and line.confirmed == line.last and line.receipt and line.parked == 1
+        found = await it.its.database.read(lambda tx: tx.row("SELECT contiguous, ahead FROM arrival_lines"))
+        assert found is not None and (found["contiguous"], found["ahead"]) == (line.last, "[]")
+        assert await it.count("posts", "erased_at IS NULL") == 2 and await it.count("tombstones") == 1
+
+
+async def _empty(de: Running, it: Running) -> bool:
+    return (await de.its.queues.of(it.domain)).depth == 0
