@@ -109,7 +109,7 @@ async def _fill(country: Country, count: int) -> None:
             if author is None:
                 raise MeasurementFailed("the benchmark's doctor is not there")
             places = network(tx, assembly.identity)
-            origins = tuple(place.origin for place in places.destinations())
+            origins = tuple(place.origin for place in places.destinations(assembly.clock.ms()))
             for _ in range(count):
                 post = _post(assembly, author, origins)
                 store.insert(tx, [post])

@@ -176,36 +176,38 @@ def _moment(text: str, zone: tzinfo, field: str, *, whole_day: bool = False) -> 
         raise InvalidInput("Write a day as 2026-12-31, or a moment as 2026-12-31T23:59:00Z.", field=field) from None
 
 
-_ACKED, _TRIED, _FETCHED = 0, 1, 2
+_ACKED, _TRIED, _FETCHED, _HELD = 0, 1, 2, 3
 _SENT = ("SELECT {columns}, {arm} AS arm, o.type AS type, coalesce(p.kind, '') AS post, o.uri LIKE '%/follows/%' AS follow"
          " FROM deliveries d JOIN outbox o ON o.id = d.outbox_id LEFT JOIN posts p ON p.uri_key = d.object_key"
          " WHERE d.sibling_id = ? AND {state} AND d.{at} >= ? AND d.{at} < ?")
 _READ = ("SELECT {columns}, 2 AS arm, kind AS type, '' AS post, 0 AS follow FROM disclosures d"
          " WHERE d.sibling_id = ? AND d.last_at >= ? AND d.first_at < ?")
-_STATES = ((_ACKED, "d.state = 'acked'", "settled_at"), (_TRIED, "d.tried_at IS NOT NULL AND d.state <> 'acked'", "tried_at"))
+_STATES = ((_ACKED, "d.state = 'acked'", "settled_at"),
+           (_TRIED, "d.tried_at IS NOT NULL AND d.state <> 'acked' AND d.state <> 'held'", "tried_at"))
+_WAITS_THERE = (_HELD, "d.state = 'held'", "settled_at")  # it has arrived, whatever it waits for
 
 
 def _arms(*, totals: bool = False) -> list[str]:
-    """The three kinds of rows. For a page each arm is cut where the page before ended and after as many rows as a page has."""
+    """The four kinds of rows. For a page each arm is cut where the page before ended and after as many rows as a page has."""
     arms = [_SENT.format(columns="o.id AS outbox" if totals else f"d.{at} AS at, d.sequence AS key, o.uri AS uri, 1 AS times",
-                         arm=arm, state=state, at=at) for arm, state, at in _STATES]
-    arms.append(_READ.format(
+                         arm=arm, state=state, at=at) for arm, state, at in (*_STATES, _WAITS_THERE)]
+    arms.insert(_FETCHED, _READ.format(
         columns="d.id AS outbox" if totals else "d.last_at AS at, d.id AS key, d.target AS uri, d.count AS times"))
     if totals:
         return arms
-    keys = (("d.settled_at", "d.sequence"), ("d.tried_at", "d.sequence"), ("d.last_at", "d.id"))
+    keys = (("d.settled_at", "d.sequence"), ("d.tried_at", "d.sequence"), ("d.last_at", "d.id"), ("d.settled_at", "d.sequence"))
     return [f"SELECT * FROM ({arm} AND ({at}, {key}) < (?, ?) ORDER BY {at} DESC, {key} DESC LIMIT ?) AS arm_{number}"
             for number, (arm, (at, key)) in enumerate(zip(arms, keys, strict=True))]
 
 
 def _values(sibling_id: int, span: Span) -> list[object]:
-    return [sibling_id, *span] * 3
+    return [sibling_id, *span] * 4
 
 
 def _rows(tx: Tx, sibling_id: int, span: Span, key: tuple[int, int, int], limit: int) -> list[Row]:
     at, arm, inner = key
     values: list[object] = []
-    for number in (_ACKED, _TRIED, _FETCHED):
+    for number in (_ACKED, _TRIED, _FETCHED, _HELD):
         values += [sibling_id, *span, at, _END if number < arm else inner if number == arm else 0, limit]
     return tx.rows(" UNION ALL ".join(_arms()) + " ORDER BY at DESC, arm DESC, key DESC LIMIT ?", (*values, limit))
 
@@ -214,14 +216,14 @@ def _key(cursor: str) -> tuple[int, int, int]:
     try:
         at, arm, inner = (int(part) for part in cursor.split("-"))
     except ValueError:
-        return _END, _FETCHED + 1, 0
+        return _END, _HELD + 1, 0
     return min(at, _END), arm, min(inner, _END)
 
 
 def _disclosure(row: Row) -> Disclosure:
     uri: str = row["uri"]
     return Disclosure(row["at"], _kind(row), uri.partition("#")[0], _way(row),
-                      None if row["arm"] == _FETCHED else row["arm"] == _ACKED, row["times"])
+                      None if row["arm"] == _FETCHED else row["arm"] != _TRIED, row["times"])
 
 
 def _way(row: Row) -> Way:

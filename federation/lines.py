@@ -86,7 +86,8 @@ class Settling:
         for fate, write in ((Fate.ACKED, store.acknowledge), (Fate.HELD_THERE, store.hold_there)):
             if found := [verdict.parcel.sequence for verdict in verdicts if verdict.fate == fate]:
                 write(tx, line.id, found, now)
-        if left := [verdict.parcel.sequence for verdict in verdicts if verdict.left and not verdict.good]:
+        if left := [verdict.parcel.sequence for verdict in verdicts
+                    if verdict.left and verdict.fate not in (Fate.ACKED, Fate.HELD_THERE)]:
             store.tried(tx, line.id, left, now)
         if any(verdict.good for verdict in verdicts) or any(one.receipt is not None for one in counted):
             store.recovered(tx, line.id, ahead)

@@ -12,6 +12,7 @@ from core.words import Sentence
 from federation.addresses import domain_of, origin_for_domain
 from federation.listed import listed
 from federation.signatures.keys import fingerprint
+from federation.store import OPEN_DELETION
 from federation.troubles import in_words, said_of_state
 
 
@@ -58,9 +59,9 @@ class SiblingRow(NamedTuple):
 
     `fail_count`, `next_try` and `last_error` are the line's while it waits as a whole, else those of the objects that are
     put off (`postponed`) while others go on. `alarm` is `last_error` where the line stopped because of it. `waiting_since`
-    is how old the oldest thing is that waits for it, `undeleted` how many deletions it has not confirmed. `announced` is
-    the fingerprint of a key it has announced and nobody has confirmed, `next_pem` the second pinned key; `document_key` (a
-    Multikey) what it signs documents with, '' while that is not known.
+    is how old the oldest thing is that waits for it, `undeleted` how many deletions it has not confirmed, `unconfirmable` how
+    many it will not be asked for any more. `announced` is the fingerprint of a key it has announced and nobody has confirmed,
+    `next_pem` the second pinned key; `document_key` (a Multikey) what it signs documents with, '' while that is not known.
     """
 
     id: int
@@ -89,6 +90,7 @@ class SiblingRow(NamedTuple):
     postponed: int
     waiting_since: int | None
     undeleted: int
+    unconfirmable: int
     software: str
     announced: str
     next_pem: str
@@ -105,7 +107,7 @@ class SiblingRow(NamedTuple):
         return self.succession.seen not in ("", self.fingerprint, self.succession.next_fingerprint)
 
 
-_ROWS = """
+_ROWS = f"""
 SELECT s.*, d.last_out, d.failing_since, d.alarm,
  CASE WHEN p.tries > d.fail_count THEN p.tries ELSE d.fail_count END AS fail_count,
  coalesce(nullif(d.next_try, 0), p.next_try, 0) AS next_try,
@@ -114,10 +116,8 @@ SELECT s.*, d.last_out, d.failing_since, d.alarm,
  (SELECT count(*) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'parked') AS parked,
  (SELECT o.created_at FROM deliveries f JOIN outbox o ON o.id = f.outbox_id WHERE f.sibling_id = s.id AND f.sequence =
   (SELECT min(q.sequence) FROM deliveries q WHERE q.sibling_id = s.id AND q.state = 'pending')) AS waiting_since,
- (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'pending'
-  AND o.type = 'Delete') +
- (SELECT count(*) FROM deliveries q JOIN outbox o ON o.id = q.outbox_id WHERE q.sibling_id = s.id AND q.state = 'parked'
-  AND o.type = 'Delete') AS undeleted,
+ (SELECT count(*) FROM deliveries d WHERE d.sibling_id = s.id AND {OPEN_DELETION} AND d.state <> 'dropped') AS undeleted,
+ (SELECT count(*) FROM deliveries d WHERE d.sibling_id = s.id AND {OPEN_DELETION} AND d.state = 'dropped') AS unconfirmable,
  (SELECT coalesce(sum(r.count), 0) FROM refusals r WHERE r.origin = s.origin) AS refused,
  a.fingerprint AS announced, a.announced_at, a.compared_by, e.next_by, e.seen_key, e.seen_key_at,
  c.at AS checked, c.passed AS check_passed,
@@ -156,7 +156,7 @@ def _seen(row: Row) -> SiblingRow:
         row["actor_uri"], said_of_state(row["reason"]), row["created_at"], row["changed_at"], row["activated_at"], row["last_in"],
         row["last_out"], row["queued"], row["parked"], row["fail_count"], row["failing_since"], row["next_try"], trouble,
         row["skew_ms"], row["refused"], trouble if row["alarm"] else in_words(""), row["postponed"], row["waiting_since"],
-        row["undeleted"], row["software"], row["announced"] or "", row["next_public_pem"], row["checked"],
+        row["undeleted"], row["unconfirmable"], row["software"], row["announced"] or "", row["next_public_pem"], row["checked"],
         bool(row["check_passed"]) if row["check_passed"] is not None else None,
         Admission(row["proposed_by"], row["pinned_at"], row["confirmed_by"], row["confirmed_at"]),
         Details(*(row[name] for name in Details.__struct_fields__)),

@@ -62,13 +62,17 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
     """Write the activity and its delivery rows in the caller's transaction. What comes while a sibling is away for more than a
     minute goes behind what is fresh when it is back.
 
-    A Delete is owed to every sibling that was ever sent something of its object, whatever has become of that. Where the
-    gate is closed for good it is parked, and goes out if the sibling is admitted again (`sibling_changed`).
+    A Delete is owed to every sibling that was ever sent something of its object, whatever has become of that; an earlier one
+    that has ended without being confirmed gives way to it. Where the gate is closed for good it is parked, and goes out if the
+    sibling is admitted again (`sibling_changed`).
     """
     object_key = uri_key(activity.object_uri)
     if activity.type == "Delete":
         sent = tx.rows("SELECT DISTINCT sibling_id FROM deliveries WHERE object_key = ?", (object_key,))
         sibling_ids = still_there(tx, sorted({*sibling_ids, *(row["sibling_id"] for row in sent)}))
+        tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND deletes = 1"
+               f" AND state IN ('parked', 'dropped') AND sibling_id IN ({marks(len(sibling_ids))})",
+               (now, object_key, *sibling_ids))
     if not sibling_ids:
         return
     tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -77,8 +81,9 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
     numbers = tx.rows(
         f"UPDATE delivery_lines SET next_sequence = next_sequence + 1 WHERE sibling_id IN ({marks(len(sibling_ids))})"
         " RETURNING sibling_id, next_sequence - 1 AS sequence, failing_since", sibling_ids)
-    tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane)", 5,
-              [(row["sibling_id"], row["sequence"], outbox_id, object_key, _lane(activity.lane, row["failing_since"], now))
+    tx.insert("deliveries (sibling_id, sequence, outbox_id, object_key, lane, deletes)", 6,
+              [(row["sibling_id"], row["sequence"], outbox_id, object_key, _lane(activity.lane, row["failing_since"], now),
+                int(activity.type == "Delete"))
                for row in numbers])
     if activity.type == "Delete" and (closed := [one.id for one in listed(tx) if one.state not in SENT_TO]):
         tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE object_key = ? AND state = 'pending'"
@@ -209,6 +214,26 @@ def retry(tx: Tx, sibling_id: int) -> None:
     tx.wake("delivery")
 
 
+def send_again(tx: Tx, sibling_id: int, which: str, values: Sequence[object], now: int) -> int:
+    """Some of a line's deliveries that have ended (`which` is a condition on `d`) wait again, under new numbers at its end and
+    in their order; how many. The old numbers stay, as superseded: a number stands for one activity, and is sent or skipped."""
+    chosen = f"FROM deliveries d WHERE d.sibling_id = ? AND {which}"
+    found = tx.row(f"SELECT count(*) AS n {chosen}", (sibling_id, *values))
+    many = int(found["n"]) if found is not None else 0
+    if not many:
+        return 0
+    [line] = tx.rows("UPDATE delivery_lines SET next_sequence = next_sequence + ? WHERE sibling_id = ? RETURNING next_sequence",
+                     (many, sibling_id))
+    end = int(line["next_sequence"])
+    tx.run("INSERT INTO deliveries (sibling_id, sequence, outbox_id, object_key, lane, deletes, tried_at)"
+           " SELECT d.sibling_id, ? + row_number() OVER (ORDER BY d.sequence), d.outbox_id, d.object_key, d.lane, d.deletes,"
+           f" d.tried_at {chosen}", (end - many - 1, sibling_id, *values))
+    tx.run(f"UPDATE deliveries SET state = 'superseded', tried_at = NULL, settled_at = ? WHERE sibling_id = ? AND sequence IN"
+           f" (SELECT d.sequence {chosen} AND d.sequence < ?)", (now, sibling_id, sibling_id, *values, end - many))
+    tx.wake("delivery")
+    return many
+
+
 def sibling_changed(tx: Tx, sibling_id: int, state: str, now: int) -> None:
     """A revocation ends what waits. On activation everything is tried at once, behind what is fresh, and deletions that the
     revocation had ended are owed again: what else was parked stays so."""
@@ -216,42 +241,53 @@ def sibling_changed(tx: Tx, sibling_id: int, state: str, now: int) -> None:
         tx.run("UPDATE deliveries SET state = 'parked', reason = ?, settled_at = ? WHERE sibling_id = ? AND state = 'pending'",
                (REVOKED, now, sibling_id))
     if state == "active":
-        tx.run("UPDATE deliveries SET state = 'pending', reason = '', settled_at = NULL, tries = 0, next_try = 0"
-               " WHERE sibling_id = ? AND state = 'parked' AND reason = ?"
-               " AND outbox_id IN (SELECT id FROM outbox WHERE type = 'Delete')", (sibling_id, REVOKED))
+        send_again(tx, sibling_id, "d.state = 'parked' AND d.deletes = 1 AND d.reason = ?", (REVOKED,), now)
         tx.run("UPDATE deliveries SET lane = ? WHERE sibling_id = ? AND state = 'pending' AND lane = ?",
                (BACKLOG, sibling_id, FRESH))
         sequences.close(tx, sibling_id)
     retry(tx, sibling_id)
 
 
+OPEN_DELETION = "d.deletes = 1 AND d.state <> 'acked' AND d.state <> 'superseded'"
+"""A deletion of the table `deliveries d` that a sibling has not confirmed, as the index of them says it."""
+
+
 def undeleted(tx: Tx, sibling_id: int) -> int:
     """How many deletions a sibling has not confirmed: they wait for it, or have ended without it."""
-    row = tx.row("SELECT " + " + ".join(
-        "(SELECT count(*) FROM deliveries d JOIN outbox o ON o.id = d.outbox_id WHERE d.sibling_id = ? AND"
-        f" d.state = '{state}' AND o.type = 'Delete')" for state in ("pending", "parked")) + " AS n", (sibling_id, sibling_id))
+    row = tx.row(f"SELECT count(*) AS n FROM deliveries d WHERE d.sibling_id = ? AND {OPEN_DELETION} AND d.state <> 'dropped'",
+                 (sibling_id,))
+    return int(row["n"]) if row is not None else 0
+
+
+def unconfirmable(tx: Tx, sibling_id: int) -> int:
+    """How many deletions a sibling will not be asked for any more, because an operator has dropped them."""
+    row = tx.row(f"SELECT count(*) AS n FROM deliveries d WHERE d.sibling_id = ? AND {OPEN_DELETION} AND d.state = 'dropped'",
+                 (sibling_id,))
     return int(row["n"]) if row is not None else 0
 
 
 class Arrived(NamedTuple):
-    """Where an activity stands with a sibling; `created_at` in milliseconds."""
+    """Where an activity stands with a sibling; when it was written and when it came into a state that it stays in (ms)."""
 
     origin: str
     state: str
     reason: str
     type: str
     created_at: int
+    settled_at: int | None
 
 
 def arrivals(tx: Tx, object_uris: Sequence[str], origins: Mapping[int, str]) -> dict[str, list[Arrived]]:
-    """Where the Creates and Deletes of these objects stand: per object one entry per sibling of `origins` and activity."""
+    """Where the Creates and Deletes of these objects stand: per object one entry per sibling of `origins` and activity, in the
+    order of their numbers, so that the last one counts."""
     keys = {uri_key(uri): uri for uri in object_uris}
     found: dict[str, list[Arrived]] = {uri: [] for uri in object_uris}
     for row in tx.rows(
-            "SELECT d.object_key, d.sibling_id, d.state, d.reason, o.type, o.created_at FROM deliveries d"
-            " JOIN outbox o ON o.id = d.outbox_id"
-            f" WHERE d.object_key IN ({marks(len(keys))}) AND o.type IN ('Create', 'Delete')", list(keys)) if keys else ():
+            "SELECT d.object_key, d.sibling_id, d.sequence, d.state, d.reason, d.settled_at, o.type, o.created_at"
+            " FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
+            f" WHERE d.object_key IN ({marks(len(keys))}) AND o.type IN ('Create', 'Delete')"
+            " ORDER BY d.sequence", list(keys)) if keys else ():
         if origin := origins.get(row["sibling_id"]):
             found[keys[row["object_key"]]].append(
-                Arrived(origin, row["state"], row["reason"], row["type"], row["created_at"]))
+                Arrived(origin, row["state"], row["reason"], row["type"], row["created_at"], row["settled_at"]))
     return found

@@ -13,6 +13,7 @@ _LENGTH = 300
 
 REVOKED = "revoked"
 NOT_SENT = "not-sent"
+DROPPED = "dropped"
 KEY_UNANNOUNCED, KEY_UNCONFIRMED = "key-unannounced", "key-unconfirmed"
 NOT_LISTED = "not-listed"
 SENTENCES = {
@@ -24,6 +25,7 @@ SENTENCES = {
     "refused": N_("It refused this: %(detail)s"),
     "too-large": N_("It takes nothing as large as this."),
     REVOKED: N_("It was revoked before it had confirmed this."),
+    DROPPED: N_("An operator here has ended this: %(detail)s"),
     "not-admitted": N_("The gate had closed, or opened again, before this could be sent."),
     "postponed": N_("It had no room for this yet."),
     "new-epoch": N_("It knows these numbers otherwise: they begin anew, and what is missing goes out again."),
@@ -35,6 +37,22 @@ SENTENCES = {
     NOT_LISTED: N_("Nothing is known of this instance at the moment: it is not on the list of siblings, or that cannot be read."),
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }
+_ASK = N_("Ask its operators whether its server is well. Nothing is lost meanwhile, and it goes on by itself.")
+_TODO = {
+    "unreachable": _ASK, "no-answer": _ASK, "answered": _ASK,
+    "no-receipt": N_("Something answers in its place, or it does not let us in. Run its self-test, ask its operators, then"
+                     " go on."),
+    "special-address": N_("Look at what its name resolves to, here and elsewhere. Once that is right, go on."),
+    "refused": N_("Read its reason and ask its operators. What is parked can be tried again or dropped."),
+    "too-large": N_("Ask its operators to raise their limit, then try it again; or drop it."),
+    "internal": N_("Look into the log of this instance."),
+}
+"""What an operator can do about a trouble, by its code."""
+
+
+def todo(stored: str) -> str:
+    """What to do about a stored reason; nothing where there is nothing to say."""
+    return _TODO.get(stored.partition(" ")[0], "")
 
 
 def reason(code: str, detail: object = "") -> str:

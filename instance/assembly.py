@@ -38,6 +38,7 @@ from federation.identity import Identity
 from federation.keyring import Keyring
 from federation.keywatch import KeyWatch
 from federation.leaving import Leaving
+from federation.queue import Queues
 from federation.rates import Rates
 from federation.refusals import RefusalLog
 from federation.selftest import SelfTest
@@ -99,6 +100,7 @@ class Assembly:
     sibling_keys: SiblingKeys
     keywatch: KeyWatch
     leaving: Leaving
+    queues: Queues
     ties: Tied
     ordered_erasures: OrderedErasures
     accounts: Accounts
@@ -184,12 +186,11 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             refusals=refusals, allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
             admission=Admission(siblings, selftest, clock), disclosures=disclosures, siblings=siblings,
             leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit), keyring=keyring,
-            sibling_keys=sibling_keys, ties=Tied(database),
+            queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
-            ordered_erasures=OrderedErasures(database, clock, audit), accounts=accounts,
-            sessions=Sessions(database, clock, audit, settings.accounts), credentials=Credentials(database, country, clock),
-            directory=doctors, profiles=profiles, relations=relations,
-            compose=Compose(database, identity, texts, clock, ids, settings.posts),
+            ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
+            sessions=Sessions(database, clock, audit, settings.accounts), directory=doctors, profiles=profiles,
+            relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),

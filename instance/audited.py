@@ -20,6 +20,8 @@ DEEDS = {
     "sibling.paused": N_("paused the sibling"),
     "sibling.revoked": N_("revoked the sibling"),
     "sibling.retry": N_("sent what was waiting"),
+    "delivery.retried": N_("tried again what had been parked"),
+    "delivery.dropped": N_("ended something that was to be sent"),
     "sibling.erasure-ordered": N_("ordered the sibling to erase what it has from us"),
     "sibling.erasure-received": N_("was told that the order to erase was received"),
     "sibling.erasure-unconfirmed": N_("could not hand over the order to erase"),

@@ -33,6 +33,7 @@ from instance.logbooks import audit, refusals
 from instance.mailing import mail
 from instance.people import doctor, operator
 from instance.qr import as_text
+from instance.queueing import queue
 from instance.restoring import restore_command
 from instance.setup import create_instance
 from instance.showing import audience, disclosures
@@ -292,4 +293,5 @@ main.add_command(egress)
 main.add_command(keys)
 main.add_command(mail)
 main.add_command(operator)
+main.add_command(queue)
 main.add_command(refusals)

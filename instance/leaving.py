@@ -29,7 +29,7 @@ def in_a_sentence(ties: Ties) -> str:
     """The numbers with their words."""
     return (f"{ties.posts} posts and {ties.accounts} doctors of its that lie here, {ties.shared} of our posts there,"
             f" {ties.follows} follows, {ties.threads} open threads, {ties.consults} consults, {ties.queued} queued activities"
-            f" and {ties.undeleted} unconfirmed deletions")
+            f" and {ties.undeleted + ties.unconfirmable} unconfirmed deletions")
 
 
 def show_order(ctx: click.Context, domain: str) -> None:

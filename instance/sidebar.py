@@ -42,7 +42,7 @@ class Sidebars:
         stale, now = time.monotonic() - self._counted > _FRESH_SECONDS, self._its.clock.ms()
 
         def look(tx: Tx) -> Sidebar:
-            return Sidebar(network(tx, self._its.identity).destinations(), topics_of(tx, viewer),
+            return Sidebar(network(tx, self._its.identity).destinations(now), topics_of(tx, viewer),
                            waiting_by_topic(tx) if stale else self._waiting,
                            unread(tx, viewer.id) if viewer.badge.holds(now) else None, newest(tx, viewer, _DRAFTS))
 

@@ -56,7 +56,7 @@ class Compose:
 
     async def destinations(self) -> tuple[Destination, ...]:
         """The other countries a post can be sent to."""
-        return (await self._database.read(lambda tx: network(tx, self._identity))).destinations()
+        return (await self._database.read(lambda tx: network(tx, self._identity))).destinations(self._clock.ms())
 
     def network_digest(self, destinations: tuple[Destination, ...]) -> str:
         return list_digest(destinations)
@@ -74,7 +74,7 @@ class Compose:
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
 
         def check(tx: Tx, places: Network) -> int | None:
-            offered = places.destinations()
+            offered = places.destinations(self._clock.ms())
             if origins and (list_digest(offered) != seen or not set(origins) <= {place.origin for place in offered}):
                 raise Conflict("The list of countries has changed since you looked. Nothing was sent; please choose again.",
                                reason="audience-changed", field="audience")

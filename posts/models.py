@@ -132,17 +132,24 @@ class Since(NamedTuple):
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """Where a local post has arrived or, once it is erased, who has confirmed that. Each other country of the audience
-    stands in one of these, by its code; times in milliseconds."""
+    """Where a local post has arrived or, once it is erased, who has confirmed that; `home` is the code of its own country.
+    Each other country of the audience stands in one of these, by its code; times in milliseconds."""
 
-    received: tuple[str, ...]
-    waiting: tuple[tuple[str, int], ...]  # since when
-    refused: tuple[tuple[str, Sentence], ...]  # why it never will
-    outside: tuple[tuple[str, int], ...]  # revoked: since when it is outside our control
+    home: str
+    confirmed: tuple[Since, ...]  # when
+    waiting: tuple[Since, ...]
+    held: tuple[Since, ...]  # it came there and waits, unseen, for something that is missing there
+    refused: tuple[tuple[str, Sentence], ...]  # why it never will, be it that an operator here has dropped it
+    outside: tuple[Since, ...]  # revoked: since when it is outside our control
+
+    @property
+    def received(self) -> tuple[str, ...]:
+        """The countries that have confirmed it."""
+        return tuple(code for code, _ in self.confirmed)
 
     @property
     def total(self) -> int:
-        return len(self.received) + len(self.waiting) + len(self.refused) + len(self.outside)
+        return len(self.confirmed) + len(self.waiting) + len(self.held) + len(self.refused) + len(self.outside)
 
 
 class AskedAbroad(msgspec.Struct, frozen=True):
@@ -172,6 +179,7 @@ class PostView(msgspec.Struct, frozen=True):
     countries: tuple[str, ...]  # country codes of the audience, home first
     outside: tuple[Since, ...]  # countries of the audience outside our control: revoked
     paused: tuple[Since, ...]  # countries of the audience where everything waits
+    stuck: tuple[Since, ...]  # countries of the audience that nothing gets through to at the moment
     reached: tuple[str, ...]  # codes of those that get what is written here now, or when a pause ends
     replies: int
     depth: int
@@ -221,7 +229,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """One other country in the audience step. `state`: up, or since when it is waiting or paused."""
+    """One other country in the audience step. `state`: up, or since when it is paused, or waiting: nothing gets through."""
 
     origin: str
     country: str

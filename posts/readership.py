@@ -29,8 +29,8 @@ _WHOLE = "network"
 
 class Instance(NamedTuple):
     """One instance in an audience. `state` is home, that of the sibling, or unknown; since when (ms) where that is known.
-    `doctors` is how many there may read it: of a sibling's we do not know. `arrival` is here, received, waiting, refused,
-    not-sent or, of a post that is not ours, unknown; empty for an audience without a post."""
+    `doctors` is how many there may read it: of a sibling's we do not know. `arrival` is here, received, waiting, held
+    (it came there too early), refused, dropped, not-sent or, of a post that is not ours, unknown; empty without a post."""
 
     origin: str
     name: str
@@ -134,12 +134,12 @@ def _arrival(post: Post, sent: Arrived | None, *, home: bool, its_own: bool) -> 
         return "unknown"
     if sent is None:
         return "not-sent"
-    return {"acked": "received", "pending": "waiting"}.get(sent.state, "refused")
+    return {"acked": "received", "pending": "waiting", "held": "held", "dropped": "dropped"}.get(sent.state, "refused")
 
 
 def _audience(places: Network, codes: list[str]) -> Audience:
     """The audience that a doctor here would give a post for these countries."""
-    offered = {place.country: place.origin for place in places.destinations()}
+    offered = {place.country: place.origin for place in places.siblings.values() if place.sent_to}
     if _WHOLE in codes:
         return Audience(Reach.NETWORK, (places.home, *sorted(offered.values())))
     for code in codes:

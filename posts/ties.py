@@ -6,7 +6,7 @@ import msgspec
 
 from core.database import Database, Tx
 from federation.listed import listed
-from federation.store import undeleted
+from federation.store import unconfirmable, undeleted
 from posts.store import LISTED
 
 _WAITING_SEEN = 10_000
@@ -15,11 +15,12 @@ _WAITING_SEEN = 10_000
 class Ties(msgspec.Struct, frozen=True):
     """What there is between this instance and a sibling, in numbers.
 
-    `accounts` and `posts` are its own that lie here, `shared` the posts of ours that it has acknowledged and that are not
+    `accounts` and `posts` are its own that lie here, `shared` the posts of ours that it has and that are not
     deleted. `following` are the follows of our doctors there, `followers` those of its doctors here, requests among them.
     `threads` are the open ones it takes part in: cases without an answer and polls that have not closed, which its doctors may
     read, whoever asked; of very many only the newest are looked through. `consults` are those between its doctors and ours.
-    `queued` waits for it, `undeleted` are deletions it has not confirmed.
+    `queued` waits for it, `undeleted` are deletions it has not confirmed, `unconfirmable` those it will not be asked for any
+    more.
     """
 
     accounts: int
@@ -31,6 +32,7 @@ class Ties(msgspec.Struct, frozen=True):
     consults: int
     queued: int
     undeleted: int
+    unconfirmable: int
 
     @property
     def follows(self) -> int:
@@ -63,8 +65,8 @@ def ties_of(tx: Tx, sibling_id: int) -> Ties:
         accounts=_count(tx, "FROM actors WHERE sibling_id = ? AND gone_at IS NULL", here),
         posts=_count(tx, "FROM posts WHERE sibling_id = ? AND erased_at IS NULL", here),
         shared=_count(tx, "FROM deliveries d JOIN outbox o ON o.id = d.outbox_id JOIN posts p ON p.uri_key = d.object_key"
-                          " WHERE d.sibling_id = ? AND d.state = 'acked' AND o.type = 'Create' AND p.sibling_id IS NULL"
-                          " AND p.erased_at IS NULL", here),
+                          " WHERE d.sibling_id = ? AND d.state IN ('acked', 'held') AND o.type = 'Create'"
+                          " AND p.sibling_id IS NULL AND p.erased_at IS NULL", here),
         following=_count(tx, "FROM actors a JOIN follows f ON f.followed_id = a.id WHERE a.sibling_id = ? AND a.gone_at IS NULL",
                          here),
         followers=_count(tx, "FROM actors a JOIN follows f ON f.follower_id = a.id WHERE a.sibling_id = ? AND a.gone_at IS NULL",
@@ -76,7 +78,7 @@ def ties_of(tx: Tx, sibling_id: int) -> Ties:
         consults=_count(tx, "FROM (SELECT DISTINCT root_id FROM consults) AS c JOIN posts p ON p.id = c.root_id"
                             " WHERE p.erased_at IS NULL AND p.audience LIKE ?", (named,)),
         queued=_count(tx, "FROM deliveries WHERE sibling_id = ? AND state = 'pending'", here),
-        undeleted=undeleted(tx, sibling_id))
+        undeleted=undeleted(tx, sibling_id), unconfirmable=unconfirmable(tx, sibling_id))
 
 
 def _count(tx: Tx, what: str, values: tuple[object, ...]) -> int:

@@ -31,6 +31,9 @@ _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on 
 _END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND state = 'open' AND replies = 0"
 _WAITING_SEEN = 300
+_DELETED = ("author_id = ? AND erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
+            " WHERE d.object_key = posts.uri_key AND d.deletes = 1")
+_ASKED = {"waiting": "'pending', 'held'", "ended": "'parked', 'dropped'"}
 _BY_ENTRY = itemgetter(0)
 _AUTHOR, _BOOSTER, _TOPIC = (
     f"SELECT id AS entry, id AS post_id, 0 AS by_id FROM posts WHERE author_id IN ({{}}) AND {LISTED} AND id < ? AND id >= ?"
@@ -117,6 +120,17 @@ class Timelines:
     async def mine(self, viewer: Actor, before: str | None) -> Page:
         """What the viewer has written and not deleted, questions, answers and consults alike."""
         return await self._page(viewer, _where("author_id = ? AND erased_at IS NULL", viewer.id), before)
+
+    async def deletions(self, viewer: Actor, show: str, before: str | None) -> Page:
+        """What the viewer has deleted and other countries had received: `waiting` where some have not confirmed that yet,
+        `ended` where some never will by themselves, else all of it."""
+        return await self._page(viewer, _where(f"{_DELETED} AND d.state IN ({_ASKED.get(show, 'd.state')}))", viewer.id), before)
+
+    async def deletions_waiting(self, viewer: Actor) -> int:
+        """How many of the viewer's deletions are on their way."""
+        row = await self._database.read(lambda tx: tx.row(
+            f"SELECT count(*) AS n FROM posts WHERE {_DELETED} AND d.state IN ({_ASKED['waiting']}))", (viewer.id,)))
+        return int(row["n"]) if row is not None else 0
 
     async def consults(self, viewer: Actor, before: str | None) -> Page:
         """The consults the viewer is in, those that were written in last first."""

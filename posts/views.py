@@ -38,7 +38,7 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     chosen = store.choices(tx, polled, viewer.id)
     sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1],
                     {place.id: place.origin for place in places.siblings.values()})
-    heard = {origins: _Heard.by(origins, places) for origins in {post.audience.origins for post in posts}}
+    heard = {origins: _Heard.by(origins, places, now) for origins in {post.audience.origins for post in posts}}
     return tuple(
         _view(post, heard[post.audience.origins], authors[post.author_id], viewer, places, polls.get(post.id),
               chosen.get(post.id, set()), sent, now, results, (depths or {}).get(post.id, 0), touched, readers,
@@ -70,17 +70,18 @@ def _topic(origin: str, hashtag: str) -> tuple[str, str]:
 
 
 class _Heard(NamedTuple):
-    """An audience by country codes: all of it, what of it is outside our control, paused, or gets what is written now. Few
-    audiences stand on a page."""
+    """An audience by country codes: all of it, what of it is outside our control, paused, not reached at the moment, or gets
+    what is written now. Few audiences stand on a page."""
 
     countries: tuple[str, ...]
     outside: tuple[Since, ...]
     paused: tuple[Since, ...]
+    stuck: tuple[Since, ...]
     reached: tuple[str, ...]
 
     @classmethod
-    def by(cls, origins: tuple[str, ...], places: Network) -> _Heard:
-        return cls(tuple(map(places.code, origins)), places.outside(origins), places.paused(origins),
+    def by(cls, origins: tuple[str, ...], places: Network, now: int) -> _Heard:
+        return cls(tuple(map(places.code, origins)), places.outside(origins), places.paused(origins), places.stuck(origins, now),
                    tuple(map(places.code, filter(places.reached, origins))))
 
 
@@ -96,7 +97,7 @@ def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Netwo
         language=post.language,
         author=author, published=post.published_at, updated=post.updated_at, revision=post.revision, state=state,
         facts=post.facts, audience=post.audience,
-        countries=heard.countries, outside=heard.outside, paused=heard.paused, reached=heard.reached,
+        countries=heard.countries, outside=heard.outside, paused=heard.paused, stuck=heard.stuck, reached=heard.reached,
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
         poll=_poll(poll, chosen, mine, now, results) if poll is not None else None,
         delivery=_delivery(post, sent[post.uri], places) if post.uri in sent else None,
@@ -136,22 +137,24 @@ def _delivery(post: Post, rows: Sequence[Arrived], places: Network) -> DeliveryV
     """
     last = {row.origin: row for row in rows if row.type == ("Create" if post.erased_at is None else "Delete")}
     ever = {row.origin for row in rows}
-    received: list[str] = []
-    waiting: list[tuple[str, int]] = []
+    confirmed: list[Since] = []
+    waiting: list[Since] = []
+    held: list[Since] = []
     refused: list[tuple[str, Sentence]] = []
-    outside: list[tuple[str, int]] = []
+    outside: list[Since] = []
+    stands = {"acked": confirmed, "pending": waiting, "held": held}
     for origin in post.audience.origins:
         place, row, code = places.place(origin), last.get(origin), places.code(origin)
         if origin == places.home:
             continue
         acked = row is not None and row.state == "acked"
         if place is not None and not place.sent_to and origin in ever and not (acked and post.erased_at):
-            outside.append((code, place.changed_at))
-        elif acked:
-            received.append(code)
-        elif row is not None and row.state == "pending":
-            waiting.append((code, row.created_at))
+            outside.append(Since(code, place.changed_at))
+        elif row is None:
+            refused.append((code, in_words(NOT_LISTED if place is None else NOT_SENT)))
+        elif row.state in stands:
+            stands[row.state].append(Since(code, row.created_at if row.settled_at is None else row.settled_at))
         else:
-            refused.append((code, in_words(NOT_LISTED if place is None else row.reason if row is not None and row.reason
-                                           else NOT_SENT)))
-    return DeliveryView(tuple(sorted(received)), tuple(sorted(waiting)), tuple(sorted(refused)), tuple(sorted(outside)))
+            refused.append((code, in_words(NOT_LISTED if place is None else row.reason or NOT_SENT)))
+    return DeliveryView(places.country, tuple(sorted(confirmed)), tuple(sorted(waiting)), tuple(sorted(held)),
+                        tuple(sorted(refused)), tuple(sorted(outside)))

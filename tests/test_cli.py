@@ -419,7 +419,8 @@ def test_pausing_and_revoking_say_first_what_they_concern(de: Konsil, fr: Konsil
     for act in ("pause", "revoke"):
         found = json.loads(de.run("sibling", act, _FR, "--dry-run", "--json").stdout)
         assert found == {"domain": _FR, "state": "active", "accounts": 0, "posts": 0, "shared": 0, "following": 0, "followers": 0,
-                         "threads": 0, "consults": 0, "queued": 0, "undeleted": 0}
+                         "threads": 0, "consults": 0, "queued": 0, "undeleted": 0,
+                         "unconfirmable": 0}
         assert "Nothing was changed." in de.run("sibling", act, _FR, "--dry-run").stdout
     assert de.json("sibling", "show", _FR)["state"] == "active"
 

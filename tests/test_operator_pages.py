@@ -21,6 +21,7 @@ from instance.audited import DEEDS
 from instance.introduction import introduction
 from tests.servers import PASSWORD, FakeSibling, Running, countries
 from tests.test_announcements import announcement, next_key
+from tests.test_leaving import published
 from tests.test_pages import Browser
 
 
@@ -212,6 +213,8 @@ _DOES = {
     "/admin/siblings/<domain>/describe": {"note": "remember"},
     "/admin/siblings/<domain>/pause": {"reason": "because"},
     "/admin/siblings/<domain>": {"act": "resume"},
+    "/admin/queue/<domain>": {"act": "line"},
+    "/admin/queue/<domain>/<sequence>/drop": {"reason": "because"},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/audit/export": {},
@@ -230,7 +233,9 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         assert (await fake.send(de, announcement(fake, next_key(fake))))[0] == 202
         reference = await de.its.outside.take("other", "Text", "", "de", "203.0.113.5")
         assert await olga.login("olga") == 303
-        values = {"<domain>": fake.origin.split("://")[1], "<reference>": reference}
+        await published(de, "Theirs?", fake.origin)
+        await de.its.database.write(lambda tx: tx.run("UPDATE deliveries SET state = 'parked' WHERE sequence = 1"))
+        values = {"<sequence>": "1", "<domain>": fake.origin.split("://")[1], "<reference>": reference}
         for rule, form in _DOES.items():
             before = await de.count("audit")
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule

@@ -172,7 +172,7 @@ async def test_a_failed_answer_stays_where_it_belongs_and_a_deletion_says_who_co
         await until(lambda: fr.count("tombstones"))
 
         async def confirmed() -> bool:
-            return "Deleted in 1 of 1 country" in (await ben.get(first))[1]
+            return "Erased in DE, FR" in (await ben.get(first))[1]
 
         await until(confirmed)
         assert "You deleted this" in (await ben.get(first))[1] and "You deleted this" not in (await ada.get(first))[1]

@@ -1,6 +1,6 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
-from instance.admin import audience, audit, checks, disclosures, keys, leaving, notices, refusals, siblings
+from instance.admin import audience, audit, checks, disclosures, keys, leaving, notices, queue, refusals, siblings
 
-ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
+ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
           *refusals.ROUTES, *audit.ROUTES, *notices.ROUTES)

@@ -28,6 +28,8 @@ def needs(row: SiblingRow, now: int) -> tuple[Sentence, ...]:
         found.append(Sentence(N_("The last self-test failed.")))
     if row.skew_ms is not None and abs(row.skew_ms) >= SKEW_MS:
         found.append(Sentence(N_("Its clock and ours differ.")))
+    if row.parked:
+        found.append(Sentence(N_("Something for it is parked: try it again, or drop it.")))
     if row.undeleted and row.state != "active":
         found.append(Sentence(N_("It has not confirmed deletions.")))
     if is_due(row.details.review_on, now):

@@ -14,6 +14,7 @@ from core.countries import specialties
 from core.errors import Conflict, InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
+from federation.addresses import origin_of
 from instance.context import doctor, me, services
 from instance.pages.sheets import KINDS, carried_on, fresh_sheet, is_hers, sheet_of, written_of
 from posts.colleagues import handles, party_digest
@@ -91,8 +92,10 @@ async def _named(author: Author, written: Written, sheet: Sheet, draft: Draft, s
         made = await services().compose.consult(author, draft, doctors, sent.get("form", ""), sheet)
         return redirect(f"/p/{made}", 303)
     html = await services().compose.preview(draft, party(services().identity.origin, author.actor, doctors))
+    homes = {origin_of(doctor.uri) for doctor in doctors}
     return await _confirm(written, sheet, draft, html, author, doctors=doctors, seen=party_digest(doctors),
-                          instances=await services().colleagues.instances(doctors))
+                          instances=await services().colleagues.instances(doctors),
+                          going=tuple(place for place in await services().compose.destinations() if place.origin in homes))
 
 
 async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, sent: Any) -> ResponseReturnValue:
@@ -105,8 +108,9 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
         return redirect(f"/p/{made}", 303)
     written = msgspec.structs.replace(written, reach=str(reach))
     html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)))
-    return await _confirm(written, sheet, draft, html, author, seen=services().compose.network_digest(places),
-                          chosen=tuple(place for place in places if place.origin in origins))
+    chosen = tuple(place for place in places if place.origin in origins)
+    return await _confirm(written, sheet, draft, html, author, seen=services().compose.network_digest(places), chosen=chosen,
+                          going=chosen)
 
 
 async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *,
@@ -135,9 +139,11 @@ def _unfound(written: Written, error: InvalidInput | None) -> int:
 
 async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, author: Author, *, seen: str,
                    chosen: tuple[Destination, ...] = (), doctors: tuple[Actor, ...] = (),
-                   instances: tuple[str, ...] = ()) -> ResponseReturnValue:
-    return await render_template("compose_confirm.html", written=written, sheet=sheet, draft=draft, html=html, author=author,
-                                 chosen=chosen, doctors=doctors, instances=instances, seen=seen, form=token())
+                   instances: tuple[str, ...] = (), going: tuple[Destination, ...]) -> ResponseReturnValue:
+    """The last look; `going` are the other countries it goes to."""
+    return await render_template(
+        "compose_confirm.html", written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,
+        doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 
 
 async def _asked_at_home(post_id: str) -> Written:

@@ -8,6 +8,7 @@ from quart.typing import ResponseReturnValue
 from core.access import Access, Route
 from instance.context import doctor, me, owner, services, verified
 
+_DELETIONS = ("waiting", "ended", "all")
 _TABS = ("specialties", "following", "country", "abroad", "all", "waiting")
 
 
@@ -33,11 +34,21 @@ async def new_posts() -> ResponseReturnValue:
 async def mine() -> ResponseReturnValue:
     """One's own posts. Reading and deleting them needs no badge that holds."""
     page = await services().timelines.mine(owner(), request.args.get("before"))
-    return await render_template("mine.html", page=page, verified=await verified())
+    return await render_template("mine.html", page=page, deletions=await services().timelines.deletions_waiting(owner()),
+                                 verified=await verified())
+
+
+async def deletions() -> ResponseReturnValue:
+    """Where one's own deletions have arrived; `?show=` those on their way, those that were not confirmed, or all."""
+    show = request.args.get("show", "")
+    show = show if show in _DELETIONS else _DELETIONS[0]
+    page = await services().timelines.deletions(owner(), show, request.args.get("before"))
+    return await render_template("deletions.html", page=page, show=show, verified=await verified())
 
 
 ROUTES = (
     Route("/", ("GET",), home, Access.MEMBER),
     Route("/new", ("GET",), new_posts, Access.DOCTOR),
     Route("/mine", ("GET",), mine, Access.MEMBER),
+    Route("/mine/deletions", ("GET",), deletions, Access.MEMBER),
 )

@@ -31,7 +31,8 @@ async def _profile(other: Actor, error: InvalidInput | None = None) -> ResponseR
     page = None if hidden else await services().timelines.of(doctor(), other, request.args.get("before"))
     places, home = await services().threads.network(), (origin_of(other.uri),)
     shown = await render_template("profile.html", other=other, mine=other.id == doctor().id, relation=relation, page=page,
-                                  shun=Shun, error=error, outside=places.outside(home), paused=places.paused(home))
+                                  shun=Shun, error=error, outside=places.outside(home), paused=places.paused(home),
+                                  stuck=places.stuck(home, services().clock.ms()))
     return await make_response(shown, error.status if error is not None else 200)
 
 

@@ -63,6 +63,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     await _reactions(de, made)
     await _keys(de, fr)
     made |= await _left(de)
+    made |= await _waits(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
@@ -80,6 +81,31 @@ async def _left(de: Running) -> dict[str, str]:
     assert (await es.send(de, es.activity("Create", answer)))[0] == 202
     await its.siblings.revoke(domain, "op", "Verlassen")
     return {"left": domain, "lost": lost}
+
+
+async def _waits(de: Running) -> dict[str, str]:
+    """A Swiss sibling that does not answer: something waits for it, something it holds, a post and a deletion it has refused,
+    and a deletion that was dropped."""
+    ch = FakeSibling("ch", 10)
+    await know(de, ch)
+    its, domain, ada = de.its, ch.origin.split("://")[1], await de.author("ada")
+    seen = its.compose.network_digest(await its.compose.destinations())
+    asked = Draft(Kind.CASE, "Wer wartet?", TEXT, "de", FACTS)
+    made = [await its.compose.publish(ada, asked, (ch.origin,), Reach.COUNTRIES, seen) for _ in range(5)]
+    for post_id in made[3:]:
+        await its.editing.delete(ada.actor, post_id)
+
+    def stand(tx: Tx) -> list[int]:
+        numbers = [tx.rows("SELECT d.sequence FROM deliveries d JOIN posts p ON p.uri_key = d.object_key WHERE p.uri = ?"
+                           " ORDER BY d.sequence DESC", (f"{de.url}/posts/{post_id}",))[0]["sequence"] for post_id in made]
+        for sequence, state, reason in ((numbers[0], "parked", "refused Das passt hier nicht."), (numbers[1], "held", ""),
+                                        (numbers[3], "parked", "too-large"), (numbers[4], "dropped", "dropped Geschlossen.")):
+            tx.run("UPDATE deliveries SET state = ?, reason = ?, settled_at = ?, tries = 3 WHERE sequence = ?"
+                   " AND sibling_id = (SELECT id FROM siblings WHERE country = 'ch')", (state, reason, its.clock.ms(), sequence))
+        return numbers
+
+    numbers = await its.database.write(stand)
+    return {"waits": domain, "ended": str(numbers[0]), "gone": str(numbers[3])}
 
 
 async def _posts(de: Running, fr: Running) -> dict[str, str]:

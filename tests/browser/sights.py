@@ -41,6 +41,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ("de", "ada"): (
         "/notifications", "/notifications?show=unread",
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/?before=0000000000001", "/consults", "/bookmarks", "/mine",
+
+        "/mine/deletions", "/mine/deletions?show=ended", "/mine/deletions?show=all",
         "/drafts", "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/tags/sepsis", "/tags/other",
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
@@ -85,6 +87,12 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/audience?draft=fr", "/admin/audience?draft=@ben",
         Sight("/admin/disclosures?sibling={sibling}&from=yesterday", 400), Sight("/admin/audience?post=nothing", 404),
         Sight("/admin/audience?draft=zz", 400),
+        "/admin/queue", "/admin/queue/{left}", "/admin/queue/{sibling}", "/admin/queue/{waits}",
+        "/admin/queue/{waits}/{ended}/drop", "/admin/queue/{waits}/{gone}/drop", "/admin/deletions",
+        "/admin/deletions?state=held",
+        "/admin/deletions?sibling={waits}",
+        "/admin/deletions?before=0000000000001-0000000000001",
+        Sight("/admin/queue/{waits}/{ended}/drop", 400, ((_NEXT, {"reason": " "}),)),
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/keys", "/admin/siblings/{sibling}/key",
@@ -102,7 +110,9 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
         "/settings/mail",
     ),
-    ("it", "op"): ("/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices"),
+    ("it", "op"): (
+        "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
+    ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""
 

@@ -49,7 +49,7 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
-    ("GET", "/mine", "operator"): NOWHERE, ("GET", "/drafts", "operator"): NOWHERE,
+    **{("GET", rule, "operator"): NOWHERE for rule in ("/mine", "/mine/deletions", "/drafts")},
     # the draft in this table is of a new post, and nobody has kept it
     **{(method, rule, who): NOWHERE for method, rule in (("GET", "/drafts/<what>/<about>"),
                                                          ("POST", "/drafts/<what>/<about>/discard"))
@@ -145,7 +145,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
-                                    "check_id": "0000000000000",
+                                    "check_id": "0000000000000", "sequence": "1",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)

@@ -99,6 +99,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "federation.signatures.multikey.read_multibase": (multikey.read_multibase, ValueError),
     "federation.signatures.multikey.decode": (multikey.decode, InvalidInput),
     "federation.signatures.multikey.check_own": (multikey.check_own, InvalidInput),
+    "federation.troubles.todo": (troubles.todo, ()),
     "federation.troubles.in_words": (lambda given: troubles.in_words(given).said(lambda word: word), ()),
     "posts.wire.moment": (wire.moment, InvalidInput),
 }
