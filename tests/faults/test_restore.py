@@ -27,7 +27,7 @@ from instance.demo_check import Failed, Person, hidden
 from posts import store
 from posts.models import Audience, CaseFacts, Kind, Reach
 from posts.store import Post
-from tests.faults.test_kill import Processes, two
+from tests.faults.processes import Processes, two
 from tests.servers import PASSWORD, until
 
 _ROOT = Path(__file__).parents[2]
