@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -261,6 +262,8 @@ def _posts(here: Side, there: Side, found: Compared) -> None:
         else:
             if set(copy.history) <= set(post.history):  # a post that was fetched comes as it is now, without what it said before
                 copy = copy._replace(history=post.history)
+            if copy.published < post.published > time.time():  # what a clock says that is ahead is taken for the moment of arrival
+                copy = copy._replace(published=post.published)
             if different := [f"{name}: {mine!r} / {its!r}" for name, mine, its in zip(
                     Held._fields, post, copy, strict=True) if mine != its]:
                 found.different.append(f"{uri} at {there.home}: {'; '.join(different)[:400]}")
