@@ -201,10 +201,12 @@ class Compared(NamedTuple):
         return str(self)
 
 
-def compare(directories: Sequence[Path], deleted: Iterable[str] = (), *, numbers: bool = True) -> Compared:
-    """Compare instances by their directories. `deleted` are words (`TOKEN`) that no file of any of them may hold any more;
-    `numbers` says whether what was acknowledged has to stand in the other's ledger and each number of a line in one delivery: a
-    database that came out of a backup cannot know."""
+def compare(directories: Sequence[Path], deleted: Iterable[str] = (), *, restored: Path | None = None) -> Compared:
+    """Compare instances by their directories. `deleted` are words (`TOKEN`) that no file of any of them may hold any more.
+
+    One that was `restored` from a backup has no memory of what was acknowledged, and of what its own doctors liked since; its
+    revisions have jumped ahead. Everything else has to be equal all the same.
+    """
     sides = [Side(directory) for directory in directories]
     found = Compared(len(sides), sum(side.activities for side in sides), len({uri for side in sides for uri in side.parents}),
                      len({uri for side in sides for uri in side.erased}), len({one for side in sides for one in side.reactions}),
@@ -213,14 +215,14 @@ def compare(directories: Sequence[Path], deleted: Iterable[str] = (), *, numbers
                      Counter(row[2] for side in sides for row in side.deliveries if row[1] in ("parked", "dropped")),
                      [], [], [], [], [], [])
     for side in sides:
-        found.half.extend(half for half in side.halves if numbers or "number without delivery" not in half)
+        found.half.extend(half for half in side.halves if restored is None or "number without delivery" not in half)
         _once(side, found)
         found.risen.extend(_in_files(side.directory, set(deleted)))
-        _counts(side, sides, found)
+        _counts(side, sides, found, restored)
     for here, there in permutations(sides, 2):
-        _posts(here, there, found)
+        _posts(here, there, found, restored)
         _people(here, there, found)
-        if numbers:
+        if restored is None:
             _deliveries(here, there, found)
     return found
 
@@ -243,7 +245,7 @@ def _in_files(directory: Path, deleted: set[str]) -> list[str]:
             for word in sorted({found.decode() for found in TOKEN.findall(path.read_bytes())} & deleted)]
 
 
-def _posts(here: Side, there: Side, found: Compared) -> None:
+def _posts(here: Side, there: Side, found: Compared, restored: Path | None) -> None:
     """What was written here, there."""
     activated = here.siblings.get(there.home)
     for uri, post in here.posts.items():
@@ -260,9 +262,11 @@ def _posts(here: Side, there: Side, found: Compared) -> None:
                   and not (here.hangs_below_something_erased(uri) or there.hangs_below_something_erased(uri))):
                 found.missing.append(f"{uri} is not at {there.home}")
         else:
-            if set(copy.history) <= set(post.history):  # a post that was fetched comes as it is now, without what it said before
+            if set(copy.history) <= set(post.history):  # one that was fetched comes as it is now, without what it said before
                 copy = copy._replace(history=post.history)
-            if copy.published < post.published > time.time():  # what a clock says that is ahead is taken for the moment of arrival
+            if restored is not None:
+                copy = copy._replace(revision=post.revision, history=post.history)
+            if copy.published < post.published > time.time():  # where a clock is ahead it is the moment of arrival
                 copy = copy._replace(published=post.published)
             if different := [f"{name}: {mine!r} / {its!r}" for name, mine, its in zip(
                     Held._fields, post, copy, strict=True) if mine != its]:
@@ -274,7 +278,8 @@ def _posts(here: Side, there: Side, found: Compared) -> None:
     mine = {one for one in here.reactions if here.origin(one.actor) == here.home and one.post in there.posts}
     its = {one for one in there.reactions if here.origin(one.actor) == here.home and one.post in here.posts}
     found.missing.extend(f"{one} is not at {there.home}" for one in mine - its)
-    found.foreign.extend(f"{one} is at {there.home} only" for one in its - mine)
+    if here.directory != restored:
+        found.foreign.extend(f"{one} is at {there.home} only" for one in its - mine)
 
 
 def _people(here: Side, there: Side, found: Compared) -> None:
@@ -288,13 +293,13 @@ def _people(here: Side, there: Side, found: Compared) -> None:
     found.missing.extend(f"{one} is not at {there.home}" for one in mine - its)
 
 
-def _counts(side: Side, sides: Sequence[Side], found: Compared) -> None:
+def _counts(side: Side, sides: Sequence[Side], found: Compared, restored: Path | None) -> None:
     """A poll's counts are the votes that were cast, each known at least where its voter is."""
     for uri, post in side.posts.items():
         if post.poll is None or side.origin(uri) != side.home:
             continue
         cast = {(voter, name) for each in sides for poll, voter, name in each.votes
-                if poll == uri and each.origin(voter) == each.home}
+                if poll == uri and (each.origin(voter) == each.home or restored is not None)}
         *_, voters, options = post.poll
         counted = Counter(name for _, name in cast)
         if voters != len({voter for voter, _ in cast}) or any(votes != counted[name] for name, votes in options):

@@ -65,7 +65,8 @@ async def month(settings: Settings) -> set[str]:
     """What doctors write in thirty days, with a worker that tries every day to get rid of it; returns the words of what they
     deleted. The clock is a month behind and comes up to ours."""
     clock, gone = Clock(-_DAYS * _DAY - 60.0), set[str]()
-    settings = msgspec.structs.replace(settings, federation=msgspec.structs.replace(settings.federation, retry_first_seconds=60.0))
+    settings = msgspec.structs.replace(
+        settings, federation=msgspec.structs.replace(settings.federation, retry_first_seconds=60.0))
     async with assemble(settings, clock) as its:
         await its.database.write(lambda tx: tx.run("UPDATE siblings SET activated_at = ?", (clock.ms() - 1000,)))
         account = await its.accounts.by_handle("ada")
@@ -94,8 +95,8 @@ def _write(tx: Tx, its: Assembly, ada: Actor, day: int, many: int) -> tuple[int,
         number = its.ids.new()
         word = f"zq{public(number).lower()}q"
         made.append(Post(number, f"{its.identity.origin}/posts/{public(number)}", ada.id, None, Kind.NOTE, number, None,
-                         f"Day {day}, what about {word}?", "Text", f"<p>{'Text ' * 40}</p>", "de", CaseFacts(), None, audience, "de",
-                         now))
+                         f"Day {day}, what about {word}?", "Text", f"<p>{'Text ' * 40}</p>", "de", CaseFacts(), None, audience,
+                         "de", now))
     store.insert(tx, made)
     for post in made:
         enqueue(tx, its.ids.new(), wire.create(post, None, ada.uri, None), places.recipients(audience.origins), now)
