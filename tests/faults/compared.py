@@ -30,8 +30,8 @@ _HALVES = {
     "activity without delivery": "SELECT uri FROM outbox WHERE id NOT IN (SELECT outbox_id FROM deliveries)",
     "delivery without activity": "SELECT sequence FROM deliveries WHERE outbox_id NOT IN (SELECT id FROM outbox)",
     "number without delivery":
-        "SELECT l.sibling_id FROM delivery_lines l WHERE l.next_sequence - 1 <>"
-        " (SELECT count(*) FROM deliveries d WHERE d.sibling_id = l.sibling_id)",
+        "SELECT sibling_id FROM delivery_lines l WHERE epoch_from > 0 AND next_sequence - epoch_from <>"
+        " (SELECT count(*) FROM deliveries d WHERE d.sibling_id = l.sibling_id AND d.sequence >= l.epoch_from)",
     "pending with an empty body":
         "SELECT sequence FROM deliveries WHERE state = 'pending' AND outbox_id IN (SELECT id FROM outbox WHERE length(body) = 0)",
     "post without author": "SELECT uri FROM posts WHERE author_id NOT IN (SELECT id FROM actors)",

@@ -73,8 +73,8 @@ _CASE = "(SELECT id FROM posts WHERE question = 'What is it now?')"
     ("half", "fr", "DELETE FROM poll_options"),
     ("half", "fr", "DELETE FROM tombstones"),
     ("half", "fr", "UPDATE posts SET html = 'left' WHERE erased_at IS NOT NULL"),
-    ("half", "de", "DELETE FROM deliveries WHERE sequence = 1"),
-    ("half", "de", "UPDATE deliveries SET state = 'pending' WHERE sequence = 1"),
+    ("half", "de", "DELETE FROM deliveries WHERE sequence = (SELECT max(sequence) FROM deliveries)"),
+    ("half", "de", "UPDATE deliveries SET state = 'pending' WHERE state = 'acked'"),
     ("risen", "fr", "UPDATE posts SET erased_at = NULL WHERE erased_at IS NOT NULL"),
     ("risen", "fr", f"CREATE TABLE notes AS SELECT '{_WORD}'"),
 ])
