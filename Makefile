@@ -1,6 +1,6 @@
 # Konsil. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench catalogues
+.PHONY: help setup demo test soak check bench catalogues
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(p))))
 BIN := .venv/bin
 
@@ -22,6 +22,9 @@ demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-b
 
 test: setup  ## the whole suite
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+soak: setup  ## the faults for hours: 200 kills, 100 000 activities after a month's outage; prints its figures
+	SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/faults $(ARGS)
 
 check: setup  ## style, types, the arrow between the packages
 	$(BIN)/ruff check .

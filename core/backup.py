@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from core.disk import sync_directory
+from core.disk import whole
 from core.errors import InvalidInput, Misconfigured
 
 PIECE = 65_536
@@ -70,12 +70,8 @@ class BackupKey:
         """Make a key file; `Misconfigured` when anything stands there."""
         made = cls(secrets.token_bytes(_KEY_BYTES))
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as file:
+            with whole(path) as file:
                 file.write(f"{made.written()}\n")
-                file.flush()
-                os.fsync(handle)
-            sync_directory(path.parent)
         except OSError as error:
             raise Misconfigured("The backup key %(path)s cannot be made: %(error)s.",
                                 values={"path": path, "error": error.strerror}) from None

@@ -126,6 +126,10 @@ class _Connection(aiosqlite.Connection):
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         return cast(T, await self._execute(work, self._conn, *args))  # type: ignore[no-untyped-call]
 
+    async def ended(self) -> None:
+        """Wait for the thread of a connection that could not be opened; it would tell a loop that has closed, and crash."""
+        await asyncio.to_thread(self._thread.join)
+
 
 @dataclass
 class Database:
@@ -407,7 +411,11 @@ async def open_database(url: str, data_dir: Path, *, readers: int = 3, synchrono
 
 async def _connect(path: Path, pragmas: Sequence[str]) -> _Connection:
     connection = _Connection(lambda: _raw(path, pragmas), iter_chunk_size=64)
-    await connection
+    try:
+        await connection
+    except BaseException:
+        await connection.ended()
+        raise
     return connection
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 
 def sync_directory(path: Path) -> None:
@@ -50,6 +52,25 @@ def unfinished(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], None]]]:
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole(path: Path, *, again: bool = False) -> Iterator[TextIO]:
+    """A text file, for its owner only, that is there when the `with` has ended well, and of which nothing stays when it has not.
+    Something that is called so already is replaced if `again`, and else is a `FileExistsError` before anything is written."""
+    if not again and path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if again else path
+    with unfinished(name) as (file, finish):
+        text = io.TextIOWrapper(file, "utf-8")
+        yield text
+        text.flush()
+        text.detach()
+        sync(file)
+        finish()
+        if again:
+            os.replace(name, path)
+            sync_directory(path.parent)
 
 
 def sync(file: BinaryIO) -> None:

@@ -48,6 +48,7 @@ class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: str = "sqlite:///konsil.db"
     readers: Count = 3
     synchronous: str = "FULL"
+    reserve_mib: Whole = 256
 
 
 class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +57,7 @@ class Federation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_limit_bytes: Annotated[int, msgspec.Meta(ge=262_144)] = 262_144
     window_seconds: Count = 300
     inbox_pending_limit: Count = 4096
+    inbox_memory_mib: Count = 64
     sibling_requests_per_second: Count = 2000
     delivery_window: Count = 8
     bundle_items: Annotated[int, msgspec.Meta(ge=1, le=64)] = 64

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from core.disk import sync_directory
+from core.disk import sync, unfinished
 from core.errors import InvalidInput, Misconfigured
 
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's first choice for argon2id
@@ -95,18 +95,16 @@ class KeyVault:
     def create(cls, key_file: Path) -> Self:
         """Write a new key file only its owner can read; `Misconfigured` when anything stands there already."""
         try:
-            handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with unfinished(key_file) as (file, finish):  # half a key would be worse than none
+                file.write(secrets.token_bytes(_KEY_BYTES))
+                sync(file)
+                finish()
         except FileExistsError:
             raise Misconfigured("There is a key file at %(path)s already; it is never overwritten.",
                                 values={"path": key_file}) from None
         except OSError as error:
             raise Misconfigured("The key file %(path)s cannot be made: %(error)s.",
                                 values={"path": key_file, "error": error.strerror}) from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(handle)
-        sync_directory(key_file.parent)
         return cls(key_file)
 
     def token_for(self, purpose: str) -> str:

@@ -26,13 +26,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from core import VERSION, egress
 from core.clock import Clock
 from core.errors import InvalidInput, KonsilError, Refused, Unavailable
-from core.numbers import whole
 from federation.addresses import authority_of, is_loopback, never_contacted, origin_of
 from federation.allowlist import CLOSED, Direction, Purpose, Sibling
 from federation.bundles import JSON_SEQ
 from federation.documents import parse
 from federation.identity import Identity
 from federation.refusals import RefusalLog
+from federation.retryafter import retry_after
 from federation.signatures import cavage
 from federation.signatures.keys import generate_rsa, load_private
 from federation.signing import Signers
@@ -187,7 +187,8 @@ class Client:
                     if response.status < 300:
                         return Answer(response.status, None, None)
                     raw = await _read(response, _ANSWER_LIMIT)
-                    return Answer(response.status, _problem(response, raw), whole(response.headers.get("retry-after"), 99_999))
+                    return Answer(response.status, _problem(response, raw), retry_after(
+                        response.headers.get("retry-after"), self._clock.now()))
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if isinstance(error.__cause__, KonsilError):
                     raise error.__cause__ from None

@@ -44,6 +44,7 @@ SENTENCES = {
     "too-large": N_("It was larger than the limit."),
     "too-slow": N_("It stopped in the middle and did not go on in time."),
     "overloaded": N_("More was waiting than the inbox holds; it was asked to come back."),
+    "disk-low": N_("The disk was almost full here; it was asked to come back."),
     "held-full": N_("More of it waits for something missing than is kept; it was asked to come back."),
     "unavailable": N_("The database could not take it at that moment; it was asked to come back."),
     "rate-sibling": N_("It asked more often than a sibling may; it was asked to slow down."),

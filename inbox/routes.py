@@ -17,6 +17,7 @@ from federation.handshake import Handshake
 from federation.rates import Client
 from inbox.bundles import Bundles
 from inbox.receive import Inbox
+from inbox.room import Body, Room
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -56,27 +57,29 @@ class _Taken(NamedTuple):
 class Front:
     """Answers the `ROUTES` itself and hands everything else to `inner`. `receivers` are by rule, one for each."""
 
-    def __init__(self, receivers: Mapping[str, Receiver], inner: App, body_limit: int) -> None:
+    def __init__(self, receivers: Mapping[str, Receiver], inner: App, body_limit: int, room: Room) -> None:
         check_declared(ROUTES)
         if receivers.keys() != {route.rule for route in ROUTES}:
             raise TypeError("every route has its receiver, and every receiver its route")
-        self._inner = inner
+        self._inner, self._room = inner, room
         self._taken = {route.rule: _Taken(route, receivers[route.rule], route.body_limit or body_limit) for route in ROUTES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and (taken := self._taken.get(scope["path"])) is not None:
-            await self._answer(taken, scope, receive, send)
+            with self._room.body() as incoming:
+                await self._answer(taken, incoming, scope, receive, send)
         else:
             await self._inner(scope, receive, send)
 
-    async def _answer(self, taken: _Taken, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, taken: _Taken, incoming: Body, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             query = scope["query_string"]
             target = scope["raw_path"].decode("latin-1") + ("?" + query.decode("latin-1") if query else "")
             try:
                 headers = gather(scope["headers"])
                 taken.receiver.check_head(headers)
-                body = await self._body(receive, taken.limit)
+                self._room.check()
+                body = await self._body(receive, incoming, taken.limit)
             except KonsilError as error:
                 taken.receiver.turned_away(target, scope["headers"], error, scope.get("client"))
                 raise
@@ -95,7 +98,7 @@ class Front:
             await send(_ACCEPTED)
             await send(_EMPTY)
 
-    async def _body(self, receive: Receive, limit: int) -> bytes:
+    async def _body(self, receive: Receive, incoming: Body, limit: int) -> bytes:
         """The whole body, bounded in size, and in time from its first piece on (before it there is nothing but a connection,
         and that is the proxy's to be impatient with)."""
         message = await receive()
@@ -103,14 +106,15 @@ class Front:
             first: bytes = message["body"]
             if len(first) > limit:
                 raise TooLarge("An activity has at most %(most)s bytes.", values={"most": limit})
+            incoming.grow(len(first))
             return first
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                return await self._rest(message, receive, limit)
+                return await self._rest(message, receive, incoming, limit)
         except TimeoutError:
             raise TooSlow("The body did not come in time.", reason="too-slow") from None
 
-    async def _rest(self, message: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
+    async def _rest(self, message: MutableMapping[str, Any], receive: Receive, incoming: Body, limit: int) -> bytes:
         parts, size = [], 0
         while True:
             if message["type"] == "http.disconnect":
@@ -119,6 +123,7 @@ class Front:
             size += len(part)
             if size > limit:
                 raise TooLarge("An activity has at most %(most)s bytes.", values={"most": limit})
+            incoming.grow(len(part))
             parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)

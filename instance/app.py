@@ -13,10 +13,12 @@ from core.errors import KonsilError, NotFound, TooLarge
 from core.settings import Settings
 from core.telemetry import get_logger
 from inbox import routes as inbox_routes
+from inbox.room import Room
 from inbox.routes import Front, Receive, Receiver, Scope, Send
 from instance import context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
+from instance.context import viewer
 from instance.cookies import session_cookie
 from instance.limits import Limited
 from instance.pages import ROUTES as PAGES
@@ -82,13 +84,14 @@ def _in_our_words(error: HTTPException) -> KonsilError:
 
 
 async def _error_page(error: KonsilError) -> str:
-    kept = await _written() if error.status == 401 and request.method == "POST" else []
+    lost = error.status == 401 or (error.status == 503 and viewer() is not None)
+    kept = await _written() if lost and request.method == "POST" else []
     return await render_template("error.html", error=error, kept=kept, again=request.path)
 
 
 async def _written() -> list[tuple[str, str]]:
-    """What somebody sent after her session had ended, so that it can be sent again. What was to be published comes back
-    to its last look first: somebody else may have signed in at this ward's computer."""
+    """What somebody sent after her session had ended, or while nothing could be stored, so that it can be sent again. What was
+    to be published comes back to its last look first: somebody else may have signed in at this ward's computer."""
     form = await request.form
     return [(name, "confirm" if (name, value) == ("step", "publish") else value) for name, value in form.items(multi=True)]
 
@@ -121,7 +124,8 @@ class Server:
                 pages = create_pages(assembly, background)
                 receivers: dict[str, Receiver] = {
                     "/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
-                front = Front(receivers, _asgi(pages), self._settings.federation.body_limit_bytes)
+                front = Front(receivers, _asgi(pages), self._settings.federation.body_limit_bytes,
+                              Room(assembly.space, self._settings.federation.inbox_memory_mib))
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))
                 tasks = [asyncio.create_task(assembly.keyring.follow())]

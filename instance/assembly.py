@@ -24,6 +24,7 @@ from core.journal import Journal
 from core.mail import Mailer
 from core.migrate import migrate
 from core.settings import Settings
+from core.space import Space
 from core.text import Renderer
 from core.vault import KeyVault
 from federation import due
@@ -84,6 +85,7 @@ class Assembly:
     clock: Clock
     ids: Ids
     database: Database
+    space: Space
     identity: Identity
     audit: Audit
     refusals: RefusalLog
@@ -177,12 +179,14 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
                     federation.held_per_sibling)
     contacts = Contacts(database, clock)
     journal = Journal(settings.path(settings.retention.erasure_journal))
+    space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     try:
         assembly = Assembly(
-            settings=settings, pack=country, clock=clock, ids=ids, database=database, identity=identity, audit=audit,
+            settings=settings, pack=country, clock=clock, ids=ids, database=database, space=space,
+            identity=identity, audit=audit,
             refusals=refusals, allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
             admission=Admission(siblings, selftest, clock), disclosures=disclosures, siblings=siblings,
             leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit), keyring=keyring,

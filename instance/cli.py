@@ -13,6 +13,7 @@ from typing import Any
 import click
 import msgspec
 
+from core.disk import whole
 from core.errors import InvalidInput, KonsilError
 from core.telemetry import configure
 from core.words import N_
@@ -55,6 +56,12 @@ class _Errors(click.Group):
             ctx.exit(1)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
+        except OSError as error:
+            if ctx.params.get("debug"):
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            click.echo(f"A file could not be read or written to the end: {error.strerror or error}{where}.", err=True)
+            ctx.exit(1)
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
@@ -156,7 +163,8 @@ def identity(ctx: click.Context, export_to: Path | None, qr: bool, as_json: bool
     async def work(assembly: Assembly) -> None:
         me = assembly.identity
         if export_to is not None:
-            export_to.write_text(json.dumps(introduction(assembly), indent=2, ensure_ascii=False) + "\n", "utf-8")
+            with whole(export_to, again=True) as out:
+                out.write(json.dumps(introduction(assembly), indent=2, ensure_ascii=False) + "\n")
         shown = me.fingerprint if as_json else grouped(me.fingerprint)
         show([{"domain": me.domain, "country": me.country, "actor": me.actor_uri, "fingerprint": shown,
                 "words": fingerprint_words(me.fingerprint), "document_key": me.documents.multibase}], as_json, one=True)

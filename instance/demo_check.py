@@ -71,6 +71,7 @@ class Person:
                 text: str = response.read().decode()
                 return text
         except urllib.error.HTTPError as error:
+            error.close()
             raise Failed(f"{request.full_url} answered {error.code}") from None
 
     def login(self) -> None:

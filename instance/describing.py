@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from core.disk import whole
 from core.errors import Conflict, InvalidInput
 from federation.addresses import domain_of
 from federation.descriptor import Descriptor
@@ -75,7 +76,7 @@ def sibling_export(ctx: click.Context, file: Path, as_json: bool) -> None:
 
     found = assembled(ctx, work)
     try:
-        with file.open("x", encoding="utf-8") as out:
+        with whole(file) as out:
             json.dump({"siblings": msgspec.to_builtins(found)}, out, ensure_ascii=False, indent=2)
     except FileExistsError:
         raise InvalidInput("%(path)s exists already; nothing was written.", values={"path": file}) from None

@@ -9,7 +9,7 @@ from quart import Response, g, make_response, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
-from core.errors import KonsilError, NotFound, NotSignedIn, Refused, TooMany
+from core.errors import KonsilError, NotFound, NotSignedIn, Refused, TooMany, Unavailable
 from federation.allowlist import Purpose, Sibling
 from federation.door import Request, gather
 from federation.rates import Client
@@ -18,6 +18,8 @@ from instance.cookies import session_cookie, set_language
 from instance.limits import WAITS
 
 _SAFE = frozenset({"GET", "HEAD"})
+_WRITE = frozenset({Access.DOCTOR, Access.MEMBER})
+_ROOM_SECONDS = 300
 _CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'")
 
@@ -40,6 +42,8 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
                     return redirect(url_for("login_form", next=request.full_path.rstrip("?")), 303)
                 raise NotSignedIn("Your session has ended.")
             await _check_role(route.access, g.viewer)
+            if request.method not in _SAFE and route.access in _WRITE and not route.frees:
+                _check_room()
         return await route.endpoint(**arguments)  # type: ignore[no-any-return]
 
     call.__name__ = route.endpoint.__name__
@@ -52,6 +56,13 @@ async def let_members_pass() -> None:
     waits: TooMany | None = request.scope.get(WAITS)  # type: ignore[assignment]
     if waits is not None and await _viewer() is None:
         raise waits
+
+
+def _check_room() -> None:
+    """Nothing new is begun on a disk that is almost full; operators go on, and whatever takes away."""
+    if services().space.low:
+        raise Unavailable("The disk of this instance is almost full: nothing new can be stored at the moment. Deleting goes on.",
+                          reason="disk-low", retry_after=_ROOM_SECONDS)
 
 
 def _client() -> Client:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from core.audit import Entry, Verdict, digests_of
+from core.disk import whole
 from core.errors import InvalidInput
 from core.words import N_
 from federation.addresses import origin_for_domain
@@ -166,7 +167,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 async def _write(file: Path, made: AsyncIterator[str]) -> int:
     count = 0
-    with file.open("x", encoding="utf-8") as out:
+    with whole(file) as out:
         async for line in made:
             out.write(line)
             count += 1

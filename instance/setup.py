@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from actors.keys import create_identity
 from core.clock import Clock
-from core.countries import pack
+from core.countries import CountryPack, pack
 from core.database import open_database
 from core.errors import InvalidInput, Misconfigured
 from core.ids import Ids
@@ -19,7 +20,8 @@ from federation.addresses import domain_of, is_loopback, origin_for_domain
 
 
 async def create_instance(directory: Path, *, country: str, domain: str, port: int, name: str = "") -> Settings:
-    """Make `directory` an instance of `country`; `Misconfigured` when there is one already, and then nothing changes.
+    """Make `directory` an instance of `country`; `Misconfigured` when there is one already, and then nothing changes. When it
+    cannot be made to the end, as on a full disk, nothing of it stays.
 
     On loopback the port is part of the origin and plain http is allowed; any other domain is https.
     """
@@ -30,6 +32,18 @@ async def create_instance(directory: Path, *, country: str, domain: str, port: i
     config = directory / "config.toml"
     if config.exists() or (directory / "konsil.db").exists():
         raise Misconfigured("%(path)s holds an instance already; nothing was changed.", values={"path": directory})
+    before = {*directory.iterdir()} if directory.is_dir() else None
+    try:
+        return await _make(directory, config, chosen, origin, port, name)
+    except BaseException as error:
+        _take_away(directory, before)
+        if isinstance(error, OSError):
+            raise Misconfigured("%(path)s could not be made: %(error)s. Nothing of it was left behind.",
+                                values={"path": directory, "error": error.strerror}) from None
+        raise
+
+
+async def _make(directory: Path, config: Path, chosen: CountryPack, origin: str, port: int, name: str) -> Settings:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     title = (name or f"Konsil {chosen.name}").replace("\\", "").replace('"', "")
     KeyVault.create(directory / "secret.key")
@@ -47,6 +61,15 @@ async def create_instance(directory: Path, *, country: str, domain: str, port: i
     finally:
         await database.close()
     return settings
+
+
+def _take_away(directory: Path, before: set[Path] | None) -> None:
+    """Remove the files that were not there before, and the directory if it was not (None)."""
+    with contextlib.suppress(OSError):
+        for path in {*directory.iterdir()} - (before or set()):
+            path.unlink()
+        if before is None:
+            directory.rmdir()
 
 
 def _loopback(domain: str) -> bool:

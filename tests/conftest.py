@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,22 @@ import structlog
 from core.settings import Settings, load
 from instance.assembly import Assembly, assemble
 from instance.setup import create_instance
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says what a test has measured: it stands at the end of the run, whether the test passes or not."""
+    return lambda text: request.node.user_properties.append(("figures", text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests have measured; with many processes it comes along with their reports."""
+    said = [f"{report.location[2]}: {text}" for reports in terminalreporter.stats.values() for report in reports
+            if getattr(report, "when", "") == "call" for name, text in report.user_properties if name == "figures"]
+    if said:
+        terminalreporter.section("figures")
+        for line in sorted(said):
+            terminalreporter.line(line)
 
 
 @pytest.fixture

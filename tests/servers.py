@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -76,9 +77,12 @@ class Running:
 
 @asynccontextmanager
 async def countries(directory: Path, *codes: str, worker: bool = True, friends: bool = True,
-                    settled: Callable[[Settings], Settings] = lambda settings: settings) -> AsyncIterator[list[Running]]:
+                    settled: Callable[[Settings], Settings] = lambda settings: settings,
+                    before: Mapping[str, Callable[[int], Awaitable[int]]] = MappingProxyType({}),
+                    ) -> AsyncIterator[list[Running]]:
     """Instances of these countries on free ports, each with doctors `ada` and `ben`, all on each other's lists; `settled`
-    may change their settings."""
+    may change their settings. What is `before` one by its country is told the port it listens at, and says the one that everybody
+    else is to know."""
     running: list[Running] = []
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     try:
@@ -86,8 +90,9 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
             listening = socket.socket()
             listening.bind(("127.0.0.1", 0))
             listening.listen(256)
+            port = listening.getsockname()[1]
             settings = await create_instance(directory / code, country=code, domain="127.0.0.1",
-                                             port=listening.getsockname()[1])
+                                             port=await before[code](port) if code in before else port)
             app = create_app(settled(settings), worker=worker)
             server = uvicorn.Server(uvicorn.Config(
                 app, http=BoundedHeads, ws="none", lifespan="on", log_config=None, access_log=False))

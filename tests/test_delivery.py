@@ -163,7 +163,8 @@ async def test_pauses_grow_up_to_a_limit(settings: Settings, fr: Scripted) -> No
 
 
 @pytest.mark.parametrize(("header", "least", "most"), [
-    ("2", 2.0, 2.0), ("99999", 3.0, 3.0), ("0", 0.0, 0.1), ("-5", 0.0, 0.1), ("tomorrow", 0.0, 0.1), ("9" * 400, 0.0, 0.1)])
+    ("2", 2.0, 2.0), ("99999", 3.0, 3.0), ("0", 0.0, 0.1), ("-5", 0.0, 0.1), ("tomorrow", 0.0, 0.1), ("9" * 400, 0.0, 0.1),
+    ("Fri, 01 Jan 2100 00:00:00 GMT", 3.0, 3.0), ("Fri, 01 Jan 2010 00:00:00 GMT", 0.0, 0.1)])
 async def test_what_the_other_side_asks_for_is_honoured_within_our_limit(
         settings: Settings, fr: Scripted, header: str, least: float, most: float) -> None:
     fr.script = lambda _: web.Response(status=503, headers={"Retry-After": header})

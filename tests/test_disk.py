@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.disk import sync, unfinished
+from core.disk import sync, unfinished, whole
 
 
 @pytest.fixture(params=["without a name", "hidden until then"])
@@ -52,3 +52,23 @@ def test_what_is_there_is_not_written_over(directory: Path) -> None:
         file.flush()
         finish()
     assert (directory / "made").read_text() == "mine" and len([*directory.iterdir()]) == 1
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_is_there_whole_or_not_at_all(directory: Path, again: bool) -> None:
+    path = directory / "made"
+    with pytest.raises(ZeroDivisionError), whole(path, again=again) as file:
+        file.write("half")
+        file.flush()
+        raise ZeroDivisionError
+    assert not list(directory.iterdir())
+    with whole(path, again=again) as file:
+        file.write("grün")
+    assert path.read_text("utf-8") == "grün" and stat.S_IMODE(path.stat().st_mode) == 0o600
+    if again:
+        with whole(path, again=True) as file:
+            file.write("other")
+    else:
+        with pytest.raises(FileExistsError), whole(path) as file:
+            file.write("other")
+    assert path.read_text("utf-8") == ("other" if again else "grün") and [found.name for found in directory.iterdir()] == ["made"]

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from core.space import Space
 from federation.allowlist import Direction, Purpose
 from federation.documents import dumps
 from federation.handshake import BODY_LIMIT, shaken
 from federation.identity import CONTEXT
+from inbox.room import Room
 from inbox.routes import Front
 from tests.scripted import Received, Scripted, refusal, scripted, slowly
 from tests.servers import FakeSibling, Running, countries, post
@@ -194,4 +196,4 @@ def test_a_front_without_a_receiver_for_each_of_its_routes_does_not_start() -> N
         """Nothing is asked of it."""
 
     with pytest.raises(TypeError, match="receiver"):
-        Front({}, inner, 1)
+        Front({}, inner, 1, Room(Space((), 0), 1))

@@ -43,7 +43,7 @@ async def siblings_page() -> ResponseReturnValue:
         "admin_siblings.html", damage=await services().siblings.damage(), rows=rows, sort=sort, grouped=grouped,
         ties=await services().ties.all(), erasures=await services().ordered_erasures.newest(),
         needs={row.id: needs(row, services().clock.ms()) for row in rows}, reasons=await services().refusals.by_origin(),
-        skew_alarm=SKEW_MS)
+        skew_alarm=SKEW_MS, disk_low=services().space.low)
 
 
 async def identity_page() -> ResponseReturnValue:

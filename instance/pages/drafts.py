@@ -91,5 +91,5 @@ ROUTES = (
     Route("/drafts", ("GET",), drafts, Access.MEMBER),
     Route("/drafts/<what>/<about>", ("GET",), continue_draft, Access.MEMBER),
     Route("/drafts/<what>/<about>", ("POST",), save_draft, Access.DOCTOR),
-    Route("/drafts/<what>/<about>/discard", ("POST",), discard_draft, Access.MEMBER),
+    Route("/drafts/<what>/<about>/discard", ("POST",), discard_draft, Access.MEMBER, frees=True),
 )

@@ -48,5 +48,5 @@ async def logout() -> ResponseReturnValue:
 ROUTES = (
     Route("/login", ("GET",), login_form, Access.VISITOR),
     Route("/login", ("POST",), login, Access.VISITOR),
-    Route("/logout", ("POST",), logout, Access.MEMBER),
+    Route("/logout", ("POST",), logout, Access.MEMBER, frees=True),
 )

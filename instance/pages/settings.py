@@ -40,5 +40,5 @@ def _saved(section: str) -> ResponseReturnValue:
 
 ROUTES = (
     Route("/settings", ("GET",), settings_page, Access.MEMBER),
-    Route("/settings/language", ("POST",), save_language, Access.MEMBER),
+    Route("/settings/language", ("POST",), save_language, Access.MEMBER, frees=True),
 )

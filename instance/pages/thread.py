@@ -140,6 +140,6 @@ ROUTES = (
     Route("/p/<post_id>/edit", ("GET",), edit_form, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("POST",), edit, Access.DOCTOR),
     Route("/p/<post_id>/delete", ("GET",), delete_form, Access.MEMBER),
-    Route("/p/<post_id>/delete", ("POST",), delete, Access.MEMBER),
+    Route("/p/<post_id>/delete", ("POST",), delete, Access.MEMBER, frees=True),
     Route("/p/<post_id>/history", ("GET",), history, Access.DOCTOR),
 )

@@ -27,7 +27,7 @@ from instance.demo_check import Failed, Person, hidden
 from posts import store
 from posts.models import Audience, CaseFacts, Kind, Reach
 from posts.store import Post
-from tests.faults.test_kill import Processes, two
+from tests.faults.processes import Processes, two
 from tests.servers import PASSWORD, until
 
 _ROOT = Path(__file__).parents[2]
@@ -42,12 +42,13 @@ def konsil(place: Path, *words: str, most_bytes: int | None = None) -> subproces
 
     return subprocess.Popen(
         [sys.executable, "-m", "instance", "--config", str(place / "config.toml"), *words], cwd=_ROOT, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=little if most_bytes is not None else None)
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=little if most_bytes is not None else None)
 
 
-def run(place: Path, *words: str, exits: int = 0, most_bytes: int | None = None) -> tuple[str, str]:
+def run(place: Path, *words: str, exits: int = 0, most_bytes: int | None = None, says: str = "") -> tuple[str, str]:
     process = konsil(place, *words, most_bytes=most_bytes)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(says, timeout=60)
     assert process.returncode == exits, (out, err)
     return out, err
 
