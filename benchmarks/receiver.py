@@ -68,7 +68,7 @@ class Receivers:
 
     def _receipt(self, port: int, body: bytes, digest: str) -> bytes:
         """All of it was stored."""
-        head = _HEAD.decode(body[1:body.index(_RECORD, 1)])
+        head = _HEAD.decode(body[1:].partition(_RECORD)[0])
         stored = bundles.ranges(head.sequences)
         known = self._lines.get((port, head.epoch), ((0, head.start - 1),))
         (_, contiguous), *ahead = self._lines[port, head.epoch] = bundles.joined((*known, *stored, *head.skipped))
