@@ -73,8 +73,10 @@ async def admit(assembly: Assembly, other: Descriptor) -> None:
     await assembly.siblings.approve(domain, "benchmark")
 
 
-def on_paper(code: str, port: int) -> Descriptor:
-    """A sibling that is only known from its descriptor; what listens at its address need not be an instance."""
+def on_paper(code: str, port: int, document_key: str = "") -> Descriptor:
+    """A sibling that is only known from its descriptor; what listens at its address need not be an instance. With a document
+    key it takes bundles."""
     origin = f"http://127.0.0.1:{port}"
     return Descriptor(origin, code, code.upper(), f"{origin}/actor", f"{origin}/actor#main-key", new_key()[1], f"{origin}/inbox",
-                      members_of(origin))
+                      members_of(origin), document_key=document_key,
+                      bundle_inbox=f"{origin}/inbox/bundle" if document_key else "")

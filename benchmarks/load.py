@@ -18,6 +18,7 @@ from typing import NamedTuple
 from benchmarks.report import at
 
 _STALL_SECONDS = 30.0
+_SEND_BUFFER = 1 << 20
 
 
 class LoadFailed(Exception):
@@ -51,6 +52,7 @@ class _Connection:
     def _open(self) -> socket.socket:
         opened = socket.create_connection(self.address, timeout=10)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         opened.setblocking(False)
         return opened
 
@@ -66,8 +68,8 @@ class _Connection:
             self.socket.sendall(request[sent:])
             self.socket.setblocking(False)
 
-    def receive(self) -> tuple[int, bool] | None:
-        """(status, kept open) once the whole answer is here; None while it is not."""
+    def receive(self) -> tuple[int, bool, bytes] | None:
+        """(status, kept open, body) once the whole answer is here; None while it is not."""
         piece = self.socket.recv(65536)
         if not piece:
             raise LoadFailed("the server closed a connection before it answered")
@@ -79,7 +81,7 @@ class _Connection:
         if not _complete(fields, body):
             return None
         self.answer = b""
-        return int(head[9:12]), b"\r\nconnection: close" not in fields
+        return int(head[9:12]), b"\r\nconnection: close" not in fields, body
 
 
 def _complete(fields: bytes, body: bytes) -> bool:
@@ -92,9 +94,9 @@ def _complete(fields: bytes, body: bytes) -> bool:
 
 
 def run(host: str, port: int, requests: Sequence[bytes], seconds: float, *, connections: int, good: int,
-        again: bool = False) -> Round:
+        again: bool = False, answers: list[bytes] | None = None) -> Round:
     """Send until `seconds` have passed or the requests are used up (never with `again`), and wait for every answer; those
-    with the status `good` are the accepted ones."""
+    with the status `good` are the accepted ones, and what came with them is added to `answers`."""
     source: Iterator[bytes] = cycle(requests) if again else iter(requests)
     poll = select.epoll()
     opened = {}
@@ -105,7 +107,7 @@ def run(host: str, port: int, requests: Sequence[bytes], seconds: float, *, conn
     gc.collect()
     gc.disable()
     try:
-        return _drive(poll, opened, source, seconds, good)
+        return _drive(poll, opened, source, seconds, good, answers)
     finally:
         gc.enable()
         poll.close()
@@ -114,7 +116,7 @@ def run(host: str, port: int, requests: Sequence[bytes], seconds: float, *, conn
 
 
 def _drive(poll: select.epoll, connections: dict[int, _Connection], source: Iterator[bytes], seconds: float,
-           good: int) -> Round:
+           good: int, answers: list[bytes] | None) -> Round:
     statuses: Counter[int] = Counter()
     latencies: list[float] = []
     started = time.perf_counter()
@@ -134,8 +136,10 @@ def _drive(poll: select.epoll, connections: dict[int, _Connection], source: Iter
                 continue
             now = time.perf_counter()
             latencies.append(now - connection.sent_at)
-            status, kept = outcome
+            status, kept, body = outcome
             statuses[status] += 1
+            if answers is not None and status == good:
+                answers.append(body)
             waiting -= 1
             if not kept:
                 poll.unregister(number)

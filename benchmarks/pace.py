@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 class Pace(NamedTuple):
     """Rounds that medians are taken over; seconds per server and round; posts per second and seconds of `spread`; stored
-    posts and members of `home`; activities per sibling and round of `delivery`."""
+    posts and members of `home`; activities per sibling and round of `delivery`; activities of `backlog`."""
 
     rounds: int = 5
     seconds: float = 3.0
@@ -17,7 +17,9 @@ class Pace(NamedTuple):
     few: int = 10_000
     members: int = 12_000
     activities: int = 500
+    backlog: int = 100_000
 
 
-SMALL = Pace(rounds=1, seconds=0.5, spread_rate=10, spread_seconds=2.0, many=5_000, few=500, members=120, activities=50)
+SMALL = Pace(rounds=1, seconds=0.5, spread_rate=10, spread_seconds=2.0, many=5_000, few=500, members=120, activities=50,
+             backlog=2_000)
 """Shows that every part runs; its numbers say nothing."""

@@ -34,7 +34,7 @@ from federation.identity import CONTEXT
 
 BODY_BYTES = 2048
 _IDS = Ids(Clock())
-CONTENT_TYPE = "application/activity+json"
+CONTENT_TYPE, BUNDLE_TYPE = "application/activity+json", "application/json-seq"
 SENTENCES = (
     "A 54-year-old woman presents with three weeks of exertional dyspnoea and intermittent low-grade fever. ",
     "Auscultation reveals a soft diastolic murmur at the left sternal border; there is no peripheral oedema. ",
@@ -88,22 +88,35 @@ def activity(to: Prepared) -> bytes:
 
 def sign(to: Prepared, count: int) -> list[bytes]:
     """`count` complete requests for the server's inbox, dated now."""
-    key = load_key(to.private_key)
-    target = urlsplit(to.url)
-    date = formatdate(usegmt=True)
+    key, date = load_key(to.private_key), formatdate(usegmt=True)
+    return [_request(to, key, date, to.url, CONTENT_TYPE, activity(to)) for _ in range(count)]
+
+
+def sign_bundles(to: Prepared, count: int, items: int, epoch: int, first: int) -> list[bytes]:
+    """`count` complete requests for the inbox for bundles, each with `items` new activities, numbered from `first` on in an
+    epoch that begins with 1."""
+    key, date = load_key(to.private_key), formatdate(usegmt=True)
     requests = []
-    for _ in range(count):
-        body = activity(to)
-        digest = "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()
-        base = (f"(request-target): post {target.path}\nhost: {target.netloc}\ndate: {date}\n"
-                f"digest: {digest}\ncontent-type: {CONTENT_TYPE}")
-        signature = base64.b64encode(key.sign(base.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
-        head = (f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\nDate: {date}\r\nDigest: {digest}\r\n"
-                f"Content-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
-                f'Signature: keyId="{to.key_id}",algorithm="rsa-sha256",'
-                f'headers="(request-target) host date digest content-type",signature="{signature}"\r\n\r\n')
-        requests.append(head.encode() + body)
+    for start in range(first, first + count * items, items):
+        head = {"type": "Bundle", "actor": to.key_id.partition("#")[0], "epoch": epoch, "from": 1,
+                "sequences": list(range(start, start + items))}
+        texts = (json.dumps(head).encode(), *(activity(to) for _ in range(items)))
+        body = b"".join(b"\x1e" + text + b"\n" for text in texts)
+        requests.append(_request(to, key, date, f"{to.url}/bundle", BUNDLE_TYPE, body))
     return requests
+
+
+def _request(to: Prepared, key: RSAPrivateKey, date: str, url: str, kind: str, body: bytes) -> bytes:
+    target = urlsplit(url)
+    digest = "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()
+    base = (f"(request-target): post {target.path}\nhost: {target.netloc}\ndate: {date}\n"
+            f"digest: {digest}\ncontent-type: {kind}")
+    signature = base64.b64encode(key.sign(base.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
+    head = (f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\nDate: {date}\r\nDigest: {digest}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+            f'Signature: keyId="{to.key_id}",algorithm="rsa-sha256",'
+            f'headers="(request-target) host date digest content-type",signature="{signature}"\r\n\r\n')
+    return head.encode() + body
 
 
 class Signers:
@@ -117,6 +130,13 @@ class Signers:
         """`count` requests, or a few more."""
         share = -(-count // self._processes)
         made = [self._pool.submit(sign, to, share) for _ in range(self._processes)]
+        return [request for part in made for request in part.result()]
+
+    def bundles(self, to: Prepared, count: int, items: int, epoch: int) -> list[bytes]:
+        """`count` bundles of `items` activities, or a few more, in their order in a line that begins anew."""
+        share = -(-count // self._processes)
+        made = [self._pool.submit(sign_bundles, to, share, items, epoch, 1 + number * share * items)
+                for number in range(self._processes)]
         return [request for part in made for request in part.result()]
 
     def close(self) -> None:

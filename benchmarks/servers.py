@@ -57,6 +57,10 @@ class Server:
             raise ServerFailed(f"{self.name} ended with {self._process.returncode}:\n{self._tail()}")
         return _seconds(self._seen), sum(_seconds(child) for child in self._seen.children(recursive=True))
 
+    def resident(self) -> int:
+        """Bytes of memory that the process itself holds, without its children."""
+        return int(self._seen.memory_info().rss)
+
     def stop(self) -> None:
         """Ask it to end; after ten seconds, make it. Its process group is its own."""
         if self._process.poll() is not None:

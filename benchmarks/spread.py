@@ -2,8 +2,9 @@
 
 Seven instances, each `konsil serve` with its worker inside, with real signatures. Doctors sign in, write a case for the
 whole network and send it over HTTP at a fixed rate, whether the answers come or not (an open loop, so that a slow moment
-is not hidden by fewer clicks). Once with all the doctors in one country, once with doctors in all seven. A post is
-visible on a sibling when another process can read it in the sibling's database; for some of them the page is asked too.
+is not hidden by fewer clicks). Between instances everything goes in bundles, however few activities wait at the moment. Once
+with all the doctors in one country, once with doctors in all seven. A post is visible on a sibling when another process can
+read it in the sibling's database; for some of them the page is asked too.
 """
 
 from __future__ import annotations
@@ -67,10 +68,10 @@ def run(directory: Path, pace: Pace) -> Part:
         for server in servers.values():
             server.stop()
     setting = (
-        f"Seven `konsil serve`, each with its worker inside; {pace.spread_rate} cases of 1.2 KB a second offered to the network "
-        f"for {pace.spread_seconds:g} s in an open loop by {_DOCTORS} doctors of one country, and by {_EACH} of each; "
-        f"{len(rounds[ONE])} rounds of each, medians. Visible is what another process reads in the sibling's database "
-        f"(looked at every 3 ms); in each round {_SAMPLE} posts were looked up on every sibling's page.")
+        f"Seven `konsil serve`, each with its worker inside, which exchange bundles; {pace.spread_rate} cases of 1.2 KB a second "
+        f"offered to the network for {pace.spread_seconds:g} s in an open loop by {_DOCTORS} doctors of one country, and by "
+        f"{_EACH} of each; {len(rounds[ONE])} rounds of each, medians. Visible is what another process reads in the sibling's "
+        f"database (looked at every 3 ms); in each round {_SAMPLE} posts were looked up on every sibling's page.")
     return Part("From click to visible on all six siblings", setting,
                 (_times(rounds), _cores(rounds), *(_busiest(name, samples) for name, samples in rounds.items())),
                 tuple(Goal(f"spread, {name}: p99, s", tuple(at(each.last, 0.99) for each in samples), _GOAL_SECONDS)

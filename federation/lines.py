@@ -157,7 +157,8 @@ def next_parcels(tx: Tx, line: Line, ahead: Ahead, room: int, window: int, busy:
     either; what has waited for long leaves some places for what is fresh; a single place is for what was not put off first."""
     keys = [parcel.object_key for parcel in busy]
     share = max(1, window // 2) - sum(parcel.tries > 0 for parcel in busy)
-    again = store.waiting(tx, line.id, ahead, keys, min(share, room), again=True) if share > 0 else []
+    again = store.waiting(tx, line.id, ahead, keys, min(share, room), again=True) \
+        if share > 0 and store.was_put_off(tx, line.id) else []
     fresh = store.waiting(tx, line.id, ahead, keys, room, again=False)
     left = max(1, window - window // 4) - sum(parcel.lane == BACKLOG for parcel in busy)
     late = [parcel for parcel in fresh if parcel.lane == BACKLOG]

@@ -114,6 +114,12 @@ def waiting(tx: Tx, sibling_id: int, ahead: Ahead, busy: Sequence[bytes], limit:
     return [Parcel(*row) for row in rows]
 
 
+def was_put_off(tx: Tx, sibling_id: int) -> bool:
+    """Whether anything that waits for a sibling has been put off before; nearly always nothing has."""
+    return tx.row("SELECT 1 FROM deliveries WHERE sibling_id = ? AND tries > 0 AND state = 'pending' LIMIT 1",
+                  (sibling_id,)) is not None
+
+
 class Due(NamedTuple):
     """A sibling something is waiting for, and when it may be tried: 0 for now. `asks_only`: nothing is to be sent, but the
     sibling may know what became of what it held."""

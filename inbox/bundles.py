@@ -7,7 +7,7 @@ its number. Where nothing can be taken in at all, the answer is a problem docume
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.clock import Clock
@@ -32,6 +32,7 @@ from inbox.writer import Result, Writer
 
 log = get_logger("inbox")
 _TYPES = frozenset({bundles.JSON_SEQ})
+_TOGETHER = 256
 
 
 @dataclass(slots=True)
@@ -123,22 +124,32 @@ class Bundles:
         return made
 
     def _apply(self, tx: Tx, arrived: Sequence[_Bundle]) -> list[_Done | KonsilError]:
-        """In the writer's thread: what stands in these bundles, one after the other, each with its place in its line."""
-        return [self._one(tx, bundle) for bundle in arrived]
+        """In the writer's thread: what stands in these bundles, in order, each with its place in its line."""
+        return [done for some in _unconnected(arrived) for done in self._some(tx, some)]
 
-    def _one(self, tx: Tx, bundle: _Bundle) -> _Done | KonsilError:
-        sibling_id = bundle.sibling.id
-        try:
-            lines.check(tx, sibling_id, bundle.head, list(bundle.items.values()))
-        except Conflict as error:
-            return error
-        wanted = [*bundle.arrivals.values()]
+    def _some(self, tx: Tx, arrived: Sequence[_Bundle]) -> list[_Done | KonsilError]:
+        """Bundles that know nothing of each other: what stands in them is written together."""
+        refused: dict[int, KonsilError] = {}
+        for place, bundle in enumerate(arrived):
+            try:
+                lines.check(tx, bundle.sibling.id, bundle.head, list(bundle.items.values()))
+            except Conflict as error:
+                refused[place] = error
+        wanted = [one for place, bundle in enumerate(arrived) if place not in refused for one in bundle.arrivals.values()]
         try:
             with tx.savepoint():
                 decided = self._writer.apply(tx, wanted)
         except IntegrityError:  # one of them clashes with what is stored: each by itself
+            if len(arrived) > 1:
+                return [done for bundle in arrived for done in self._some(tx, (bundle,))]
             decided = [self._alone(tx, one) for one in wanted]
-        results = bundle.results | dict(zip(bundle.arrivals, decided, strict=True))
+        results = iter(decided)
+        return [refused.get(place) or self._placed(tx, bundle, dict(zip(bundle.arrivals, results, strict=False)))
+                for place, bundle in enumerate(arrived)]
+
+    def _placed(self, tx: Tx, bundle: _Bundle, decided: Mapping[int, Result]) -> _Done | KonsilError:
+        """Where the line is now that it has been decided about a bundle's activities."""
+        sibling_id, results = bundle.sibling.id, {**bundle.results, **decided}
         if results and (closed := _closed(results.values())) is not None:
             return closed
         taken = {sequence: bundle.items[sequence] for sequence, result in results.items()
@@ -160,6 +171,27 @@ class Bundles:
     def _refused(self, sibling: Sibling, target: str, error: KonsilError, activity: str = "") -> None:
         self._refusals.record(direction=Direction.IN, origin=sibling.origin, purpose=Purpose.INBOX, reason=error.reason,
                               path=target, detail=activity)
+
+
+def _unconnected(arrived: Sequence[_Bundle]) -> Iterator[list[_Bundle]]:
+    """Neighbours as far as what one of them does changes nothing for another one's place in its line."""
+    some, activities = list[_Bundle](), 0
+    for bundle in arrived:
+        if some and (activities + len(bundle.items) > _TOGETHER or any(_touch(bundle, one) for one in some)):
+            yield some
+            some, activities = [], 0
+        some.append(bundle)
+        activities += len(bundle.items)
+    if some:
+        yield some
+
+
+def _touch(one: _Bundle, other: _Bundle) -> bool:
+    """Whether two bundles are of the same line and have numbers in common, or stand in different epochs of it."""
+    if one.sibling.id != other.sibling.id:
+        return False
+    mine, its = one.head.sequences, other.head.sequences
+    return one.head.epoch != other.head.epoch or bool(mine and its and mine[0] <= its[-1] and its[0] <= mine[-1])
 
 
 def _closed(results: Iterable[Result]) -> KonsilError | None:

@@ -262,3 +262,21 @@ async def test_bundles_of_many_at_once_count_each_once(de: Running, sender: Send
     assert all(status == 200 for status, _ in answers) and await de.count("posts") == 96
     assert max(receipt["contiguous"] for _, receipt in answers) == 96
     assert await de.count("arrival_lines", "contiguous = 96 AND ahead = '[]' AND highest = 96") == 1
+
+
+async def test_of_two_bundles_that_claim_a_number_at_once_one_is_taken(de: Running, sender: Sender) -> None:
+    bodies = []
+    for name in ("one", "other"):
+        sender.next = 1
+        bodies.append(sender.numbered(create(sender, name)))
+    answers = await asyncio.gather(*(sender.send(body) for body in bodies))
+    assert sorted(status for status, _ in answers) == [200, 409] and await de.count("posts") == 1
+
+
+async def test_one_that_clashes_keeps_no_other_bundle_of_its_turn_from_its_effect(de: Running, sender: Sender) -> None:
+    await de.its.database.write(lambda tx: tx.run("CREATE TRIGGER clash BEFORE INSERT ON posts WHEN new.uri LIKE '%/n2' BEGIN"
+                                                  " SELECT RAISE(ABORT, 'clash'); END"))
+    bodies = [sender.numbered(create(sender, f"n{n}")) for n in range(1, 7)]
+    answers = await asyncio.gather(*(sender.send(body) for body in bodies))
+    assert [len(receipt["results"]["refused"]) for _, receipt in answers] == [0, 1, 0, 0, 0, 0]
+    assert await de.count("posts") == 5 and max(receipt["contiguous"] for _, receipt in answers) == 6

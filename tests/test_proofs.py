@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,3 +129,27 @@ def test_no_byte_can_be_changed(place: int, change: int) -> None:
     except InvalidInput:
         return
     refused(document)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 53), 1 << 53) | st.floats(allow_nan=False) | st.text(),
+    lambda some: st.lists(some, max_size=4) | st.dictionaries(st.text(max_size=4), some, max_size=4), max_leaves=12)
+
+
+@given(JSON)
+def test_what_is_signed_is_the_canonical_form_however_it_is_made(document: Any) -> None:
+    try:
+        wanted = rfc8785.dumps(document)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"."):
+            proofs.canonical(document)
+    else:
+        assert proofs.canonical(document) == wanted
+
+
+def test_every_letter_is_written_as_the_canonical_form_has_it() -> None:
+    for code in (*range(0x300), 0x2028, 0x2029, 0xD7FF, 0xE000, 0xFFFD, 0xFFFF, 0x10000, 0x10FFFF):
+        assert proofs.canonical([chr(code)]) == rfc8785.dumps([chr(code)])
+    for half in ("\ud800", "\udfff"):
+        with pytest.raises(ValueError, match="surrogate"):
+            proofs.canonical([half])
