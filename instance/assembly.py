@@ -69,6 +69,7 @@ from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
+from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
 from posts.ties import Tied
@@ -116,6 +117,7 @@ class Assembly:
     drafts: Drafts
     editing: Editing
     polls: Polls
+    tallies: Tallies
     reactions: Reactions
     timelines: Timelines
     topics: Topics
@@ -198,7 +200,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
-            polls=Polls(database, identity, clock, ids), reactions=Reactions(database, identity, clock, ids),
+            polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),
+            tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
+            reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
             threads=Threads(database, identity, clock), notifications=Notifications(database, clock),
             readerships=Readerships(database, identity, clock, doctors),
