@@ -58,6 +58,7 @@ from inbox.writer import Writer
 from instance import pruning
 from instance.sound import check_instance
 from posts import concerns
+from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.digests import Digests
@@ -118,6 +119,7 @@ class Assembly:
     editing: Editing
     polls: Polls
     tallies: Tallies
+    attesting: Attesting
     reactions: Reactions
     timelines: Timelines
     topics: Topics
@@ -202,6 +204,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
+            attesting=Attesting(database, identity, allowlist, client, clock, audit),
             reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
             threads=Threads(database, identity, clock), notifications=Notifications(database, clock),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from core.database import Tx
 from posts import pollstore
 from posts.cells import FEWEST, stepped
+from posts.counts import Mode
 from posts.models import Breakdown, CellRow
 from posts.network import Network
 from posts.pollstore import Snapshot
@@ -49,16 +50,20 @@ def forget(tx: Tx, post_id: int, origin: str) -> None:
         pollstore.keep_snapshot(tx, post_id, found._replace(countries=left))
 
 
-def shown(tx: Tx, places: Network, post: Post, poll: Poll) -> Breakdown | None:
-    """What the author of a poll sees; None before the first step."""
+def shown(tx: Tx, places: Network, post: Post, poll: Poll) -> Breakdown:
+    """What the author of a poll sees."""
     found = pollstore.snapshot(tx, post.id)
-    if found is None:
-        return None
     nothing = (0,) * len(poll.options)
-    countries = [CellRow(places.code(origin), found.countries.get(origin, nothing)) for origin in post.audience.origins]
+    countries = tuple(CellRow(places.code(origin), found.countries.get(origin, nothing)) for origin in post.audience.origins) \
+        if found is not None and found.countries else ()
     specialties = sorted((CellRow(code, votes) for code, votes in found.specialties.items()),
-                         key=lambda row: (row.code == _REST, -sum(row.votes), row.code))
-    return Breakdown(found.at, tuple(countries) if found.countries else (), tuple(specialties))
+                         key=lambda row: (row.code == _REST, row.code)) if found is not None else ()
+    asked = pollstore.last_check(tx, post.id)
+    checks = pollstore.checks(tx, post.id, asked) if asked is not None else {}
+    return Breakdown(
+        found.at if found is not None else None, countries, tuple(specialties),
+        Mode.TALLY in pollstore.modes(tx, [post.id]).values(), asked,
+        tuple(sorted((place.country, checks[place.id]) for place in places.siblings.values() if place.id in checks)))
 
 
 def _by_country(tx: Tx, places: Network, post: Post, poll: Poll) -> dict[str, tuple[int, ...]]:

@@ -22,10 +22,10 @@ from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import concerns, pollstore, store, wire
-from posts.counts import Mode
+from posts import concerns, store, wire
 from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
+from posts.modes import begin
 from posts.network import Network, list_digest, network, party
 from posts.reading import readable
 from posts.rules import CONSULTED, check_draft, check_text, option_names
@@ -123,7 +123,6 @@ class Compose:
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        wire.create(post, poll, author.actor.uri, None)  # whether it can be sent at all is found out before anything waits
         once = _once(form, draft.kind, draft.question, draft.text, *(draft.poll.options if draft.poll is not None else ()))
 
         def write(tx: Tx) -> int:
@@ -132,17 +131,11 @@ class Compose:
             places = network(tx, self._identity)
             store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
             concerns.written(tx, self._ids, [post], now)
-            asked = poll
-            if poll is not None:
-                ways = _modes(places, audience)
-                asked = msgspec.structs.replace(poll, tallies=tuple(
-                    place.actor_uri for place in places.siblings.values() if ways.get(place.id) == Mode.TALLY))
-                store.insert_polls(tx, [(post.id, asked)])
-                pollstore.fix_modes(tx, post.id, ways)
+            asked = begin(tx, places, post, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            activity = wire.create(post, asked, author.actor.uri, None)
-            enqueue(tx, self._ids.new(), activity, places.recipients(audience.origins), now)
+            enqueue(tx, self._ids.new(), wire.create(post, asked, author.actor.uri, None),
+                    places.recipients(audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
 
@@ -176,13 +169,6 @@ class Compose:
             return post.id
 
         return public(await self._database.write(write))
-
-
-def _modes(places: Network, audience: Audience) -> dict[int, Mode]:
-    """How the votes of each sibling in an audience will come, by its id. In a consult each comes by itself: it names few, and a
-    tally of one voter is a vote."""
-    return {place.id: Mode.TALLY if place.signs and audience.reach != Reach.NAMED else Mode.VOTES
-            for place in places.siblings.values() if place.origin in audience.origins and place.sent_to}
 
 
 def _once(form: str, *written: str) -> bytes | None:

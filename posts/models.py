@@ -140,11 +140,16 @@ class CellRow(NamedTuple):
 
 
 class Breakdown(msgspec.Struct, frozen=True):
-    """Who chose what in a poll, by country and by specialty, as it was at a moment (ms)."""
+    """What only the author of a poll sees: who chose what, by country and by specialty, as it was at a moment (ms; None: too
+    few have voted); and, if `tallied` says that other instances count for themselves, when they were last asked to attest
+    that, and what came of it, by country (`posts.attesting.Outcome`)."""
 
-    at: int
+    at: int | None
     countries: tuple[CellRow, ...]
     specialties: tuple[CellRow, ...]
+    tallied: bool
+    checked_at: int | None
+    checks: tuple[tuple[str, str], ...]
 
 
 class Since(NamedTuple):

@@ -89,10 +89,10 @@ class Polls:
             uri = f"{self._identity.origin}/votes/{public(vote_id)}"
             enqueue(tx, vote_id, wire.vote(uri, author.actor.uri, post.uri, asker.uri, name), recipients, now)
 
-    async def breakdown(self, author: Actor, post_id: str) -> Breakdown | None:
+    async def breakdown(self, author: Actor, post_id: str) -> Breakdown:
         """Who chose what in a poll of hers, as far as it can be said; `NotFound` for anybody else."""
 
-        def look(tx: Tx) -> Breakdown | None:
+        def look(tx: Tx) -> Breakdown:
             post = readable(tx, post_id, author)
             poll = store.polls(tx, [post.id]).get(post.id)
             if poll is None or post.author_id != author.id:

@@ -236,5 +236,25 @@ def counted(standing: Standing, actor_uri: str) -> Counted:
     return Counted(actor_uri, standing.epoch, standing.sequence, standing.final, standing.digest)
 
 
+def keep_checks(tx: Tx, post_id: int, now: int, found: Sequence[tuple[int, str, Sums, Sums | None]]) -> None:
+    """Keep what siblings attested: per sibling the outcome, what was counted, what it said."""
+    tx.insert("poll_checks (post_id, at, sibling_id, outcome, counted, attested)", 6, [
+        (post_id, now, sibling_id, outcome, msgspec.json.encode(counted).decode(),
+         msgspec.json.encode(attested).decode() if attested is not None else "")
+        for sibling_id, outcome, counted, attested in found], "ON CONFLICT (post_id, at, sibling_id) DO NOTHING")
+
+
+def last_check(tx: Tx, post_id: int) -> int | None:
+    """When siblings were last asked (ms)."""
+    row = tx.row("SELECT max(at) AS at FROM poll_checks WHERE post_id = ?", (post_id,))
+    return row["at"] if row is not None else None
+
+
+def checks(tx: Tx, post_id: int, at: int) -> dict[int, str]:
+    """What came of asking then, by sibling."""
+    return {row["sibling_id"]: row["outcome"] for row in tx.rows(
+        "SELECT sibling_id, outcome FROM poll_checks WHERE post_id = ? AND at = ?", (post_id, at))}
+
+
 def _out(rows: Mapping[str, tuple[int, ...]]) -> str:
     return msgspec.json.encode(rows).decode()

@@ -12,7 +12,7 @@ import pytest
 from core.errors import Conflict
 from core.ids import number
 from federation.signatures import proofs
-from posts.models import CaseFacts, Draft, Kind, PollDraft, PollView, Reach
+from posts.models import CaseFacts, Draft, Kind, PollDraft, PollView
 from tests.conversations.test_the_whole_path import published
 from tests.servers import Running, countries, until
 
@@ -117,8 +117,7 @@ async def test_a_poll_that_ends_has_a_signed_result_everywhere_that_stands(tmp_p
             assert (found.missing, found.instances, found.voters) == (0, 3, 3)
         with pytest.raises(Conflict):
             await vote(fr, "ben", 1)
-        row = await de.its.database.read(lambda tx: tx.row("SELECT counts_until FROM polls WHERE post_id = ?", (number(post_id),)))
-        assert row is not None and row["counts_until"] is None
+        assert await de.count("polls", f"post_id = {number(post_id)} AND counts_until IS NULL") == 1
 
 
 async def test_who_is_away_at_the_end_is_waited_for_and_then_missing(tmp_path: Path) -> None:
