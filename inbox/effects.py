@@ -132,7 +132,7 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
         polls = [(effect.post.id, effect.poll) for effect in new if effect.poll is not None]
         if polls:
             store.insert_polls(tx, polls)
-            pollstore.keep(tx, [effect.post.id for effect in new if effect.keeps], now)
+            pollstore.keep(tx, {effect.post.id: effect.post.uri for effect in new if effect.keeps}, now)
             for effect in new:
                 if effect.result is not None:
                     pollstore.store_result(tx, effect.post.id, effect.result)

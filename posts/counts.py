@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,7 +18,6 @@ import rfc8785
 from core.clock import parse_rfc3339, rfc3339
 from core.countries import specialties
 from core.errors import InvalidInput
-from core.ids import uri_key
 from federation.addresses import origin_of
 from federation.allowlist import Sibling
 from federation.contexts import check_context
@@ -157,9 +156,14 @@ class Result(NamedTuple):
     digest: str
 
 
+def tally_key(question_uri: str) -> str:
+    """What a question is called in the addresses of its tallies: SHA-256 in hexadecimal."""
+    return hashlib.sha256(question_uri.encode(errors="surrogatepass")).hexdigest()
+
+
 def tally_uri(origin: str, question_uri: str) -> str:
     """Where an instance has its tally of a question: either side can work it out."""
-    return f"{origin}/tallies/{uri_key(question_uri).hex()}"
+    return f"{origin}/tallies/{tally_key(question_uri)}"
 
 
 def tally(identity: Identity, question_uri: str, sums: Sums, shown: Mapping[str, tuple[int, ...]], number: tuple[int, int], *,
@@ -203,20 +207,20 @@ def result(identity: Identity, post: Post, poll: Poll, counted: Sequence[Counted
 def read_tally(document: Any, sibling: Sibling, kind: str = "Tally") -> Tally:
     """A tally (or an attestation) that came from a sibling; `InvalidInput` (`bad-tally`, `bad-proof`) unless it is one, is about
     numbers that can be, and was signed by that sibling."""
-    read = _read(document, _Tally, "bad-tally")
+    read = _read(document, _Tally, _bad_tally)
     uri = tally_uri(sibling.origin, read.question)
     if read.type != kind or read.actor != sibling.actor_uri or read.id.partition("#")[0] != uri:
-        raise _bad("bad-tally", "it is not this instance's tally of that question")
+        raise _bad_tally("it is not this instance's tally of that question")
     if not 0 < read.epoch < _NUMBER or not 0 <= read.sequence < _NUMBER:
-        raise _bad("bad-tally", "its number is none")
-    sums, cells = _count(read.options, read.voters_count, "bad-tally"), dict[str, tuple[int, ...]]()
+        raise _bad_tally("its number is none")
+    sums, cells = _count(read.options, read.voters_count, _bad_tally), dict[str, tuple[int, ...]]()
     for row in read.by_specialty:
         if row.specialty in cells or len(row.votes) != len(sums.options) or any(0 != votes < FEWEST for votes in row.votes):
-            raise _bad("bad-tally", "a cell by specialty that could be one person's")
+            raise _bad_tally("a cell by specialty that could be one person's")
         cells[row.specialty] = tuple(row.votes)
     columns = [sum(votes[at] for votes in cells.values()) for at in range(len(sums.options))]
     if len(cells) > _MANY or any(told > votes for told, (_, votes) in zip(columns, sums.options, strict=True)):
-        raise _bad("bad-tally", "more by specialty than there are")
+        raise _bad_tally("more by specialty than there are")
     _check_proof(document, sibling)
     known = {code: votes for code, votes in cells.items() if code in specialties()}
     return Tally(read.question, sums, known, read.epoch, read.sequence, read.final, dumps(document).decode(),
@@ -226,20 +230,20 @@ def read_tally(document: Any, sibling: Sibling, kind: str = "Tally") -> Tally:
 def read_result(document: Any, sibling: Sibling, question: str, shown: Poll) -> Result:
     """The result in a poll of a sibling, which has to say what the poll itself shows; its proof is looked at by
     `check_result`."""
-    read = _read(document, _Result, "bad-result")
-    sums = _count(read.options, read.voters_count, "bad-result")
+    read = _read(document, _Result, _bad_result)
+    sums = _count(read.options, read.voters_count, _bad_result)
     if read.type != "Result" or read.id != f"{question}#result" or read.question != question or read.actor != sibling.actor_uri:
-        raise _bad("bad-result", "it is about something else")
+        raise _bad_result("it is about something else")
     if sums != Sums(shown.options, shown.voters) or shown.closed_at is None:
-        raise _bad("bad-result", "it says something else than the poll")
+        raise _bad_result("it says something else than the poll")
     if len(read.counted) > _MANY or len(read.missing) > _MANY:
-        raise _bad("bad-result", "more instances than there are")
+        raise _bad_result("more instances than there are")
     counted = tuple(Counted(*msgspec.structs.astuple(one)) for one in read.counted)
     try:
         digest = digest_of(document)
     except ValueError:
-        raise _bad("bad-result", "it has no canonical form") from None
-    return Result(question, sums, counted, tuple(read.missing), _moment(read.published, "bad-result"), dumps(document).decode(),
+        raise _bad_result("it has no canonical form") from None
+    return Result(question, sums, counted, tuple(read.missing), _moment(read.published), dumps(document).decode(),
                   digest)
 
 
@@ -266,31 +270,33 @@ def _check_proof(document: dict[str, Any], sibling: Sibling) -> None:
     proofs.check(document, sibling.document_key, proofs.document_key_id(sibling.actor_uri))
 
 
-def _read(document: Any, kind: type[T], reason: str) -> T:
+def _read(document: Any, kind: type[T], bad: Callable[[str], InvalidInput]) -> T:
     try:
         read = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise _bad(reason, str(error)) from None
+        raise bad(str(error)) from None
     check_context(document)
     return read
 
 
-def _count(options: Sequence[_Option], voters: int, reason: str) -> Sums:
+def _count(options: Sequence[_Option], voters: int, bad: Callable[[str], InvalidInput]) -> Sums:
     """Counts that can be: whole, of people who are alive, nobody's vote lost and none made up."""
     votes = [option.votes for option in options]
     if not options or not all(0 <= number <= _PEOPLE for number in (voters, *votes)) or not max(votes) <= voters <= sum(votes):
-        raise _bad(reason, "the numbers do not fit together")
+        raise bad("the numbers do not fit together")
     return Sums(tuple((unicodedata.normalize("NFC", option.name), option.votes) for option in options), voters)
 
 
-def _moment(text: str, reason: str) -> int:
+def _moment(text: str) -> int:
     try:
         return parse_rfc3339(text)
     except (ValueError, OverflowError):
-        raise _bad(reason, "a time cannot be read") from None
+        raise _bad_result("a time cannot be read") from None
 
 
-def _bad(reason: str, why: str) -> InvalidInput:
-    if reason == "bad-result":
-        return InvalidInput("This is not a result of that poll.", reason=reason, cause=why)
-    return InvalidInput("This is not a tally of that instance.", reason=reason, cause=why)
+def _bad_tally(why: str) -> InvalidInput:
+    return InvalidInput("This is not a tally of that instance.", reason="bad-tally", cause=why)
+
+
+def _bad_result(why: str) -> InvalidInput:
+    return InvalidInput("This is not a result of that poll.", reason="bad-result", cause=why)

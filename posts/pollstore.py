@@ -13,7 +13,7 @@ import msgspec
 
 from core.database import Tx, marks
 from posts import store
-from posts.counts import Counted, Mode, Result, Sums, Tally
+from posts.counts import Counted, Mode, Result, Sums, Tally, tally_key
 from posts.store import Poll
 
 _ROWS = msgspec.json.Decoder(dict[str, tuple[int, ...]])
@@ -149,11 +149,10 @@ def own_count(tx: Tx, post_id: int, poll: Poll) -> Sums:
     return Sums(tuple((name, votes.get(at, 0)) for at, (name, _) in enumerate(poll.options)), row["n"] if row is not None else 0)
 
 
-def keep(tx: Tx, post_ids: Sequence[int], now: int) -> None:
-    """The votes of our doctors in these polls stay here. The epoch is the moment, so that it is later than any that was told
+def keep(tx: Tx, questions: Mapping[int, str], now: int) -> None:
+    """The votes of our doctors in these polls, URIs by post, stay here. The epoch is the moment, so that it is later than any that was told
     about the same poll before a backup was restored."""
-    tx.insert("kept_polls (post_id, epoch)", 2, [(post_id, now) for post_id in post_ids])
-    tx.wake("polls")
+    tx.insert("kept_polls (post_id, name, epoch)", 3, [(post_id, tally_key(uri), now) for post_id, uri in questions.items()])
 
 
 def kept(tx: Tx, post_id: int) -> Kept | None:
@@ -161,6 +160,13 @@ def kept(tx: Tx, post_id: int) -> Kept | None:
     return None if row is None else Kept(
         row["post_id"], row["epoch"], row["sequence"], row["digest"], row["final_at"] is not None, _ROWS.decode(row["shown"]),
         row["shown_voters"])
+
+
+def kept_by(tx: Tx, name: str, sibling_id: int) -> int | None:
+    """The poll of a sibling that is called so in the address of its tally."""
+    row = tx.row("SELECT k.post_id FROM kept_polls k JOIN posts p ON p.id = k.post_id WHERE k.name = ? AND p.sibling_id = ?",
+                 (name, sibling_id))
+    return int(row["post_id"]) if row is not None else None
 
 
 def voted_here(tx: Tx, post_id: int, now: int) -> None:

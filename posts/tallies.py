@@ -20,7 +20,6 @@ from posts import breakdown, counts, pollstore, store
 from posts.polls import asked_at
 
 _GATHER_MS = 1000
-_KEY_LENGTH = 48
 
 
 class Tallies:
@@ -58,20 +57,16 @@ class Tallies:
 
     async def attest(self, sibling: Sibling, key: str) -> dict[str, Any]:
         """What is counted here at this moment of a sibling's question, signed; `NotFound` for any other. `key` is how the
-        question is named in `counts.tally_uri`."""
-        try:
-            wanted = bytes.fromhex(key) if len(key) == _KEY_LENGTH else b""
-        except ValueError:
-            wanted = b""
+        question is called in `counts.tally_uri`."""
 
         def look(tx: Tx) -> dict[str, Any]:
-            post = next(iter(store.by_keys(tx, [wanted]).values()), None)
-            poll = store.polls(tx, [post.id]).get(post.id) if post is not None else None
-            one = pollstore.kept(tx, post.id) if post is not None and post.sibling_id == sibling.id else None
-            if post is None or poll is None or one is None:
+            post_id = pollstore.kept_by(tx, key, sibling.id)
+            post, one = (store.by_id(tx, post_id), pollstore.kept(tx, post_id)) if post_id is not None else (None, None)
+            if post is None or one is None:
                 raise NotFound("There is no such poll here.")
-            return counts.attestation(self._identity, post.uri, pollstore.own_count(tx, post.id, poll), (one.epoch, one.sequence),
-                                      final=one.final, now=self._clock.ms())
+            sums = pollstore.own_count(tx, post.id, store.polls(tx, [post.id])[post.id])
+            return counts.attestation(self._identity, post.uri, sums, (one.epoch, one.sequence), final=one.final,
+                                      now=self._clock.ms())
 
         return await self._database.read(look)
 

@@ -37,10 +37,11 @@ CREATE TABLE tally_counts (
 );
 CREATE INDEX tallies_of ON tallies (sibling_id, post_id);
 
--- Polls of siblings whose votes stay here: the number of the last tally that was sent and its digest, since when it is out of date
+-- Polls of siblings whose votes stay here: what each is called in the address of its tally, the number of the last tally that was sent and its digest, since when it is out of date
 -- (NULL: it is not), when the final one was sent, and which cells by specialty were told (JSON) at how many voters.
 CREATE TABLE kept_polls (
     post_id INTEGER PRIMARY KEY REFERENCES polls (post_id),
+    name TEXT NOT NULL UNIQUE,
     epoch INTEGER NOT NULL,
     sequence INTEGER NOT NULL DEFAULT 0,
     digest TEXT NOT NULL DEFAULT '',
