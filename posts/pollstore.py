@@ -150,8 +150,8 @@ def own_count(tx: Tx, post_id: int, poll: Poll) -> Sums:
 
 
 def keep(tx: Tx, questions: Mapping[int, str], now: int) -> None:
-    """The votes of our doctors in these polls, URIs by post, stay here. The epoch is the moment, so that it is later than any that was told
-    about the same poll before a backup was restored."""
+    """The votes of our doctors in these polls, URIs by post, stay here. The epoch is the moment, so that it is later than any
+    that was told about the same poll before a backup was restored."""
     tx.insert("kept_polls (post_id, name, epoch)", 3, [(post_id, tally_key(uri), now) for post_id, uri in questions.items()])
 
 
@@ -172,7 +172,6 @@ def kept_by(tx: Tx, name: str, sibling_id: int) -> int | None:
 def voted_here(tx: Tx, post_id: int, now: int) -> None:
     """A doctor of ours has voted in such a poll: its tally is out of date."""
     tx.run("UPDATE kept_polls SET stale_since = coalesce(stale_since, ?) WHERE post_id = ?", (now, post_id))
-    tx.wake("polls")
 
 
 def tallies_due(tx: Tx, now: int, counted_before: int) -> list[int]:

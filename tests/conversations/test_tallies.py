@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from core.errors import Conflict
+from core.errors import Conflict, NotFound, TooMany
 from core.ids import number
 from federation.signatures import proofs
+from inbox import ordered
+from posts.attesting import Outcome
 from posts.models import CaseFacts, Draft, Kind, PollDraft, PollView
 from tests.conversations.test_the_whole_path import published
-from tests.servers import Running, countries, until
+from tests.servers import FakeSibling, Running, countries, until
+from tests.test_pages import Browser
 
 OPTIONS = ("Heparin", "Warfarin", "Nothing")
 
@@ -187,3 +193,104 @@ async def test_a_poll_at_home_has_its_result_at_once(tmp_path: Path) -> None:
         await until(lambda: de.count("poll_results"))
         document = await result(de)
         assert document is not None and document["votersCount"] == 1 and document["counted"] == document["missing"] == []
+
+
+async def test_the_count_is_attested_and_what_differs_is_said_in_words(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr", "it") as (de, fr, it):
+        post_id = await asked(de, fr, it)
+        await vote(fr, "ada", 0)
+        await vote(fr, "ben", 0)
+        await until(lambda: de.count("polls", "voters = 2"))
+        await de.its.siblings.pause(it.domain, "test", "test")
+        ada = (await de.author("ada")).actor
+        found = await de.its.attesting.check_own(ada, post_id)
+        assert [(one.country, one.outcome) for one in found] == [("fr", Outcome.SAME), ("it", Outcome.OUTSIDE)]
+        assert all(one.voters is None and all(votes is None for _, votes in one.options) for one in found)  # two are too few
+        with pytest.raises(TooMany):
+            await de.its.attesting.check_own(ada, post_id)
+        with pytest.raises(NotFound):
+            await de.its.attesting.check_own((await de.author("ben")).actor, post_id)
+        row = await fr.its.database.read(lambda tx: tx.row("SELECT post_id, voter_id FROM votes LIMIT 1"))
+        assert row is not None
+        for change, outcome in (("UPDATE votes SET position = 2 WHERE voter_id = ?", Outcome.OTHER),
+                                ("DELETE FROM votes WHERE voter_id = ?", Outcome.FEWER)):
+            await fr.its.database.write(lambda tx, change=change: tx.run(change, (row["voter_id"],)))  # type: ignore[misc]
+            assert (await de.its.attesting.check(post_id, "op"))[0].outcome == outcome
+        shown = await de.its.polls.breakdown(ada, post_id)
+        assert shown.checks == (("fr", "fewer"), ("it", "outside")) and shown.checked_at is not None
+        audited = [(entry.by, entry.detail) for entry in await de.its.audit.list(10) if entry.action == "poll.attested"]
+        assert audited == [("op", "fr fewer, it outside"), ("op", "fr other, it outside"), ("ada", "fr same, it outside")]
+        assert await de.count("poll_checks") == 6 and await de.count("polls", "voters = 2") == 1
+
+
+async def test_an_answer_that_is_not_signed_by_the_sibling_is_no_attestation(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        post_id = await asked(de, fr)
+        key = FakeSibling().document_key.multibase
+        await de.its.database.write(lambda tx: tx.run("UPDATE siblings SET document_key = ?", (key,)))
+        [found] = await de.its.attesting.check(post_id, "op")
+        assert found.outcome == Outcome.WRONG and found.voters is None
+
+
+async def test_the_page_and_the_command_line_say_what_was_attested(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        post_id = await asked(de, fr)
+        for number in range(6):
+            await fr.add_doctor(f"doc{number}")
+            await fr.its.polls.vote(await fr.author(f"doc{number}", "vote"), await here(fr), (0,))
+        await until(lambda: de.count("polls", "voters = 6"))
+        async with Browser(de) as ada, Browser(de) as ben:
+            assert await ada.login("ada") == 303 and await ben.login("ben") == 303
+            page = (await ada.get(f"/p/{post_id}"))[1]
+            assert "Who voted how" in page and "Check the count" in page and "Last asked" not in page
+            assert "Who voted how" not in (await ben.get(f"/p/{post_id}"))[1]
+            assert await ben.post(f"/p/{post_id}/attest", {}) != (303, f"/p/{post_id}#counted")
+            assert await ada.post(f"/p/{post_id}/attest", {}) == (303, f"/p/{post_id}#counted")
+            page = (await ada.get(f"/p/{post_id}"))[1]
+            assert "Last asked" in page and "It counts what was counted." in page
+            assert (await ada.post(f"/p/{post_id}/attest", {}))[0] == 429
+        config = tmp_path / "de" / "config.toml"
+        ran = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-m", "instance", "--config", str(config), "poll", "attest", post_id, "--json"],
+            capture_output=True, text=True)
+        [row] = json.loads(ran.stdout)
+        assert ran.returncode == 0 and (row["country"], row["outcome"]) == ("fr", "same")
+        assert row["voters"] == {"counted": 6, "attested": 6}
+        assert [one["counted"] for one in row["options"]] == [6, None, None]
+        await fr.its.database.write(lambda tx: tx.run("DELETE FROM votes"))
+        ran = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-m", "instance", "--config", str(config), "poll", "attest", post_id],
+            capture_output=True, text=True)
+        assert ran.returncode == 1 and "fewer votes" in ran.stdout
+
+
+async def test_a_consult_and_a_sibling_that_counts_nothing_send_votes_as_ever(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr", "it") as (de, fr, it):
+        await de.its.database.write(lambda tx: tx.run("UPDATE siblings SET bundle_inbox = '' WHERE origin = ?", (it.url,)))
+        await asked(de, fr, it)
+        assert await de.count("poll_modes", "mode = 'votes'") == 1 and await it.count("kept_polls") == 0
+        await vote(it, "ben", 1)
+        await vote(fr, "ben", 0)
+        await until(lambda: de.count("polls", "voters = 2"))
+        assert await de.count("votes") == 1 and await de.count("tallies") == 1 and not (await seen(it)).kept_home
+        later(3601, de, fr, it)
+        await until(lambda: de.count("tallies", "final = 1"))
+        await until(lambda: it.count("polls", "closed_at IS NOT NULL"))
+        assert await result(de) is None  # a vote of Italy's may still be on its way
+        later(901, de, fr, it)
+        await until(lambda: it.count("poll_results"))
+        document = await result(it)
+        assert document is not None and document["missing"] == [] and document["votersCount"] == 2
+
+
+async def test_a_sibling_that_has_everything_erased_takes_its_tallies_along(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr", "it") as (de, fr, it):
+        await asked(de, fr, it)
+        await vote(fr, "ben", 0)
+        await vote(it, "ben", 1)
+        await until(lambda: de.count("polls", "voters = 2"))
+        row = await de.its.siblings.row(fr.domain)
+        await de.its.database.write(lambda tx: ordered.order(tx, de.its.ids, row.id, de.its.clock.ms()))
+        await until(lambda: de.count("ordered_erasures", "done_at IS NOT NULL"))
+        assert await de.count("tallies") == 1 and await de.count("polls", "voters = 1") == 1
+        await until(lambda: it.count("poll_options", "position = 0 AND votes = 0"))
