@@ -35,10 +35,10 @@ _AGAIN_MS = 30_000
 class Outcome(StrEnum):
     """How what a sibling attests lies to what was counted of it."""
 
-    SAME = N_("It counts what was counted.")
+    SAME = N_("It stands by what was counted.")
     MORE = N_("It has more votes than were counted.")
     FEWER = N_("It has fewer votes than were counted.")
-    OTHER = N_("It has as many votes as were counted, but other ones.")
+    OTHER = N_("It has other votes than were counted.")
     SILENT = N_("It could not be asked at the moment.")
     OUTSIDE = N_("It is paused or outside our control, so it was not asked.")
     WRONG = N_("Its answer was not one that it has signed about this poll.")
@@ -116,7 +116,8 @@ class Attesting:
         found = []
         for place, (failed, attested) in zip(asked.places, answers, strict=True):
             counted = asked.counted.get(place.id, nothing)
-            found.append((place, failed or _outcome(counted, attested or nothing), counted, attested))
+            outcome = failed or _outcome(counted, attested or nothing, still_open=asked.poll.ends_at > now)
+            found.append((place, outcome, counted, attested))
 
         def keep(tx: Tx) -> None:
             if store.polls(tx, [asked.post.id]):
@@ -145,12 +146,14 @@ class Attesting:
         return None, found.sums
 
 
-def _outcome(counted: Sums, attested: Sums) -> Outcome:
-    if counted == attested:
+def _outcome(counted: Sums, attested: Sums, *, still_open: bool) -> Outcome:
+    """Votes may come while a poll is open. That some have come a moment ago is not said: with the next sum it would say which."""
+    grown = all(theirs >= votes for (_, votes), (_, theirs) in zip(counted.options, attested.options, strict=True))
+    if counted == attested or (still_open and grown and attested.voters >= counted.voters):
         return Outcome.SAME
-    if counted.voters == attested.voters:
-        return Outcome.OTHER
-    return Outcome.MORE if attested.voters > counted.voters else Outcome.FEWER
+    if attested.voters < counted.voters:
+        return Outcome.FEWER
+    return Outcome.MORE if grown and attested.voters > counted.voters else Outcome.OTHER
 
 
 def _compared(place: Place, outcome: Outcome, counted: Sums, attested: Sums | None) -> Compared:

@@ -11,9 +11,11 @@ import pytest
 
 from core.clock import rfc3339
 from core.errors import Conflict, NotFound
+from federation import due
 from federation.descriptor import Descriptor
 from federation.documents import dumps
 from federation.signatures import proofs
+from instance import pruning
 from posts.counts import COUNT_CONTEXT, tally_uri
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.servers import FakeSibling, Running, countries, know, post
@@ -358,3 +360,27 @@ async def test_small_cells_by_specialty_do_not_leave_the_country(door: tuple[Run
     told = msgspec.json.decode(row["body"])["object"]
     assert told["votersCount"] == 13 and told["bySpecialty"] == [{"specialty": "cardiology", "votes": [7, 0]}]
     assert b"neurology" not in row["body"] and b"doc1" not in row["body"]
+
+
+async def test_an_instance_that_comes_out_of_a_backup_counts_on_in_a_later_epoch_and_waits_anew(
+        door: tuple[Running, Counting]) -> None:
+    de, fake = door
+    assert await sent(de, fake, fake.activity("Create", fake.asked(de))) == (202, "")
+    poll = await asked(de, fake)
+    de.its.clock.offset = 61
+    await de.its.tallies.send_due()
+    await de.its.polls.announce_due()
+    before = await de.its.database.read(lambda tx: tx.row("SELECT k.epoch, p.counts_until FROM kept_polls k, polls p"
+                                                          " WHERE p.counts_until IS NOT NULL"))
+    assert before is not None and await de.count("poll_results") == 0
+    de.its.clock.offset = 3_000
+    await de.its.database.write(lambda tx: due.restored(tx, de.its.clock.ms()))
+    de.its.erasures.restored_at = de.its.clock.ms()
+    await de.its.erasures.close()
+    await pruning.settle(de.its)
+    assert await de.count("kept_polls", f"epoch > {before['epoch']} AND sequence = 0 AND stale_since IS NOT NULL") == 1
+    await de.its.polls.announce_due()
+    assert await de.count("poll_results") == 0 and await de.count("polls", f"counts_until > {before['counts_until']}") == 1
+    assert await sent(de, fake, fake.count(fake.tally(poll, final=True))) == (202, "")
+    await de.its.polls.announce_due()
+    assert await de.count("poll_results", "missing = 0") == 1 and await de.count("polls", "voters = 5") == 1
