@@ -27,8 +27,8 @@ NOBODY = Audience(Reach.NAMED, ())
 class Arrival:
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
     the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `tally` is what a `Count`
-    carries, its proof checked, and `result` that of a poll; `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence`
-    its number where it came in a bundle. All that needs no database is worked out before the writer gets it."""
+    carries, its proof checked, and `result` that of a poll; `digest` is SHA-256 of the raw body; `now` in milliseconds;
+    `sequence` its number where it came in a bundle. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
