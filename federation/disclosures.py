@@ -34,6 +34,7 @@ class Disclosed(StrEnum):
     ANSWER = N_("answer")
     POLL = N_("poll")
     VOTE = N_("vote")
+    TALLY = N_("tally of votes")
     REACTION = N_("reaction")
     FOLLOW = N_("follow")
     PERSON = N_("person")
@@ -237,6 +238,8 @@ def _kind(row: Row) -> Disclosed:
     match row["type"]:
         case "Delete":
             return Disclosed.DELETION
+        case "Count":
+            return Disclosed.TALLY
         case "Like" | "Announce":
             return Disclosed.REACTION
         case "Undo":

@@ -40,7 +40,8 @@ _OWN = ("actor_uri", "key_id", "inbox", "members")
 
 
 class Entry(NamedTuple):
-    """A sibling on the list, whatever its state; `changed_at` in milliseconds."""
+    """A sibling on the list, whatever its state; `changed_at` in milliseconds. `signs` says that it signs documents and takes
+    bundles: what is agreed between instances of this kind can be asked of it."""
 
     id: int
     origin: str
@@ -48,6 +49,8 @@ class Entry(NamedTuple):
     name: str
     state: SiblingState
     changed_at: int
+    actor_uri: str = ""
+    signs: bool = False
 
 
 class Damage(NamedTuple):
@@ -127,7 +130,8 @@ def _entry(row: Row) -> Entry | None:
         found = None
     if found is None:
         _alarm("an entry of the list of siblings cannot be read: nothing is exchanged with it", entry=str(row["id"]))
-    return found
+        return None
+    return found._replace(signs=True) if row["document_key"] and row["bundle_inbox"] else found
 
 
 @lru_cache(maxsize=1024)
@@ -142,7 +146,8 @@ def _checked(number: object, origin: object, state: object, changed_at: object, 
             return None
     except InvalidInput:
         return None
-    return Entry(number, origin, str(said["country"]), str(said["name"]), SiblingState(str(state)), changed_at)
+    return Entry(number, origin, str(said["country"]), str(said["name"]), SiblingState(str(state)), changed_at,
+                 str(said["actor_uri"]))
 
 
 @lru_cache(maxsize=1024)

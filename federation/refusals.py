@@ -93,6 +93,12 @@ SENTENCES = {
     "poll-changed": N_("It would have changed the options of a poll."),
     "kind-changed": N_("It would have made a poll of a post, or the reverse."),
     "voted": N_("It is a second vote of the same doctor."),
+    "tally-expected": N_("It is a vote in a poll of which this instance sends a tally."),
+    "votes-expected": N_("It is a tally of a poll in which this instance sends votes."),
+    "bad-tally": N_("It is no tally of that instance, or its numbers cannot be."),
+    "tally-final": N_("It is another tally after the final one."),
+    "bad-result": N_("The result in it is not one of that poll."),
+    "result-changed": N_("It would have changed the result of a poll."),
     # what we asked of others
     "own-origin-only": N_("A document named an origin that is not the sender's."),
     "special-address": N_("The host resolves to an address that is never contacted."),

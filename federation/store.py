@@ -96,6 +96,16 @@ def _lane(lane: int, failing_since: int | None, now: int) -> int:
     return BACKLOG if away and lane == FRESH else lane
 
 
+def supersede(tx: Tx, object_uri: str, now: int) -> None:
+    """Something newer about an object is going out: what of it has not been sent never will be, and its body goes. What was on
+    the wire meanwhile may arrive all the same."""
+    key = (uri_key(object_uri),)
+    waiting = [row["outbox_id"] for row in tx.rows(
+        "SELECT DISTINCT outbox_id FROM deliveries WHERE object_key = ? AND state = 'pending'", key)]
+    tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND state = 'pending'", (now, *key))
+    tx.run(f"UPDATE outbox SET body = x'' WHERE id IN ({marks(len(waiting))})", waiting)
+
+
 # A parcel is the first of its object if nothing older of it is waiting: this alone keeps an object's activities in order.
 _FIRST = ("NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.object_key = d.object_key AND e.sibling_id = d.sibling_id"
           " AND e.state = 'pending' AND e.sequence < d.sequence)")

@@ -11,8 +11,10 @@ from core.errors import InvalidInput
 from core.text import clean
 from federation.allowlist import Sibling
 from federation.contexts import check_context
+from posts import counts
+from posts.counts import Result, Tally
 from posts.models import NO_TAGS, Audience, Reach, Tags
-from posts.wire import CLEAN_LENGTH, Note, audience_of, note, tags_of
+from posts.wire import CLEAN_LENGTH, Note, audience_of, note, poll_of, tags_of
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
@@ -24,9 +26,9 @@ NOBODY = Audience(Reach.NAMED, ())
 @dataclass(slots=True)
 class Arrival:
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
-    the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `digest` is SHA-256 of
-    the raw body; `now` in milliseconds; `sequence` its number where it came in a bundle. All that needs no database is worked
-    out before the writer gets it."""
+    the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `tally` is what a `Count`
+    carries, its proof checked, and `result` that of a poll; `digest` is SHA-256 of the raw body; `now` in milliseconds;
+    `sequence` its number where it came in a bundle. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -42,6 +44,8 @@ class Arrival:
     audience: Audience = NOBODY
     tags: Tags = NO_TAGS
     sequence: int | None = None
+    tally: Tally | None = None
+    result: Result | None = None
 
     @property
     def by_instance(self) -> bool:
@@ -50,7 +54,9 @@ class Arrival:
 
     @property
     def about(self) -> str:
-        """The post whose deletion takes this activity along: a vote's poll, else what it is about."""
+        """The post whose deletion takes this activity along: a vote's or a tally's poll, else what it is about."""
+        if self.tally is not None:
+            return self.tally.question
         return (self.note.in_reply_to or "") if self.note is not None and self.note.is_vote else self.object_id
 
 
@@ -129,4 +135,8 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
             raise InvalidInput("The text is too long.", reason="too-long")
         made.audience = audience_of(made.note, sibling.origin)
         made.tags = tags_of(made.note)
+        if made.note.result is not None and made.note.type == "Question":
+            made.result = counts.read_result(made.note.result, sibling, made.note.id, poll_of(made.note))
+    elif kind == counts.COUNT:
+        made.tally = counts.read_tally(content, sibling)
     return made

@@ -9,7 +9,7 @@ from inbox.arrival import Arrival
 from posts.models import Reach
 from posts.store import Post
 
-_OWN = frozenset({"Create", "Update", "Delete", "Undo"})
+_OWN = frozenset({"Create", "Update", "Delete", "Undo", "Count"})
 """Activities whose object is the sender's; the others (Follow, Like, Announce ...) are about somebody else's."""
 
 

@@ -17,14 +17,19 @@ from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
 from inbox import ledger, ordered
-from posts import concerns, reactions, store
+from posts import concerns, pollstore, reactions, store
+from posts.counts import Result, Tally
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
 
 
 class StorePost(msgspec.Struct, frozen=True):
+    """`keeps`: votes in this poll stay here."""
+
     post: Post
     poll: Poll | None
+    keeps: bool = False
+    result: Result | None = None
 
 
 class CountVote(msgspec.Struct, frozen=True):
@@ -39,6 +44,13 @@ class RevisePost(msgspec.Struct, frozen=True):
     new: Post
     poll: Poll | None
     closes: bool = False  # the poll was open until now
+    result: Result | None = None
+
+
+class TakeTally(msgspec.Struct, frozen=True):
+    post_id: int
+    sibling_id: int
+    tally: Tally
 
 
 class ErasePost(msgspec.Struct, frozen=True):
@@ -108,7 +120,7 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | KeyAnnounced | KeyAnswered | EraseOrigin)
+          | EndFollow | TakeTally | KeyAnnounced | KeyAnswered | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -120,6 +132,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
         polls = [(effect.post.id, effect.poll) for effect in new if effect.poll is not None]
         if polls:
             store.insert_polls(tx, polls)
+            pollstore.keep(tx, {effect.post.id: effect.post.uri for effect in new if effect.keeps}, now)
+            for effect in new:
+                if effect.result is not None:
+                    pollstore.store_result(tx, effect.post.id, effect.result)
         concerns.written(tx, ids, [effect.post for effect in new], now)
         ledger.release(tx, [effect.post.uri for effect in new], now)
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
@@ -133,13 +149,17 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
             reactions.rename(tx, table, again)
     for single in effects:
         match single:
-            case RevisePost(old, changed, poll, closes):
+            case RevisePost(old, changed, poll, closes, result):
                 store.revise(tx, old, changed)
                 concerns.changed(tx, ids, old, changed, now)
                 if poll is not None:
                     _take_counts(tx, old.id, poll)
+                if result is not None:
+                    pollstore.store_result(tx, old.id, result)
                 if closes:
                     concerns.closed(tx, ids, changed, now)
+            case TakeTally(post_id, sibling_id, tally):
+                pollstore.take(tx, post_id, sibling_id, tally, now)
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
@@ -179,7 +199,9 @@ def _pair(tx: Tx, follow: Follow) -> tuple[Actor, Actor]:
 
 
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:
-    """The author's counts of a sibling's poll; what has closed stays closed."""
+    """The author's counts of a sibling's poll; what has closed stays closed, and a result stands."""
+    if tx.row("SELECT 1 FROM poll_results WHERE post_id = ?", (post_id,)) is not None:
+        return
     for position, (_, votes) in enumerate(poll.options):
         tx.run("UPDATE poll_options SET votes = ? WHERE post_id = ? AND position = ?", (votes, post_id, position))
     tx.run("UPDATE polls SET voters = ?, closed_at = coalesce(closed_at, ?) WHERE post_id = ?",

@@ -13,8 +13,10 @@ from core.database import Tx, marks
 from core.ids import uri_key
 from federation.keyring import answerable
 from inbox.arrival import Arrival
-from posts import store
+from posts import pollstore, store
+from posts.counts import Mode
 from posts.models import Kind, Reach
+from posts.pollstore import Kept
 from posts.store import Poll, Post
 
 _ABOUT_KEYS = frozenset({"Accept", "Reject"})
@@ -35,6 +37,10 @@ class Known:
     voted: set[tuple[int, int, int]] = field(default_factory=set)
     here: set[str] = field(default_factory=set)  # doctors of this instance among those whom the batch names
     follows: dict[str, Follow] = field(default_factory=dict)  # those that are answered or undone
+    modes: dict[tuple[int, int], Mode] = field(default_factory=dict)  # how votes come, by (post, sibling)
+    tallied: dict[tuple[int, int], tuple[int, int, bool]] = field(default_factory=dict)  # the last tally's number, and if final
+    results: dict[int, str] = field(default_factory=dict)  # the digests of results that are here
+    kept: dict[int, Kept] = field(default_factory=dict)  # polls of siblings whose votes stay here, where a result comes
     announced: dict[str, int] = field(default_factory=dict)  # keys of ours, by the activity that a sibling can answer
 
     def admits(self, origin: str) -> bool:
@@ -51,6 +57,7 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     about = {uri_key(arrival.object_id) for arrival in arrivals if arrival.object_id}
     about |= {uri_key(arrival.note.in_reply_to) for arrival in arrivals
               if arrival.note is not None and arrival.note.in_reply_to}
+    about |= {uri_key(arrival.tally.question) for arrival in arrivals if arrival.tally is not None}
     keys = list(about)
     undoable = [uri_key(arrival.uri) for arrival in arrivals if arrival.type in ("Like", "Announce")]  # also before they come
     people = {row["uri"]: actor_from(row) for row in tx.rows(
@@ -62,8 +69,23 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
         (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals
         if arrival.note is not None and arrival.note.is_vote and arrival.note.in_reply_to in posts and arrival.actor in people}
     known.voted = store.voted(tx, voters)
+    _load_counts(tx, known, arrivals)
     known.here = shown_among(tx, list(named))
     known.follows = follows.by_uris(tx, list({arrival.object_id for arrival in arrivals if arrival.type in _ABOUT_FOLLOWS}))
     if any(arrival.type in _ABOUT_KEYS and arrival.by_instance for arrival in arrivals):
         known.announced = answerable(tx, f"{home}/actor")
     return known
+
+
+def _load_counts(tx: Tx, known: Known, arrivals: Sequence[Arrival]) -> None:
+    """What votes, tallies and results are judged by; batches without a poll in them ask nothing."""
+    ours = list(known.polls)
+    if not ours:
+        return
+    if any(arrival.tally is not None or (arrival.note is not None and arrival.note.is_vote) for arrival in arrivals):
+        known.modes = pollstore.modes(tx, ours)
+    if any(arrival.tally is not None for arrival in arrivals):
+        known.tallied = pollstore.numbers(tx, ours)
+    if any(arrival.result is not None for arrival in arrivals):
+        known.results = pollstore.results(tx, ours)
+        known.kept = {post_id: one for post_id in ours if (one := pollstore.kept(tx, post_id)) is not None}

@@ -19,7 +19,7 @@ from core.database import Database, Row, Tx, marks
 from core.ids import Ids
 from federation import due
 from inbox import ledger
-from posts import concerns, reactions, store, telling
+from posts import breakdown, concerns, pollstore, reactions, store, telling
 from posts.reactions import Table
 
 TOPIC = "ordered-erasures"
@@ -141,7 +141,14 @@ def _reactions(table: Table) -> Callable[[Tx, _Order, int], _Step]:
 
 
 def _votes(tx: Tx, its: _Order, now: int) -> _Step:
-    """Votes of its doctors in our polls. One that is open is counted anew; a closed one keeps its result, which names nobody."""
+    """Votes of its doctors in our polls, and its tallies. One that is open is counted anew; a closed one keeps its result, which
+    names nobody."""
+    tallied = pollstore.tallied_by(tx, its.sibling_id, its.ordered, _HELD)
+    for post_id in tallied:
+        pollstore.take_out(tx, post_id, its.sibling_id, now)
+        breakdown.forget(tx, post_id, its.origin)
+    if len(tallied) == _HELD:
+        return _Step(its.cursor or "-1 -1 -1")
     rows, cursor = _window(tx, its, "votes", ("post_id", "voter_id", "slot"), "voter_id")
     for row in rows:
         tx.run("DELETE FROM votes WHERE post_id = ? AND voter_id = ? AND slot = ?",

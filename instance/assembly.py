@@ -58,6 +58,7 @@ from inbox.writer import Writer
 from instance import pruning
 from instance.sound import check_instance
 from posts import concerns
+from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.digests import Digests
@@ -69,6 +70,7 @@ from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
+from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
 from posts.ties import Tied
@@ -116,6 +118,8 @@ class Assembly:
     drafts: Drafts
     editing: Editing
     polls: Polls
+    tallies: Tallies
+    attesting: Attesting
     reactions: Reactions
     timelines: Timelines
     topics: Topics
@@ -198,7 +202,10 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
-            polls=Polls(database, identity, clock, ids), reactions=Reactions(database, identity, clock, ids),
+            polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),
+            tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
+            attesting=Attesting(database, identity, allowlist, client, clock, audit),
+            reactions=Reactions(database, identity, clock, ids),
             timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
             threads=Threads(database, identity, clock), notifications=Notifications(database, clock),
             readerships=Readerships(database, identity, clock, doctors),

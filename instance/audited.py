@@ -51,6 +51,7 @@ DEEDS = {
     "operator.added": N_("added an operator"),
     "operator.signed-in": N_("signed in"),
     "notice.handled": N_("handled a notice from outside"),
+    "poll.attested": N_("asked other instances to attest the count of a poll"),
     "post.deleted": N_("deleted a post of her own"),
     "audit.exported": N_("exported the audit log"),
     "backup.made": N_("made a backup"),

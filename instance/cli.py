@@ -25,6 +25,7 @@ from instance.admitting import sibling_activate, sibling_approve, sibling_check,
 from instance.assembly import Assembly
 from instance.backups import backup
 from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show
+from instance.counting import poll
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction
@@ -301,5 +302,6 @@ main.add_command(egress)
 main.add_command(keys)
 main.add_command(mail)
 main.add_command(operator)
+main.add_command(poll)
 main.add_command(queue)
 main.add_command(refusals)

@@ -136,7 +136,8 @@ class _Planter:
                     "SELECT (SELECT count(*) FROM deliveries WHERE state = 'pending')"
                     " + (SELECT count(*) FROM held WHERE state = 'waiting')"
                     " + (SELECT count(*) FROM polls p JOIN posts o ON o.id = p.post_id"
-                    " WHERE o.sibling_id IS NULL AND p.stale_since IS NOT NULL) AS n"))
+                    " WHERE o.sibling_id IS NULL AND p.stale_since IS NOT NULL)"
+                    " + (SELECT count(*) FROM kept_polls WHERE stale_since IS NOT NULL) AS n"))
                 waiting += row["n"] if row is not None else 0
             if not waiting:
                 return

@@ -57,6 +57,11 @@ async def replies(post_id: str) -> Response:
     return _handed(await services().objects.replies(g.sibling, post_id), Disclosed.LIST)
 
 
+async def tally(key: str) -> Response:
+    """What is counted here of a sibling's poll, for that sibling, which asks for it anew."""
+    return _handed(await services().tallies.attest(g.sibling, key), Disclosed.TALLY)
+
+
 async def members() -> Response:
     return _answer(services().objects.members())
 
@@ -109,6 +114,7 @@ ROUTES = (
     Route("/actors/<actor_id>/outbox", ("GET",), outbox, Access.SIBLING, purpose=Purpose.COLLECTION),
     Route("/posts/<post_id>", ("GET",), post_object, Access.SIBLING, purpose=Purpose.OBJECT),
     Route("/posts/<post_id>/replies", ("GET",), replies, Access.SIBLING, purpose=Purpose.COLLECTION),
+    Route("/tallies/<key>", ("GET",), tally, Access.SIBLING, purpose=Purpose.TALLY),
     Route("/members", ("GET",), members, Access.SIBLING, purpose=Purpose.COLLECTION),
     Route("/.well-known/webfinger", ("GET",), webfinger, Access.SIBLING, purpose=Purpose.WEBFINGER),
 )

@@ -27,4 +27,5 @@ async def settle(assembly: Assembly) -> None:
         await assembly.sessions.end_all()
         await prune(assembly)
         await assembly.editing.overtake()
+        await assembly.tallies.restarted()
         await assembly.erasures.settled()

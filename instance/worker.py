@@ -109,6 +109,7 @@ async def _ordered_erasures(assembly: Assembly) -> None:
 
 async def _polls(assembly: Assembly) -> None:
     while True:
+        await assembly.tallies.send_due()
         await assembly.polls.announce_due()
         await asyncio.sleep(_TICK_SECONDS)
 

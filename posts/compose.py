@@ -25,6 +25,7 @@ from federation.store import enqueue
 from posts import concerns, store, wire
 from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
+from posts.modes import begin
 from posts.network import Network, list_digest, network, party
 from posts.reading import readable
 from posts.rules import CONSULTED, check_draft, check_text, option_names
@@ -122,7 +123,6 @@ class Compose:
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        activity = wire.create(post, poll, author.actor.uri, None)
         once = _once(form, draft.kind, draft.question, draft.text, *(draft.poll.options if draft.poll is not None else ()))
 
         def write(tx: Tx) -> int:
@@ -131,11 +131,11 @@ class Compose:
             places = network(tx, self._identity)
             store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
             concerns.written(tx, self._ids, [post], now)
-            if poll is not None:
-                store.insert_polls(tx, [(post.id, poll)])
+            asked = begin(tx, places, post, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), activity, places.recipients(audience.origins), now)
+            enqueue(tx, self._ids.new(), wire.create(post, asked, author.actor.uri, None),
+                    places.recipients(audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
 

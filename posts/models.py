@@ -112,7 +112,9 @@ class OptionView(msgspec.Struct, frozen=True):
 
 
 class PollView(msgspec.Struct, frozen=True):
-    """`shown`: the viewer sees results (voted, asked, closed, or hers); `may_vote`: open and not voted and not hers."""
+    """`shown`: the viewer sees results (voted, asked, closed, or hers); `may_vote`: open and not voted and not hers. `counting`:
+    it has closed and its result is still to come; `result_at` when that was signed (ms), by the instance that calls itself
+    `signed_by`, and `missing` of `instances` are not, or not wholly, in it. `kept_home`: here a vote stays in this country."""
 
     options: tuple[OptionView, ...]
     multiple: bool
@@ -122,6 +124,32 @@ class PollView(msgspec.Struct, frozen=True):
     voted: bool
     shown: bool
     may_vote: bool
+    counting: bool = False
+    result_at: int | None = None
+    signed_by: str = ""
+    missing: int = 0
+    instances: int = 1
+    kept_home: bool = False
+
+
+class CellRow(NamedTuple):
+    """A country or a specialty by its code, and its votes per option, 0 where nothing can be said."""
+
+    code: str
+    votes: tuple[int, ...]
+
+
+class Breakdown(msgspec.Struct, frozen=True):
+    """What only the author of a poll sees: who chose what, by country and by specialty, as it was at a moment (ms; None: too
+    few have voted); and, if `tallied` says that other instances count for themselves, when they were last asked to attest
+    that, and what came of it, by country (`posts.attesting.Outcome`)."""
+
+    at: int | None
+    countries: tuple[CellRow, ...]
+    specialties: tuple[CellRow, ...]
+    tallied: bool
+    checked_at: int | None
+    checks: tuple[tuple[str, str], ...]
 
 
 class Since(NamedTuple):

@@ -21,7 +21,8 @@ _SILENT_MS = 15 * 60_000
 
 class Place(NamedTuple):
     """A sibling; times in ms. `failing_since` while nothing gets through to it, `changed_at` when it came into its state,
-    `acknowledged` when it last confirmed anything, `waiting_since` how long something waits that was never put off."""
+    `acknowledged` when it last confirmed anything, `waiting_since` how long something waits that was never put off. `signs`:
+    it can be asked for signed tallies."""
 
     origin: str
     country: str
@@ -32,6 +33,8 @@ class Place(NamedTuple):
     name: str
     acknowledged: int | None = None
     waiting_since: int | None = None
+    actor_uri: str = ""
+    signs: bool = False
 
     def stuck_since(self, now: int) -> int | None:
         """Since when nothing gets through to an active sibling: it fails, or something waits and nothing was confirmed for
@@ -116,7 +119,7 @@ def network(tx: Tx, identity: Identity) -> Network:
     lines = {row["sibling_id"]: row for row in tx.rows(_LINES)}
     return Network(identity.origin, identity.country, identity.name, {
         one.origin: Place(one.origin, one.country, one.state, one.id, line["failing_since"], one.changed_at, one.name,
-                          line["last_out"], line["waiting_since"])
+                          line["last_out"], line["waiting_since"], one.actor_uri, one.signs)
         for one in listed(tx) if (line := lines.get(one.id)) is not None})
 
 

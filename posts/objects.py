@@ -16,7 +16,7 @@ from core.errors import NotFound
 from core.ids import number
 from federation.allowlist import Sibling
 from federation.identity import CONTEXT, Identity
-from posts import store, wire
+from posts import pollstore, store, wire
 from posts.store import Post
 
 _PAGE = 40
@@ -102,7 +102,7 @@ def _shared(tx: Tx, sibling: Sibling, post_id: str) -> Post:
 def _document(tx: Tx, post: Post) -> dict[str, Any]:
     author = by_ids(tx, [post.author_id])[post.author_id]
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    return wire.document(post, store.polls(tx, [post.id]).get(post.id), author.uri, parent.uri if parent else None)
+    return wire.document(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None)
 
 
 def _collection(uri: str, items: list[str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id,
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
+_OF_POLLS = ("poll_modes", "tallies", "tally_counts", "kept_polls", "poll_snapshots", "poll_results", "poll_checks")
 _SOME, _FAR = 500, 1_000_000
 _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
@@ -67,13 +68,21 @@ class Post(msgspec.Struct, frozen=True):
 
 
 class Poll(msgspec.Struct, frozen=True):
-    """A poll's standing: options are (name, votes) by position."""
+    """A poll's standing: options are (name, votes) by position. `tallies` are the instance actors whose votes stay at home;
+    `counts_until` (ms) is set while a closed poll of ours waits for its result; `result_at` is when that was made, `missing`
+    how many instances are not wholly in it, `result` the signed document, where somebody has asked for it (`posts.pollstore`).
+    """
 
     multiple: bool
     ends_at: int
     closed_at: int | None
     voters: int
     options: tuple[tuple[str, int], ...]
+    tallies: tuple[str, ...] = ()
+    counts_until: int | None = None
+    result_at: int | None = None
+    missing: int = 0
+    result: str = ""
 
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
@@ -119,8 +128,10 @@ def mark_sent(tx: Tx, post_id: int, once: bytes) -> None:
 
 def insert_polls(tx: Tx, polls: Sequence[tuple[int, Poll]]) -> None:
     """Insert new polls by their post's id."""
-    tx.insert("polls (post_id, multiple, ends_at, closed_at, voters)", 5, [
-        (post_id, int(poll.multiple), poll.ends_at, poll.closed_at, poll.voters) for post_id, poll in polls])
+    tx.insert("polls (post_id, multiple, ends_at, closed_at, voters, tallies)", 6, [
+        (post_id, int(poll.multiple), poll.ends_at, poll.closed_at, poll.voters,
+         _origins_out(poll.tallies) if poll.tallies else "")
+        for post_id, poll in polls])
     tx.insert("poll_options (post_id, position, name, votes)", 4, [
         (post_id, position, name, votes)
         for post_id, poll in polls for position, (name, votes) in enumerate(poll.options)])
@@ -169,8 +180,10 @@ def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
         options.setdefault(row["post_id"], []).append((row["name"], row["votes"]))
     return {
         row["post_id"]: Poll(bool(row["multiple"]), row["ends_at"], row["closed_at"], row["voters"],
-                             tuple(options.get(row["post_id"], ())))
-        for row in tx.rows(f"SELECT * FROM polls WHERE post_id IN ({inside})", post_ids)}
+                             tuple(options.get(row["post_id"], ())), _URIS.decode(row["tallies"]) if row["tallies"] else (),
+                             row["counts_until"], row["published_at"], row["missing"] or 0)
+        for row in tx.rows("SELECT p.*, r.published_at, r.missing FROM polls p LEFT JOIN poll_results r ON r.post_id = p.post_id"
+                           f" WHERE p.post_id IN ({inside})", post_ids)}
 
 
 def choices(tx: Tx, post_ids: Sequence[int], voter_id: int) -> dict[int, set[int]]:
@@ -220,11 +233,15 @@ def insert_votes(tx: Tx, votes: Sequence[tuple[int, int, int, int, int]]) -> Non
 
 
 def recount(tx: Tx, post_id: int, now: int) -> None:
-    """Bring a local poll's counts up to its votes and mark it as not announced."""
+    """Bring a local poll's counts up to its votes and its siblings' tallies and mark it as not announced. A result stands."""
+    if tx.row("SELECT 1 FROM poll_results WHERE post_id = ?", (post_id,)) is not None:
+        return
     tx.run("UPDATE poll_options SET votes = (SELECT count(*) FROM votes v WHERE v.post_id = poll_options.post_id"
-           " AND v.position = poll_options.position) WHERE post_id = ?", (post_id,))
-    tx.run("UPDATE polls SET voters = (SELECT count(DISTINCT voter_id) FROM votes WHERE post_id = ?),"
-           " stale_since = coalesce(stale_since, ?) WHERE post_id = ?", (post_id, now, post_id))
+           " AND v.position = poll_options.position) + (SELECT coalesce(sum(t.votes), 0) FROM tally_counts t"
+           " WHERE t.post_id = poll_options.post_id AND t.position = poll_options.position) WHERE post_id = ?", (post_id,))
+    tx.run("UPDATE polls SET voters = (SELECT count(DISTINCT voter_id) FROM votes WHERE post_id = ?)"
+           " + (SELECT coalesce(sum(voters), 0) FROM tallies WHERE post_id = ?),"
+           " stale_since = coalesce(stale_since, ?) WHERE post_id = ?", (post_id, post_id, now, post_id))
     tx.wake("polls")
 
 
@@ -235,10 +252,11 @@ def polls_to_announce(tx: Tx, now: int, counted_before: int) -> list[int]:
         " AND (p.stale_since <= ? OR (p.closed_at IS NULL AND p.ends_at <= ?))", (counted_before, now))]
 
 
-def close_poll(tx: Tx, post_id: int, now: int) -> bool:
-    """Close a local poll that has ended; False when it has not, or was closed before."""
-    return tx.run("UPDATE polls SET closed_at = ends_at WHERE post_id = ? AND closed_at IS NULL AND ends_at <= ?",
-                  (post_id, now)) > 0
+def close_poll(tx: Tx, post_id: int, now: int, grace_ms: int) -> bool:
+    """Close a local poll that has ended, and count for at most so long what is still on its way; False when it has not ended,
+    or was closed before. The time runs from now on: where this instance was away at the end, what it missed is waiting."""
+    return tx.run("UPDATE polls SET closed_at = ends_at, counts_until = ? WHERE post_id = ? AND closed_at IS NULL"
+                  " AND ends_at <= ?", (now + grace_ms, post_id, now)) > 0
 
 
 def settle_poll(tx: Tx, post_id: int) -> Post | None:
@@ -292,7 +310,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
         return
-    for table in ("votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
+    for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', state = NULL, likes = 0, boosts = 0,"

@@ -22,6 +22,8 @@ from posts.network import Network
 from posts.store import Poll, Post, Touched
 from posts.wire import hashtags_of
 
+_COUNTED_MS = 86_400_000
+
 
 def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: int, *, results: bool = False,
           depths: dict[int, int] | None = None, shunned: frozenset[int] = frozenset()) -> tuple[PostView, ...]:
@@ -99,7 +101,7 @@ def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Netwo
         facts=post.facts, audience=post.audience,
         countries=heard.countries, outside=heard.outside, paused=heard.paused, stuck=heard.stuck, reached=heard.reached,
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
-        poll=_poll(poll, chosen, mine, now, results) if poll is not None else None,
+        poll=_poll(post, poll, chosen, mine, now, results, places) if poll is not None else None,
         delivery=_delivery(post, sent[post.uri], places) if post.uri in sent else None,
         parent_id=public(post.parent_id) if post.parent_id is not None else None,
         likes=post.likes, boosts=post.boosts, liked=post.id in touched.liked, boosted=post.id in touched.boosted,
@@ -119,15 +121,27 @@ def _outside_since(author: Actor, places: Network) -> int | None:
     return found[0].at if found else None
 
 
-def _poll(poll: Poll, chosen: set[int], mine: bool, now: int, results: bool) -> PollView:
+def _poll(post: Post, poll: Poll, chosen: set[int], mine: bool, now: int, results: bool, places: Network) -> PollView:
     closed = poll.closed_at is not None or poll.ends_at <= now
     whole = poll.voters if poll.multiple else sum(votes for _, votes in poll.options)
+    instances = len(post.audience.origins)
     return PollView(
         options=tuple(
             OptionView(position, name, votes, round(100 * votes / whole) if whole else 0, position in chosen)
             for position, (name, votes) in enumerate(poll.options)),
         multiple=poll.multiple, ends_at=poll.ends_at, closed=closed, voters=max(poll.voters, 0), voted=bool(chosen),
-        shown=bool(chosen) or mine or closed or results, may_vote=not (chosen or mine or closed))
+        shown=bool(chosen) or mine or closed or results, may_vote=not (chosen or mine or closed),
+        counting=closed and poll.result_at is None and instances > 1 and _is_counted(post, poll, now), result_at=poll.result_at,
+        signed_by=places.called(origin_of(post.uri)) if poll.result_at is not None else "", missing=min(poll.missing, instances),
+        instances=instances, kept_home=post.sibling_id is not None and f"{places.home}/actor" in poll.tallies)
+
+
+def _is_counted(post: Post, poll: Poll, now: int) -> bool:
+    """Whether the result of a closed poll is still to come. Whether a sibling's poll gets one its tallies say, for a while: one
+    that was away may have to be waited for."""
+    if post.sibling_id is None:
+        return poll.closed_at is None or poll.counts_until is not None
+    return bool(poll.tallies) and now < poll.ends_at + _COUNTED_MS
 
 
 def _delivery(post: Post, rows: Sequence[Arrived], places: Network) -> DeliveryView:

@@ -32,6 +32,8 @@ _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
 _COUNT = 1 << 40
 _TAGS, _TAG_NAME_LENGTH = 100, 200
+_TALLIES = 100
+_RESULT_ROOM, _NAME_ROOM, _TALLY_ROOM = 2048, 64, 512
 _STATES = {str(state): state for state in State}
 
 
@@ -80,6 +82,8 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     end_time: str | None = None
     closed: str | bool | None = None
     voters_count: int = 0
+    tallies: list[str] | None = None
+    result: dict[str, Any] | None = None
 
     @property
     def is_vote(self) -> bool:
@@ -122,6 +126,8 @@ def _check_poll(parsed: Note) -> None:
     moment(parsed.end_time)
     if isinstance(parsed.closed, str):
         moment(parsed.closed)
+    if len(parsed.tallies or ()) > _TALLIES or any(len(uri) > _URI_LENGTH for uri in parsed.tallies or ()):
+        raise InvalidInput("Too many entries in one property.", reason="too-many")
 
 
 def moment(text: str) -> int:
@@ -140,7 +146,8 @@ def poll_of(parsed: Note) -> Poll:
         parsed.any_of is not None, ends_at,
         moment(parsed.closed) if isinstance(parsed.closed, str) else ends_at if parsed.closed else None,
         parsed.voters_count,
-        tuple((unicodedata.normalize("NFC", option.name), option.replies.total_items) for option in options))
+        tuple((unicodedata.normalize("NFC", option.name), option.replies.total_items) for option in options),
+        tuple(parsed.tallies or ()))
 
 
 def audience_of(parsed: Note, author_origin: str) -> Audience:
@@ -284,20 +291,32 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
         made["votersCount"] = poll.voters
         if poll.closed_at is not None:
             made["closed"] = rfc3339(poll.closed_at)
+        if poll.tallies:
+            made["tallies"] = list(poll.tallies)
+        if poll.result:
+            made["result"] = msgspec.json.decode(poll.result)
     return made
+
+
+def _room(poll: Poll | None) -> int:
+    """How many bytes a poll's result will need in a later Update: they are kept free from the first."""
+    if poll is None or poll.result:
+        return 0
+    return (_RESULT_ROOM + sum(len(name.encode()) + _NAME_ROOM for name, _ in poll.options) + _TALLY_ROOM * len(poll.tallies))
 
 
 def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
     """`Create` of a new post."""
     _check_length(post)
-    return _activity("Create", f"{post.uri}#create", author_uri, document(post, poll, author_uri, parent_uri), post.uri)
+    made = document(post, poll, author_uri, parent_uri)
+    return _activity("Create", f"{post.uri}#create", author_uri, made, post.uri, room=_room(poll))
 
 
 def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
     """`Update` to a later revision."""
     _check_length(post)
     made = document(post, poll, author_uri, parent_uri)
-    return _activity("Update", f"{post.uri}#update-{post.revision}", author_uri, made, post.uri)
+    return _activity("Update", f"{post.uri}#update-{post.revision}", author_uri, made, post.uri, room=_room(poll))
 
 
 def delete(post: Post, author_uri: str) -> Outgoing:
@@ -350,10 +369,10 @@ def _too_large(cause: str) -> InvalidInput:
 
 
 def _activity(kind: str, uri: str, actor: str, made: dict[str, Any], object_uri: str, lane: int = FRESH,
-              about: str | None = None) -> Outgoing:
+              about: str | None = None, room: int = 0) -> Outgoing:
     to: Sequence[str] = made["to"]
     body = dumps({"@context": CONTEXT, "id": uri, "type": kind, "actor": actor, "to": to, "object": made})
-    if len(body) > BODY_LIMIT:
+    if len(body) + room > BODY_LIMIT:
         raise _too_large(f"{len(body)} bytes")
     return Outgoing(uri, kind, object_uri, body, digest(body), lane, about)
 

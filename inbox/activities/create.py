@@ -11,7 +11,9 @@ from inbox.arrival import Arrival, Held, Ignored, Wanted
 from inbox.authority import may_read
 from inbox.effects import CountVote, Effect, StorePost
 from inbox.known import Known
+from inbox.results import trusted
 from posts import wire
+from posts.counts import Mode
 from posts.models import Audience, Kind, Reach
 from posts.store import Poll, Post
 from posts.wire import Note
@@ -40,6 +42,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
             return Ignored("its parent is not for its sender")
         if not arrival.audience.within(parent.audience):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
+    if arrival.result is not None:
+        trusted(arrival, known)
     if arrival.actor not in known.actors:
         return Held(arrival.actor, Wanted.ACTOR)
     return None
@@ -70,7 +74,8 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     known.posts[post.uri] = post
     if poll is not None:
         known.polls[post.id] = poll
-    return [StorePost(post, poll)]
+    keeps = poll is not None and f"{known.home}/actor" in poll.tallies
+    return [StorePost(post, poll, keeps, trusted(arrival, known))]
 
 
 def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> Held | None:
@@ -79,7 +84,9 @@ def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> H
     if post is None or poll is None or post.sibling_id is not None or post.erased_at is not None \
             or not may_read(arrival, post):
         raise InvalidInput("There is no such poll here.", reason="no-such-poll")
-    if arrival.now > poll.ends_at + grace_ms:
+    if known.modes.get((post.id, arrival.sibling.id)) == Mode.TALLY:
+        raise Refused("In this poll your instance sends a tally, and no votes.", reason="tally-expected")
+    if poll.result_at is not None or arrival.now > max(poll.ends_at + grace_ms, poll.counts_until or 0):
         raise Conflict("The poll has closed.", reason="poll-closed")
     position = _position(note, poll)
     voter = known.actors.get(arrival.actor)

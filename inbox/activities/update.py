@@ -12,6 +12,7 @@ from federation import announcements
 from inbox.arrival import Arrival, Held, Ignored, Wanted
 from inbox.effects import Effect, KeyAnnounced, RevisePost, SaveActor
 from inbox.known import Known
+from inbox.results import trusted
 from posts import wire
 from posts.models import Kind
 
@@ -50,6 +51,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         old, new = known.polls[post.id], wire.poll_of(note)
         if old.multiple != new.multiple or [name for name, _ in old.options] != [name for name, _ in new.options]:
             raise InvalidInput("The options of a poll do not change.", reason="poll-changed")
+        if note.revision > post.revision:
+            trusted(arrival, known, post.id)
     return Ignored("an older revision") if note.revision <= post.revision else None
 
 
@@ -69,7 +72,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)
     poll = wire.poll_of(note) if note.type == "Question" else None
     closes = poll is not None and poll.closed_at is not None and known.polls[old.id].closed_at is None
-    return [RevisePost(old, new, poll, closes)]
+    return [RevisePost(old, new, poll, closes, trusted(arrival, known, old.id))]
 
 
 def _of_the_instance(arrival: Arrival) -> bool:

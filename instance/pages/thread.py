@@ -13,8 +13,11 @@ from core.vault import token
 from instance.context import doctor, me, owner, services, verified
 from instance.pages.looking import is_looked_at, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
+from posts.attesting import Outcome
 from posts.drafts import Sheet, What, Written
 from posts.models import PostView, State
+
+OUTCOMES = {outcome.name.lower(): str(outcome) for outcome in Outcome}
 
 
 async def show_post(post_id: str) -> ResponseReturnValue:
@@ -36,8 +39,10 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     target = next((post for post in posts if post.id == answering and not post.erased), None)
     kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
     written = written or (kept.written if kept is not None else Written())
+    root = posts[0]
+    counted = await services().polls.breakdown(doctor(), root.id) if root.mine and root.poll is not None else None
     page = await render_template(
-        "thread.html", found=found, posts=posts, root=posts[0], here=post_id, target=target,
+        "thread.html", found=found, counted=counted, outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
         by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
@@ -73,6 +78,12 @@ async def vote(post_id: str) -> ResponseReturnValue:
     except InvalidInput as error:
         return await thread_page(post_id, error=error)
     return redirect(f"/p/{post_id}", 303)
+
+
+async def attest(post_id: str) -> ResponseReturnValue:
+    """Have the other instances say anew what they count; what came of it stands on the page."""
+    await services().attesting.check_own(doctor(), post_id)
+    return redirect(f"/p/{post_id}#counted", 303)
 
 
 async def edit_form(post_id: str) -> ResponseReturnValue:
@@ -137,6 +148,7 @@ ROUTES = (
     Route("/p/<post_id>", ("GET",), show_post, Access.DOCTOR),
     Route("/p/<post_id>/reply", ("POST",), reply, Access.DOCTOR),
     Route("/p/<post_id>/vote", ("POST",), vote, Access.DOCTOR),
+    Route("/p/<post_id>/attest", ("POST",), attest, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("GET",), edit_form, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("POST",), edit, Access.DOCTOR),
     Route("/p/<post_id>/delete", ("GET",), delete_form, Access.MEMBER),

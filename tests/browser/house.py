@@ -13,10 +13,12 @@ import msgspec
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
 from core.database import Tx
-from core.ids import public
+from core.ids import number, public
 from core.settings import Imprint, Settings
+from posts import pollstore
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from posts.pollstore import Snapshot
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 
@@ -127,6 +129,8 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
         made[name] = await its.compose.publish(author, draft, (fr.url,), Reach.NETWORK, seen)
     for name in ("voted", "closed"):
         await its.polls.vote(ada, made[name], (0,))
+    counted = Snapshot(its.clock.ms(), 24, {de.url: (9, 0, 7), fr.url: (0, 8, 0)}, {"cardiology": (9, 0, 5), "": (0, 8, 0)})
+    await its.database.write(lambda tx: pollstore.keep_snapshot(tx, number(made["own"]) or 0, counted))
     answers = await _answers(de, made["case"], (ben, ada, ben, ada, ben, ada))
     made |= {"hers": answers[3], "answer": answers[4]}
     await its.editing.delete(ada.actor, answers[1])
@@ -151,8 +155,8 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
 async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:
     """One under the other."""
     made = []
-    for number, author in enumerate(authors):
-        parent = await de.its.compose.reply(author, parent, f"Antwort {number}. {TEXT}", "de")
+    for place, author in enumerate(authors):
+        parent = await de.its.compose.reply(author, parent, f"Antwort {place}. {TEXT}", "de")
         made.append(parent)
     return made
 

@@ -69,7 +69,7 @@ async def test_the_end_of_a_siblings_poll_is_told_to_who_voted_here(tmp_path: Pa
         await published(de, draft, fr, reach=Reach.NETWORK)
         await until(lambda: fr.count("posts"))
         await fr.its.polls.vote(await fr.author("ben"), await card(fr, "ben"), (0,))
-        await until(lambda: de.count("votes"))
+        await until(lambda: de.count("polls", "voters = 1"))
         for one in (de, fr):
             one.its.clock.offset = 61
         await until(lambda: fr.count("notifications"))

@@ -47,6 +47,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{(method, "/p/<post_id>/edit", who): FORBIDDEN for method in ("GET", "POST") for who in ("student", "doctor")},
     **{(method, "/p/<post_id>/delete", who): NOWHERE for method in ("GET", "POST")
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    # and nobody but its author has its count attested; no poll of the sibling in this table is counted here
+    **{("POST", "/p/<post_id>/attest", who): NOWHERE for who in ("student", "doctor")},
+    ("GET", "/tallies/<key>", "active sibling"): NOWHERE,
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
     **{("GET", rule, "operator"): NOWHERE for rule in ("/mine", "/mine/deletions", "/drafts")},
@@ -145,7 +148,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
-                                    "check_id": "0000000000000", "sequence": "1",
+                                    "check_id": "0000000000000", "sequence": "1", "key": "0" * 64,
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
@@ -319,7 +322,8 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 found.append(where)
     assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/handshake.py",
                              "federation/keywatch.py", "federation/leaving.py", *["federation/selftest.py"] * 7,
-                             "federation/shipments.py", "federation/shipments.py", "federation/siblings.py", "inbox/held.py"]
+                             "federation/shipments.py", "federation/shipments.py", "federation/siblings.py", "inbox/held.py",
+                             "posts/attesting.py"]
 
 
 def _other_client(call: ast.Call) -> bool:

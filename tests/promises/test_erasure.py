@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_the_whole_path import published
 from tests.servers import Running, countries, until
@@ -31,15 +33,19 @@ async def test_a_deleted_case_leaves_no_byte_on_any_disk(tmp_path: Path) -> None
             await until(lambda place=place: not _in_files(place))  # type: ignore[misc]
 
 
-async def test_a_deleted_poll_takes_the_votes_for_it_along_wherever_they_lie(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tallied", [True, False])
+async def test_a_deleted_poll_takes_the_votes_for_it_along_wherever_they_lie(tmp_path: Path, tallied: bool) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
+        if not tallied:
+            await de.its.database.write(lambda tx: tx.run("UPDATE siblings SET bundle_inbox = ''"))
         poll = PollDraft((f"First {_WORD}", "Second"), False, de.its.clock.ms() + 3_600_000)
         post_id = await published(de, Draft(Kind.POLL, "Which?", "", "de", CaseFacts(), poll), fr, reach=Reach.NETWORK)
         await until(lambda: fr.count("posts"))
         voter = await fr.author("ben", "vote")
         card = (await fr.its.timelines.home(voter.actor, "all", None)).posts[0]
         await fr.its.polls.vote(voter, card.id, (0,))
-        await until(lambda: de.count("votes"))
+        await until(lambda: de.count("polls", "voters = 1"))
+        assert await de.count("votes") == (0 if tallied else 1)
         await fr.its.siblings.pause(de.domain, "test", "test")  # one vote more, that has not left when the poll is deleted
         await fr.its.polls.vote(await fr.author("ada", "vote"), card.id, (0,))
         await de.its.siblings.pause(fr.domain, "test", "test")
