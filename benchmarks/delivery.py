@@ -113,7 +113,8 @@ async def _fill(country: Country, count: int) -> None:
             for _ in range(count):
                 post = _post(assembly, author, origins)
                 store.insert(tx, [post])
-                enqueue(tx, assembly.ids.new(), wire.create(post, None, author.uri, None), places.recipients(origins),
+                made = wire.create(post, None, author.uri, None, assembly.identity.seal)
+                enqueue(tx, assembly.ids.new(), made, places.recipients(origins),
                         assembly.clock.ms())
 
         await assembly.database.write(fill)

@@ -47,6 +47,7 @@ class Purpose(StrEnum):
     FETCH = N_("fetch")
     HANDSHAKE = N_("handshake")
     ERASURE = N_("erasure order")
+    RECONCILIATION = N_("comparison")
 
 
 _OPEN = {purpose: frozenset({SiblingState.ACTIVE}) for purpose in Purpose} | {

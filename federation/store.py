@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
@@ -58,16 +59,16 @@ def forget(tx: Tx, about_uri: str, now: int) -> None:
     tx.run("UPDATE outbox SET body = x'' WHERE about_key = ? AND type <> 'Delete'", (about,))
 
 
-def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
+def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int, *, alone: bool = False) -> None:
     """Write the activity and its delivery rows in the caller's transaction. What comes while a sibling is away for more than a
     minute goes behind what is fresh when it is back.
 
     A Delete is owed to every sibling that was ever sent something of its object, whatever has become of that; an earlier one
     that has ended without being confirmed gives way to it. Where the gate is closed for good it is parked, and goes out if the
-    sibling is admitted again (`sibling_changed`).
+    sibling is admitted again (`sibling_changed`). `alone`: the others know of it.
     """
     object_key = uri_key(activity.object_uri)
-    if activity.type == "Delete":
+    if activity.type == "Delete" and not alone:
         sent = tx.rows("SELECT DISTINCT sibling_id FROM deliveries WHERE object_key = ?", (object_key,))
         sibling_ids = still_there(tx, sorted({*sibling_ids, *(row["sibling_id"] for row in sent)}))
         tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND deletes = 1"
@@ -94,6 +95,34 @@ def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], 
 def _lane(lane: int, failing_since: int | None, now: int) -> int:
     away = failing_since is not None and now - failing_since > _AWAY_MS
     return BACKLOG if away and lane == FRESH else lane
+
+
+class Standing(StrEnum):
+    """How an object stands with a sibling: something of it is on its way or held there; everything has arrived; or the last of
+    it never will, because the sibling refused it or an operator has dropped it."""
+
+    MOVING = "moving"
+    SENT = "sent"
+    ENDED = "ended"
+
+
+_STANDINGS = {"pending": Standing.MOVING, "held": Standing.MOVING, "parked": Standing.ENDED, "dropped": Standing.ENDED}
+
+
+def standing(tx: Tx, sibling_id: int, object_keys: Sequence[bytes]) -> dict[bytes, Standing]:
+    """How these objects stand with a sibling, those apart that it was never sent."""
+    found: dict[bytes, Standing] = {}
+    for row in tx.rows(f"SELECT object_key, state FROM deliveries WHERE object_key IN ({marks(len(object_keys))})"
+                       " AND sibling_id = ? ORDER BY sequence", (*object_keys, sibling_id)):
+        if found.get(row["object_key"]) != Standing.MOVING:
+            found[row["object_key"]] = _STANDINGS.get(row["state"], Standing.SENT)
+    return found
+
+
+def arrived(tx: Tx, outbox_id: int, object_uri: str, sibling_id: int, now: int) -> None:
+    """A sibling turns out to have an object, and nothing here knows that it was sent there."""
+    enqueue(tx, outbox_id, Outgoing(f"{object_uri}#create", "Create", object_uri, b"", ""), [sibling_id], now)
+    tx.run("UPDATE deliveries SET state = 'acked', settled_at = ? WHERE outbox_id = ?", (now, outbox_id))
 
 
 # A parcel is the first of its object if nothing older of it is waiting: this alone keeps an object's activities in order.

@@ -122,7 +122,7 @@ class Compose:
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        activity = wire.create(post, poll, author.actor.uri, None)
+        activity = wire.create(post, poll, author.actor.uri, None, self._identity.seal)
         once = _once(form, draft.kind, draft.question, draft.text, *(draft.poll.options if draft.poll is not None else ()))
 
         def write(tx: Tx) -> int:
@@ -163,7 +163,7 @@ class Compose:
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            activity = wire.create(post, None, author.actor.uri, parent.uri)
+            activity = wire.create(post, None, author.actor.uri, parent.uri, self._identity.seal)
             enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
