@@ -1,14 +1,15 @@
 """Comparing what two instances hold of each other: what goes over the wire, how it is asked for, and what is believed of it.
 
-Each kind of thing is a set of items, a URI with a few words about it, in the order of the keys of the URIs (`core.ids.uri_key`): the
-things one instance has made one after the other lie side by side there, and both sides have the same order without saying
-anything about it. Whoever is asked tells for ranges of this order how many items lie in them and a digest; where the asker
-computes another, it asks for the items. So what is equal costs one line for thousands, nobody keeps anything between two
-questions, and neither side ever holds more of it than some thousands of items.
+Each kind of thing is a set of items, a URI with a few words about it, in the order of the keys of the URIs
+(`core.ids.uri_key`): the things one instance has made one after the other lie side by side there, and both sides have the same
+order without saying anything about it. Whoever is asked tells for ranges of this order how many items lie in them and a digest;
+where the asker computes another, it asks for the items. So what is equal costs one line for hundreds, nobody keeps anything
+between two questions, and neither side ever holds more of it than some thousands of items.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from enum import StrEnum
@@ -17,19 +18,21 @@ from urllib.parse import quote
 
 import msgspec
 
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from core.ids import uri_key
 from federation.allowlist import Allowlist, Direction, Purpose
 from federation.client import Client
 
-ROWS = 4096
-"""How many rows are looked at for one range, and in one hop."""
-_RANGES_AT_ONCE, _MOST_RANGES = 8, 64
+ROWS, RANGE = 1024, 256
+"""How many rows are looked at in one hop, and how many items are summed up in one range."""
+RANGES, RANGES_SECONDS, _MOST_RANGES = 128, 1.0, 1024
+"""After how many ranges, and after how long, an answer ends."""
 ITEMS = 1000
 ITEM_BYTES = 150_000
 """The most items, and bytes of them, in one answer: with their frame they stay under what every client reads."""
-_MOST_ITEMS = 4 * ROWS
+_MOST_ITEMS = 16 * ROWS
 _MOST_QUESTIONS = 100_000
+_PAUSES = (1.0, 5.0)
 _LENGTH = 4096
 _KEY_BYTES = 24
 FIRST, LAST = bytes(_KEY_BYTES), b"\xff" * _KEY_BYTES
@@ -171,6 +174,14 @@ class Asking:
         if self._questions > _MOST_QUESTIONS:
             raise _bad("an end")
         url = f"{self._origin}/reconciliation/{what}"
+        for pause in _PAUSES:
+            sibling = self._allowlist.admit(self._origin, Direction.OUT, Purpose.RECONCILIATION, path=url)
+            try:
+                return await self._client.get(sibling, url)
+            except Unavailable as error:
+                if error.reason != "no-answer":
+                    raise
+                await asyncio.sleep(pause)
         sibling = self._allowlist.admit(self._origin, Direction.OUT, Purpose.RECONCILIATION, path=url)
         return await self._client.get(sibling, url)
 

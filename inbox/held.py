@@ -131,7 +131,8 @@ class HeldActivities:
             else:
                 chain.append((result.missing, result.wanted))
 
-    async def _take_in(self, sibling: Sibling, uri: str, wanted: Wanted, document: dict[str, Any], verb: str = "Create") -> Result:
+    async def _take_in(self, sibling: Sibling, uri: str, wanted: Wanted, document: dict[str, Any],
+                       verb: str = "Create") -> Result:
         """Store a document that we fetched, if it is what it should be, as if this had come of it."""
         if wanted == Wanted.ACTOR:
             actor = actor_of(document, expected=uri, sibling_id=sibling.id, country=sibling.country, actor_id=self._ids.new())

@@ -1,5 +1,5 @@
-"""What a comparison has shown to be wrong about follows is put right. Whether somebody follows, her own instance knows; whether that
-was accepted, the instance of her whom she follows.
+"""What a comparison has shown to be wrong about follows is put right. Whether somebody follows, her own instance knows;
+whether that was accepted, the instance of her whom she follows.
 
 After a restore the sibling knows what came between, and what it says is taken back in; see docs/decisions/0028.
 """
@@ -67,8 +67,8 @@ class FollowMending:
                 self._done.fetched += 1
 
     def of_theirs(self, here: Said | None, there: Said | None, *, known_there: bool) -> None:
-        """A doctor of theirs follows one of ours: they know whether, we know whether that was accepted. `known_there`: they were
-        asked to the end, so what they did not name is not."""
+        """A doctor of theirs follows one of ours: they know whether, we know whether that was accepted. `known_there`: they
+        have told all they have, so what they did not name is not."""
         pair = self._pair(here or there, ours_follow=False)
         if pair is None or (there is not None and there.state == MOVING):
             return
@@ -94,8 +94,8 @@ class FollowMending:
                 self._done.fetched += 1
 
     def _they_have_not(self, present: Follow, me: Actor, other: Actor) -> None:
-        """After a restore it has ended since; else they have lost it and are asked once more, under the same id: if they know that
-        they have refused it, they say so in their own comparison."""
+        """After a restore it has ended since; else they have lost it and are asked once more, under the same id: if they know
+        that they have refused it, they say so in their own comparison."""
         if self._fresh:
             self._done.erased_here += 1
             if not self._dry:
@@ -103,7 +103,7 @@ class FollowMending:
                 concerns.unfollowed(self._tx, me, other)
             return
         self._done.missing_there += 1
-        if self._send(wire.follow(present.uri, me, other)) and present.state == FollowState.ACCEPTED:
+        if self._send(wire.follow(present.uri, me, other)) and present.state == FollowState.ACCEPTED and not self._dry:
             self._take(present, FollowState.REQUESTED)
 
     def _we_have_not(self, there: Said, me: Actor, other: Actor) -> None:
@@ -116,8 +116,8 @@ class FollowMending:
             self._done.erased_there += self._send(undo, repaired=False)
 
     def _lost_request(self, there: Said, me: Actor, other: Actor) -> None:
-        """They say that one of theirs follows one of ours, and nothing here knows of it. If it ever came, it was refused, and they
-        hear that again; if not, they send it again."""
+        """They say that one of theirs follows one of ours, and nothing here knows of it. If it ever came, it was refused, and
+        they hear that again; if not, they send it again."""
         if self._fresh:
             self._done.missing_here += 1
             if not self._dry:

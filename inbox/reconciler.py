@@ -1,9 +1,9 @@
 """Comparing with a sibling what each holds of the other, and putting our own side right.
 
-Each side does this for itself: it fetches what it lacks, erases what the other has deleted, owes again what the other has lost, and
-takes back its own that it has lost itself, if its own seal is on it. One kind of thing after the other, in pieces; what was done
-is done, whenever this is stopped, and doing it again finds nothing left to do. What a sibling says counts for what is its own and for
-nothing else.
+Each side does this for itself: it fetches what it lacks, erases what the other has deleted, owes again what the other has
+lost, and takes back its own that it has lost itself, if its own seal is on it. One kind of thing after the other, in pieces;
+what was done is done, whenever this is stopped, and doing it again finds nothing left to do. What a sibling says counts for what
+is its own and for nothing else.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from posts.recovery import Recovered
 log = get_logger("reconciliation")
 T = TypeVar("T")
 _AT_ONCE = 8
-_IN_ONE_GO = 50
+_IN_ONE_GO, _LOOKED_UP = 50, 400
 _LONGEST_SECONDS = 3600.0
+_TO_AND_FRO = 50
 
 
 class Difference(NamedTuple):
@@ -69,8 +70,8 @@ class Reconciler:
         self._database, self._identity, self._allowlist, self._client = database, identity, allowlist, client
         self._held, self._kept, self._clock, self._ids = held, kept, clock, ids
         self._kinds = {
-            Kind.ERASED: self._erased, Kind.ERASED_YOURS: self._erased_yours, Kind.OFFERED: self._offered, Kind.HELD: self._held_there,
-            Kind.FOLLOWED: self._our_follows, Kind.FOLLOWS: self._their_follows}
+            Kind.ERASED: self._erased, Kind.ERASED_YOURS: self._erased_yours, Kind.OFFERED: self._offered,
+            Kind.HELD: self._held_there, Kind.FOLLOWED: self._our_follows, Kind.FOLLOWS: self._their_follows}
         """In this order: nothing is fetched or taken back that is deleted, and what is answered comes before the answers."""
 
     async def step(self) -> bool:
@@ -111,9 +112,25 @@ class Reconciler:
             except InvalidInput as error:
                 if error.reason == "gone":
                     return "no-comparison"
-                log.warning("a comparison was not understood", sibling=going.two.origin, kind=kind, error=error, cause=error.cause)
+                log.warning("a comparison was not understood", sibling=going.two.origin, kind=kind, cause=error.cause)
                 trouble = trouble or _trouble(error)
+        if not trouble and not going.dry:
+            await self._threads(going, results)
         return trouble
+
+    async def _threads(self, going: _Round, results: Results) -> None:
+        """Conversations go to and fro: what has come back can be what something of the other side was missing, and so on."""
+        pair = (Kind.OFFERED, Kind.HELD)
+        came = any(results[kind].fetched or results[kind].recovered for kind in pair)
+        for _ in range(_TO_AND_FRO):
+            if not came or not any(results[kind].could_not for kind in pair):
+                return
+            came = False
+            for kind in pair:
+                done, before = Done(), results[kind]
+                await self._kinds[kind](going, done)
+                came |= bool(done.fetched or done.recovered)
+                before.go_on(done)
 
     async def _differences(self, going: _Round, kind: Kind, done: Done) -> AsyncIterator[list[Difference]]:
         """What differs, in pieces, in order; when this has ended without an error the sibling has told all of it."""
@@ -178,7 +195,7 @@ class Reconciler:
     async def _offered(self, going: _Round, done: Done) -> None:
         async for piece in self._differences(going, Kind.OFFERED, done):
             missing = await self._missing([one.uri for one in piece if one.here is None])
-            newer = [one.uri for one in piece if one.here is not None and WAITING not in (one.here, one.there) and one.newer_there]
+            newer = [one.uri for one in piece if one.here not in (None, WAITING) and one.newer_there]
             done.missing_here += len(missing) + len(newer)
             if going.dry:
                 continue
@@ -221,10 +238,11 @@ class Reconciler:
     async def _held_there(self, going: _Round, done: Done) -> None:
         async for piece in self._differences(going, Kind.HELD, done):
             lacking = [one.uri for one in piece if one.there is None]
-            older = [one.uri for one in piece if one.here is not None and one.there not in (None, WAITING) and not one.newer_there]
-            for some in _pieces(lacking):
+            older = [one.uri for one in piece
+                     if one.here is not None and one.there not in (None, WAITING) and not one.newer_there]
+            for some in _pieces(lacking, _LOOKED_UP):
                 await self._send_again(going, done, some, as_update=False)
-            for some in _pieces(older):
+            for some in _pieces(older, _LOOKED_UP):
                 await self._send_again(going, done, some, as_update=True)
             for one in piece:
                 if one.there not in (None, WAITING) and (one.here is None or one.newer_there):
@@ -243,9 +261,9 @@ class Reconciler:
                 Kind.ERASED_YOURS, _before(keys[0]), keys[-1], holdings.below(Kind.ERASED, going.two))}
             done.could_not += len(buried & {*wanted})
             wanted = [uri for uri in wanted if uri not in buried]
-        if not going.dry:
-            done.sent_again += await self._write(going, lambda tx: mending.send_again(
-                tx, self._ids, self._identity, going.two, wanted, self._clock.ms(), as_update=as_update))
+        for some in _pieces(wanted) if not going.dry else ():
+            done.sent_again += await self._write(going, lambda tx, some=some: mending.send_again(  # type: ignore[misc]
+                tx, self._ids, self._identity, going.two, some, self._clock.ms(), as_update=as_update))
 
     async def _more_than_here(self, going: _Round, done: Done, one: Difference) -> None:
         """They hold something of ours that we have deleted, have not, have older, or do not know to be there."""

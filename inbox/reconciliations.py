@@ -30,8 +30,8 @@ INTERRUPTED = "interrupted"
 
 class Done(msgspec.Struct):
     """What one comparison of one kind has found and done. `compared` are the items the sibling told of; what is missing or
-    older here or there; `fetched` from it, `sent_again` to it; deleted here because it was deleted there, and the other way round;
-    `recovered` are our own, out of its copies; `could_not` what stays as it was."""
+    older here or there; `fetched` from it, `sent_again` to it; deleted here because it was deleted there, and the other way
+    round; `recovered` are our own, out of its copies; `could_not` what stays as it was."""
 
     compared: int = 0
     missing_here: int = 0
@@ -42,6 +42,12 @@ class Done(msgspec.Struct):
     erased_there: int = 0
     recovered: int = 0
     could_not: int = 0
+
+    def go_on(self, later: Done) -> None:
+        """Once more over the same, after something had been put right."""
+        for name in ("fetched", "sent_again", "erased_here", "erased_there", "recovered"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.could_not = later.could_not
 
     @property
     def repaired(self) -> int:
@@ -248,8 +254,8 @@ def fresh_from_backup(tx: Tx, sibling_id: int) -> bool:
     """Whether a backup was restored and nothing has been compared to the end with this sibling since."""
     last = lost_last(tx)
     return last is not None and tx.row(
-        "SELECT 1 FROM reconciliations WHERE sibling_id = ? AND begun_at >= ? AND ended_at IS NOT NULL AND trouble = '' AND dry = 0",
-        (sibling_id, last.last)) is None
+        "SELECT 1 FROM reconciliations WHERE sibling_id = ? AND begun_at >= ? AND ended_at IS NOT NULL AND trouble = ''"
+        " AND dry = 0", (sibling_id, last.last)) is None
 
 
 def _check_active(tx: Tx, sibling_id: int) -> str:

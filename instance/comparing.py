@@ -33,9 +33,9 @@ async def items(kind: str) -> Response:
     return _answer(items_document(found, await holdings.items(database, found, two, after, upto)))
 
 
-async def copy(name: str) -> Response:
+async def copy(post_id: str) -> Response:
     """A post of the sibling's own that lies here."""
-    return _answer(await services().objects.copy(g.sibling, name))
+    return _answer(await services().objects.copy(g.sibling, post_id))
 
 
 async def _two() -> Between:
@@ -57,5 +57,5 @@ def _answer(document: dict[str, Any]) -> Response:
 ROUTES = (
     Route("/reconciliation/<kind>", ("GET",), ranges, Access.SIBLING, purpose=Purpose.RECONCILIATION),
     Route("/reconciliation/<kind>/items", ("GET",), items, Access.SIBLING, purpose=Purpose.RECONCILIATION),
-    Route("/reconciliation/copies/<name>", ("GET",), copy, Access.SIBLING, purpose=Purpose.RECONCILIATION),
+    Route("/reconciliation/copies/<post_id>", ("GET",), copy, Access.SIBLING, purpose=Purpose.RECONCILIATION),
 )

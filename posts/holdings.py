@@ -6,20 +6,20 @@ Each reader looks at a bounded number of rows behind a key, so that a million of
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from core.database import Database, Tx, marks
+from core.database import Database, Tx
 from core.errors import InvalidInput
 from core.ids import keys_below, uri_key
-from federation.reconciliation import LAST, ROWS, Item, Kind, Piece, Range, Sum, bounded
+from federation.reconciliation import LAST, RANGE, RANGES, RANGES_SECONDS, ROWS, Item, Kind, Piece, Range, Sum, bounded
 from federation.store import Standing, standing
 from posts.store import LEAP
 
 WAITING = "waiting"
 MOVING = "moving"
 _IN_ONE_GO = 500
-_RANGES = 8
 
 
 class Between(NamedTuple):
@@ -145,14 +145,18 @@ def read(tx: Tx, kind: Kind, two: Between, after: bytes, upto: bytes, most: int 
 
 
 async def ranges(database: Database, kind: Kind, two: Between, after: bytes) -> list[Range]:
-    """Some ranges of a kind behind a key, a hop each."""
+    """Some ranges of a kind behind a key."""
     found: list[Range] = []
-    while after != LAST and len(found) < _RANGES:
+    enough = time.monotonic() + RANGES_SECONDS
+    while after != LAST and len(found) < RANGES and (not found or time.monotonic() < enough):
         piece = await database.read(lambda tx, after=after: read(tx, kind, two, after, LAST))  # type: ignore[misc]
-        sum_ = Sum()
-        sum_.add(piece.items)
+        for start in range(0, max(len(piece.items), 1), RANGE):
+            some = piece.items[start:start + RANGE]
+            sum_ = Sum()
+            sum_.add(some)
+            last = start + RANGE >= len(piece.items)
+            found.append(Range(piece.upto if last else some[-1].key, sum_.count, sum_.digest))
         after = piece.upto
-        found.append(Range(after, sum_.count, sum_.digest))
     return found
 
 

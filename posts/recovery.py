@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from actors.models import Actor
 from actors.store import by_ids, by_uri
 from core.database import Tx
 from core.errors import InvalidInput
@@ -101,7 +100,7 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
     author = by_ids(tx, [old.author_id])[old.author_id]
     new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
-    if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed: it is as new as theirs
+    if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
         store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
         return
     new = msgspec.structs.replace(new, revision=beyond + 1)
@@ -115,7 +114,8 @@ def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapp
     assert author is not None and post_id is not None
     parent = store.by_keys(tx, [uri_key(note.in_reply_to)])[note.in_reply_to] if note.in_reply_to is not None else None
     post = _said(Post(
-        post_id, note.id, author.id, None, wire.kind_of(note), parent.root_id if parent else post_id, parent.id if parent else None,
+        post_id, note.id, author.id, None, wire.kind_of(note), parent.root_id if parent else post_id,
+        parent.id if parent else None,
         "", "", "", wire.language_of(note), wire.facts_of(note), None, wire.audience_of(note, identity.origin), identity.country,
         _published(note, post_id), _updated(note, post_id, now), note.revision + LEAP), note)
     store.insert(tx, [post])

@@ -1,8 +1,8 @@
 """The seal on a post: by it an instance knows what it has said, also when it has lost its own copy.
 
 It is an HMAC over what a post says, whom it is for and whose it is, with a key that only the instance's key file can make.
-Siblings keep it with the post and give it back with their copy; to them it means nothing. What a receiver may change (times, which
-a clock that is behind bounds, and counts) is not in it.
+Siblings keep it with the post and give it back with their copy; to them it means nothing. What a receiver may change (times,
+which a clock that is behind bounds, and counts) is not in it.
 """
 
 from __future__ import annotations

@@ -298,8 +298,8 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     for table in ("votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
-    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0, boosts = 0,"
-           " erased_at = ? WHERE id = ?", (now, post.id))
+    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0,"
+           " boosts = 0, erased_at = ? WHERE id = ?", (now, post.id))
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)

@@ -1,5 +1,5 @@
-"""Two instances compare what they hold of each other: each difference, made by hand in one database, is found and put right by whoever
-it is up to; a dry run changes nothing, and a second one finds nothing."""
+"""Two instances compare what they hold of each other: each difference, made by hand in one database, is found and put right by
+whoever it is up to; a dry run changes nothing, and a second one finds nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from actors.models import Actor
 from core.database import Tx
-from core.ids import public
-from inbox import ledger, reconciliations
-from inbox.reconciliations import Done, Reconciled
+from inbox import ledger
+from inbox.reconciliations import Reconciled
 from posts import store
-from posts.models import CaseFacts, Draft, Kind, PollDraft
 from tests.conversations.test_the_whole_path import case, published
 from tests.servers import Running, countries, until
 
@@ -39,8 +36,8 @@ async def change(at: Running, work: Callable[[Tx], Any]) -> Any:
 async def content(at: Running) -> list[tuple[Any, ...]]:
     """What lies at an instance, without its own numbers."""
     def look(tx: Tx) -> list[tuple[Any, ...]]:
-        posts = tx.rows("SELECT p.uri, a.uri AS author, p.kind, p.question, p.html, p.language, p.facts, p.state, p.revision % 1000000 AS r,"
-                        " p.replies, p.erased_at IS NOT NULL AS gone, (SELECT uri FROM posts q WHERE q.id = p.parent_id) AS parent"
+        posts = tx.rows("SELECT p.uri, a.uri AS author, p.kind, p.question, p.html, p.language, p.facts, p.state,"
+                        " p.revision % 1000000, p.replies, p.erased_at IS NOT NULL, (SELECT uri FROM posts q WHERE q.id = p.parent_id) AS parent"
                         " FROM posts p JOIN actors a ON a.id = p.author_id ORDER BY p.uri")
         follows = tx.rows("SELECT f.uri, a.uri, b.uri, f.state FROM follows f JOIN actors a ON a.id = f.follower_id"
                           " JOIN actors b ON b.id = f.followed_id ORDER BY f.uri")
@@ -55,6 +52,7 @@ def lose(uri: str, *tables: str) -> Callable[[Tx], None]:
     def work(tx: Tx) -> None:
         row = tx.row("SELECT id, root_id FROM posts WHERE uri = ?", (uri,))
         assert row is not None
+        tx.run("DELETE FROM notification_events WHERE post_id = ?", (row["id"],))
         for table in ("poll_options", "polls", "revisions", "topic_posts", "consults"):
             column = "root_id" if table == "consults" else "post_id"
             tx.run(f"DELETE FROM {table} WHERE {column} = ?", (row["id"],))
