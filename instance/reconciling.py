@@ -53,6 +53,7 @@ def _say(domain: str, made: Reconciled) -> None:
         click.echo(f"{domain}: both sides hold the same of each other ({whole.compared} compared).")
     else:
         changed = "Nothing was changed." if made.dry else f"{whole.repaired} put right or on their way."
-        click.echo(f"{domain}: {whole.differences} differences. {changed} {whole.could_not} could not be put right.")
+        found = "1 difference" if whole.differences == 1 else f"{whole.differences} differences"
+        click.echo(f"{domain}: {found}. {changed} {whole.could_not} could not be put right.")
     show([{"kind": kind} | {name: getattr(done, name) for name in Done.__struct_fields__}
           for kind, done in made.results.items() if done.differences or done.could_not], False)

@@ -104,11 +104,11 @@ class _Writer(HTMLParser):
             self._put("\n")
 
     def handle_data(self, data: str) -> None:
-        if self._preformatted or self._code:
+        if self._preformatted or self._code or self._links:
             self._put(data)
         elif data.strip() or "\n" not in data:
             data = data if self._inside else data.lstrip("\n")  # what stands there after <br>
-            text = data if self._links else _MEANS.sub(r"\\\1", data)
+            text = _MEANS.sub(r"\\\1", data)
             self._put(_BEGINS.sub(r"\1\\\2", text) if not self._inside else text)
 
     @property

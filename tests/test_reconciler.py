@@ -37,7 +37,8 @@ async def content(at: Running) -> list[tuple[Any, ...]]:
     """What lies at an instance, without its own numbers."""
     def look(tx: Tx) -> list[tuple[Any, ...]]:
         posts = tx.rows("SELECT p.uri, a.uri AS author, p.kind, p.question, p.html, p.language, p.facts, p.state,"
-                        " p.revision % 1000000, p.replies, p.erased_at IS NOT NULL, (SELECT uri FROM posts q WHERE q.id = p.parent_id) AS parent"
+                        " p.revision % 1000000, p.replies, p.erased_at IS NOT NULL,"
+                        " (SELECT uri FROM posts q WHERE q.id = p.parent_id) AS parent"
                         " FROM posts p JOIN actors a ON a.id = p.author_id ORDER BY p.uri")
         follows = tx.rows("SELECT f.uri, a.uri, b.uri, f.state FROM follows f JOIN actors a ON a.id = f.follower_id"
                           " JOIN actors b ON b.id = f.followed_id ORDER BY f.uri")
