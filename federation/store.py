@@ -120,9 +120,15 @@ def standing(tx: Tx, sibling_id: int, object_keys: Sequence[bytes]) -> dict[byte
 
 
 def arrived(tx: Tx, outbox_id: int, object_uri: str, sibling_id: int, now: int) -> None:
-    """A sibling turns out to have an object, and nothing here knows that it was sent there."""
-    enqueue(tx, outbox_id, Outgoing(f"{object_uri}#create", "Create", object_uri, b"", ""), [sibling_id], now)
-    tx.run("UPDATE deliveries SET state = 'acked', settled_at = ? WHERE outbox_id = ?", (now, outbox_id))
+    """A sibling turns out to have an object, and nothing here knows that it was sent there. Its number lies before all that are
+    ever sent, so that it leaves no gap."""
+    key = uri_key(object_uri)
+    row = tx.row("SELECT min(sequence) AS first FROM deliveries WHERE sibling_id = ? AND sequence < 0", (sibling_id,))
+    number = (row["first"] or 0) - 1 if row is not None else -1
+    tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+           (outbox_id, f"{object_uri}#create", "Create", key, key, b"", "", now))
+    tx.run("INSERT INTO deliveries (sibling_id, sequence, outbox_id, object_key, lane, state, settled_at)"
+           " VALUES (?, ?, ?, ?, ?, 'acked', ?)", (sibling_id, number, outbox_id, key, BACKLOG, now))
 
 
 # A parcel is the first of its object if nothing older of it is waiting: this alone keeps an object's activities in order.
