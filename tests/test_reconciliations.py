@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -41,10 +43,8 @@ async def test_every_night_once_in_a_minute_of_its_own(pair: tuple[Running, Runn
         if why := await due(de):
             assert why == "nightly" and await due(de) == ""
             turns.append(hours)
-    assert len(turns) in (2, 3) and {later - earlier for earlier, later in zip(turns, turns[1:], strict=False)} == {24}
+    assert len(turns) in (2, 3) and {later - earlier for earlier, later in pairwise(turns)} == {24}
     zone = de.its.pack.zone
-    from datetime import datetime
-
     night = datetime.fromtimestamp(de.its.reconciliations._night("https://fr.example", de.its.clock.ms()) / 1000, zone)
     other = de.its.reconciliations._night("https://it.example", de.its.clock.ms())
     assert 1 <= night.hour < 5 and int(night.timestamp() * 1000) != other

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from posts import seals
 
 _NOTE: dict[str, Any] = {
-    "id": "https://de.example/posts/1", "type": "Question", "attributedTo": "https://de.example/actors/1", "content": "<p>x</p>",
-    "contentMap": {"de": "<p>x</p>"}, "to": ["https://fr.example/members", "https://it.example/members"], "name": "Which?",
-    "published": "2026-01-01T00:00:00Z", "revision": 3, "facts": {"specialties": ["cardiology"], "ageBand": "", "sex": "f", "aim": ""},
+    "id": "https://de.example/posts/1", "type": "Question", "attributedTo": "https://de.example/actors/1",
+    "content": "<p>x</p>", "contentMap": {"de": "<p>x</p>"}, "to": ["https://fr.example/members", "https://it.example/members"],
+    "name": "Which?", "published": "2026-01-01T00:00:00Z", "revision": 3,
+    "facts": {"specialties": ["cardiology"], "ageBand": "", "sex": "f", "aim": ""},
     "oneOf": [{"type": "Note", "name": "a"}, {"type": "Note", "name": "é"}], "endTime": "2027-01-01T00:00:00Z"}
 
 
@@ -36,7 +37,8 @@ def test_what_was_said_is_proven_also_where_receivers_may_have_changed_it() -> N
 
 
 @pytest.mark.parametrize("changes", [
-    {"id": "https://de.example/posts/2"}, {"type": "Note"}, {"attributedTo": "https://de.example/actors/2"}, {"content": "<p>y</p>"},
+    {"id": "https://de.example/posts/2"}, {"type": "Note"}, {"attributedTo": "https://de.example/actors/2"},
+    {"content": "<p>y</p>"},
     {"contentMap": {"fr": "<p>x</p>"}}, {"to": ["https://fr.example/members"]}, {"cc": ["https://xx.example/members"]},
     {"name": "What?"}, {"name": None}, {"revision": 4}, {"facts": {"specialties": ["urology"], "sex": "f"}}, {"facts": None},
     {"oneOf": [{"name": "a"}, {"name": "b"}]}, {"oneOf": None, "anyOf": _NOTE["oneOf"]}, {"endTime": "2028-01-01T00:00:00Z"},
