@@ -15,7 +15,7 @@ from core.database import Database, Row, Tx, marks
 from core.errors import Refused
 from core.ids import Ids
 from core.settings import Reconciliation as Settings
-from core.words import N_, Sentence
+from core.words import N_, Phrase, Sentence
 from federation.listed import SiblingState, entry, listed
 from federation.siblings import Siblings
 from federation.troubles import in_words
@@ -23,7 +23,8 @@ from federation.troubles import in_words
 TOPIC = "reconciliations"
 KEPT = 60
 _AGAIN_MS, _MOST_DOUBLED = 600_000, 5
-NIGHTLY, RESTORED, ASKED = N_("nightly"), N_("restored"), N_("asked")
+NIGHTLY, RESTORED, ASKED = "nightly", "restored", "asked"
+_OCCASIONS = {NIGHTLY: N_("as every night"), RESTORED: N_("after a restore"), ASKED: N_("asked for")}
 _BY = "worker"
 INTERRUPTED = "interrupted"
 
@@ -75,6 +76,11 @@ class Reconciled(NamedTuple):
     ended: int | None
     trouble: Sentence
     results: Results
+
+    @property
+    def occasion(self) -> Phrase:
+        """Why it was made, in words."""
+        return _OCCASIONS.get(self.why, Phrase(self.why))
 
     @property
     def whole(self) -> Done:

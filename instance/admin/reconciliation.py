@@ -21,15 +21,15 @@ KINDS = {
     Kind.FOLLOWED: N_("Our doctors who follow its"),
     Kind.FOLLOWS: N_("Its doctors who follow ours"),
 }
-COLUMNS = {
-    N_("Compared"): "compared", N_("Missing here"): "missing_here", N_("Fetched"): "fetched", N_("Taken back"): "recovered",
+NUMBERS = {
+    N_("Missing here"): "missing_here", N_("Fetched"): "fetched", N_("Taken back"): "recovered",
     N_("Missing there"): "missing_there", N_("Sent again"): "sent_again", N_("Deleted here"): "erased_here",
     N_("Deleted there"): "erased_there", N_("Not possible"): "could_not"}
 
 
 async def compared_with(row: SiblingRow) -> dict[str, Any]:
     """What the part of a sibling's page about comparisons shows."""
-    return {"comparisons": await services().reconciliations.newest(row.id), "kinds": KINDS, "columns": COLUMNS}
+    return {"comparisons": await services().reconciliations.newest(row.id), "kinds": KINDS, "numbers": NUMBERS}
 
 
 async def reconcile(domain: str) -> ResponseReturnValue:
