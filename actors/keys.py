@@ -4,6 +4,7 @@ one that signs requests."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from core.clock import Clock
 from core.database import Database, Row, Tx
@@ -39,7 +40,7 @@ async def load_identity(database: Database, vault: KeyVault, settings: Instance,
     origin = origin_of(settings.url)
     documents = await documentkey.load(database, vault, f"{origin}/actor", clock, ids)
     return Identity(origin, domain_of(origin), settings.country, settings.name,
-                    await load_ring(database, vault, documents, origin))
+                    await load_ring(database, vault, documents, origin), partial(vault.mac, "post-seal"))
 
 
 SEALED = "SELECT purpose, public_pem, sealed_private FROM instance_keys WHERE retired_at IS NULL"

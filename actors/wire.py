@@ -105,9 +105,11 @@ def follow(uri: str, follower: Actor, followed: Actor) -> Outgoing:
     return _between("Follow", uri, follower, followed, followed.uri, follower, followed)
 
 
-def undo_follow(uri: str, follower: Actor, followed: Actor) -> Outgoing:
-    """`Undo` of the Follow at this URI: she withdraws her request, or does not follow any more."""
-    return _between("Undo", f"{uri}#undo", follower, followed, _follow(uri, follower, followed), follower, followed)
+def undo_follow(uri: str, follower: Actor, followed: Actor, again: str = "") -> Outgoing:
+    """`Undo` of the Follow at this URI: she withdraws her request, or does not follow any more. `again` makes another activity
+    of it, for a sibling that has lost what the first one told."""
+    name = f"{uri}#undo-{again}" if again else f"{uri}#undo"
+    return _between("Undo", name, follower, followed, _follow(uri, follower, followed), follower, followed)
 
 
 def answer(kind: str, uri: str, follow_uri: str, follower: Actor, followed: Actor) -> Outgoing:

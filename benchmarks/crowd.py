@@ -222,7 +222,7 @@ class _Years:
     def send(self) -> None:
         """The way out of the last posts written here, and that they arrived."""
         for post, poll, parent_uri in self._mine:
-            enqueue(self._tx, self._ids.new(), wire.create(post, poll, self._by_id[post.author_id].uri, parent_uri),
+            enqueue(self._tx, self._ids.new(), wire.create(post, poll, self._by_id[post.author_id].uri, parent_uri, bytes),
                     [self._siblings[origin] for origin in post.audience.origins if origin in self._siblings], post.published_at)
         self._tx.run("UPDATE deliveries SET state = 'acked', settled_at = 1")
 

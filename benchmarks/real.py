@@ -37,7 +37,7 @@ def prepare_instance(directory: Path) -> Prepared:
     private, public_pem = new_key()
     key = PublicKey(f"{origin}/actor#main-key", public_pem, fingerprint(public_pem))
     sibling = Identity(origin, f"127.0.0.1:{elsewhere}", "fr", "Benchmark sender", Ring(
-        Pair(load_key(private), key), document_key(f"{origin}/actor", Ed25519PrivateKey.generate())))
+        Pair(load_key(private), key), document_key(f"{origin}/actor", Ed25519PrivateKey.generate())), bytes)
     described = directory / "sender.json"
     described.write_text(json.dumps(export(sibling)), "utf-8")
     _konsil(directory, "sibling", "add", sibling.domain, "--country", "fr", "--fingerprint", sibling.fingerprint,

@@ -62,6 +62,11 @@ def number(text: str) -> int | None:
     return value if value < 1 << 63 else None
 
 
+def made_at(number: int) -> int:
+    """When an identifier was handed out (ms)."""
+    return (number >> 22) + _EPOCH_MS
+
+
 @lru_cache(maxsize=4096)
 def uri_key(uri: str) -> bytes:
     """Twenty-four bytes that stand for a URI in unique indexes: where it lies, about when it was made, and which it is.
@@ -73,6 +78,12 @@ def uri_key(uri: str) -> bytes:
     """
     path, _, name = uri.rpartition("/")
     return _place(path) + name[:8].encode()[:8].ljust(8, b"\0") + hashlib.blake2b(uri.encode(), digest_size=12).digest()
+
+
+def keys_below(path: str) -> tuple[bytes, bytes]:
+    """What the keys of all URIs lie between that have a name behind this path and its slash. Others may lie there too: four
+    bytes are no proof."""
+    return _place(path) + bytes(20), _place(path) + b"\xff" * 20
 
 
 @lru_cache(maxsize=256)

@@ -104,6 +104,13 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     erasure_journal: str = "erasures.journal"
 
 
+class Reconciliation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    nightly: bool = True
+    hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 1
+    hours: Annotated[int, msgspec.Meta(ge=1, le=23)] = 4
+    days: Count = 90
+
+
 class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key_file: str = "backup.key"
 
@@ -133,6 +140,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     posts: Posts = Posts()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
+    reconciliation: Reconciliation = Reconciliation()
     backup: Backup = Backup()
     mail: Mail = Mail()
     log: Log = Log()

@@ -48,6 +48,7 @@ class Purpose(StrEnum):
     HANDSHAKE = N_("handshake")
     ERASURE = N_("erasure order")
     TALLY = N_("tally of votes")
+    RECONCILIATION = N_("comparison")
 
 
 _OPEN = {purpose: frozenset({SiblingState.ACTIVE}) for purpose in Purpose} | {

@@ -196,8 +196,8 @@ class Client:
 
     async def get(self, sibling: Sibling, url: str) -> dict[str, Any]:
         """Fetch a document from the sibling's own origin; `InvalidInput` for an answer that is not one."""
-        _check_let_through(sibling, Purpose.FETCH)
-        with self._logged(sibling.origin, Purpose.FETCH, url):
+        _check_let_through(sibling, Purpose.FETCH, Purpose.RECONCILIATION)
+        with self._logged(sibling.origin, sibling.purpose, url):
             if origin_of(url) != sibling.origin:
                 raise Refused("A document is fetched from its own origin only.", reason="own-origin-only")
             return await self._fetch(url, await self._asking(sibling, url, _ACCEPT))

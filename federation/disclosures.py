@@ -209,13 +209,13 @@ def _rows(tx: Tx, sibling_id: int, span: Span, key: tuple[int, int, int], limit:
     at, arm, inner = key
     values: list[object] = []
     for number in (_ACKED, _TRIED, _FETCHED, _HELD):
-        values += [sibling_id, *span, at, _END if number < arm else inner if number == arm else 0, limit]
+        values += [sibling_id, *span, at, _END if number < arm else inner if number == arm else -_END, limit]
     return tx.rows(" UNION ALL ".join(_arms()) + " ORDER BY at DESC, arm DESC, key DESC LIMIT ?", (*values, limit))
 
 
 def _key(cursor: str) -> tuple[int, int, int]:
     try:
-        at, arm, inner = (int(part) for part in cursor.split("-"))
+        at, arm, inner = (int(part) for part in cursor.split("-", 2))
     except ValueError:
         return _END, _HELD + 1, 0
     return min(at, _END), arm, min(inner, _END)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ CONTEXT: list[Any] = [
         "members": {"@id": "konsil:members", "@type": "@id"},
         "nextKey": "konsil:nextKey",
         "proof": "konsil:proof",
+        "seal": "konsil:seal",
         "discoverable": "http://joinmastodon.org/ns#discoverable",
         "Hashtag": "as:Hashtag",
         "votersCount": "http://joinmastodon.org/ns#votersCount",
@@ -96,13 +98,15 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """This instance. `origin` is scheme, host and port; `domain` is what stands behind the second @."""
+    """This instance. `origin` is scheme, host and port; `domain` is what stands behind the second @; `seal` makes of a message
+    what nobody else can make, the same each time, also after a restore."""
 
     origin: str
     domain: str
     country: str
     name: str
     ring: Ring
+    seal: Callable[[bytes], bytes]
 
     @property
     def actor_uri(self) -> str:

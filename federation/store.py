@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
@@ -58,16 +59,16 @@ def forget(tx: Tx, about_uri: str, now: int) -> None:
     tx.run("UPDATE outbox SET body = x'' WHERE about_key = ? AND type <> 'Delete'", (about,))
 
 
-def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int) -> None:
+def enqueue(tx: Tx, outbox_id: int, activity: Outgoing, sibling_ids: list[int], now: int, *, alone: bool = False) -> None:
     """Write the activity and its delivery rows in the caller's transaction. What comes while a sibling is away for more than a
     minute goes behind what is fresh when it is back.
 
     A Delete is owed to every sibling that was ever sent something of its object, whatever has become of that; an earlier one
     that has ended without being confirmed gives way to it. Where the gate is closed for good it is parked, and goes out if the
-    sibling is admitted again (`sibling_changed`).
+    sibling is admitted again (`sibling_changed`). `alone`: the others know of it.
     """
     object_key = uri_key(activity.object_uri)
-    if activity.type == "Delete":
+    if activity.type == "Delete" and not alone:
         sent = tx.rows("SELECT DISTINCT sibling_id FROM deliveries WHERE object_key = ?", (object_key,))
         sibling_ids = still_there(tx, sorted({*sibling_ids, *(row["sibling_id"] for row in sent)}))
         tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND deletes = 1"
@@ -104,6 +105,40 @@ def supersede(tx: Tx, object_uri: str, now: int) -> None:
         "SELECT DISTINCT outbox_id FROM deliveries WHERE object_key = ? AND state = 'pending'", key)]
     tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND state = 'pending'", (now, *key))
     tx.run(f"UPDATE outbox SET body = x'' WHERE id IN ({marks(len(waiting))})", waiting)
+
+
+class Standing(StrEnum):
+    """How an object stands with a sibling: something of it is on its way or held there; everything has arrived; or the last of
+    it never will, because the sibling refused it or an operator has dropped it."""
+
+    MOVING = "moving"
+    SENT = "sent"
+    ENDED = "ended"
+
+
+_STANDINGS = {"pending": Standing.MOVING, "held": Standing.MOVING, "parked": Standing.ENDED, "dropped": Standing.ENDED}
+
+
+def standing(tx: Tx, sibling_id: int, object_keys: Sequence[bytes]) -> dict[bytes, Standing]:
+    """How these objects stand with a sibling, those apart that it was never sent."""
+    found: dict[bytes, Standing] = {}
+    for row in tx.rows(f"SELECT object_key, state FROM deliveries WHERE object_key IN ({marks(len(object_keys))})"
+                       " AND sibling_id = ? ORDER BY sequence", (*object_keys, sibling_id)):
+        if found.get(row["object_key"]) != Standing.MOVING:
+            found[row["object_key"]] = _STANDINGS.get(row["state"], Standing.SENT)
+    return found
+
+
+def arrived(tx: Tx, outbox_id: int, object_uri: str, sibling_id: int, now: int) -> None:
+    """A sibling turns out to have an object, and nothing here knows that it was sent there. Its number lies before all that are
+    ever sent, so that it leaves no gap."""
+    key = uri_key(object_uri)
+    row = tx.row("SELECT min(sequence) AS first FROM deliveries WHERE sibling_id = ? AND sequence < 0", (sibling_id,))
+    number = (row["first"] or 0) - 1 if row is not None else -1
+    tx.run("INSERT INTO outbox (id, uri, type, object_key, about_key, body, digest, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+           (outbox_id, f"{object_uri}#create", "Create", key, key, b"", "", now))
+    tx.run("INSERT INTO deliveries (sibling_id, sequence, outbox_id, object_key, lane, state, settled_at)"
+           " VALUES (?, ?, ?, ?, ?, 'acked', ?)", (sibling_id, number, outbox_id, key, BACKLOG, now))
 
 
 # A parcel is the first of its object if nothing older of it is waiting: this alone keeps an object's activities in order.

@@ -34,6 +34,11 @@ SENTENCES = {
                         " channel before you go on."),
     KEY_UNCONFIRMED: N_("It uses the key it announced, and nobody here has confirmed it. Compare the fingerprint"
                         " with its operators, confirm it, then go on."),
+    "bad-comparison": N_("Its answer to a comparison cannot be right, so nothing was done by it: %(detail)s"),
+    "no-comparison": N_("It does not know comparisons: it runs other software, or an older release."),
+    "interrupted": N_("It was interrupted, and is begun anew."),
+    "too-long": N_("It took too long, and is gone on with later."),
+    "gate-closed": N_("It was paused or revoked here meanwhile."),
     NOT_LISTED: N_("Nothing is known of this instance at the moment: it is not on the list of siblings, or that cannot be read."),
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }

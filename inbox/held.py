@@ -57,6 +57,16 @@ class HeldActivities:
             task.add_done_callback(lambda _, missing=missing: self._busy.pop(missing, None))  # type: ignore[misc]
         return len(begun)
 
+    async def fetch(self, uri: str) -> None:
+        """Take in a post of a sibling that is missing here, and first whatever it needs itself; a `KonsilError` where that cannot
+        be had. Whether it has a place here is looked for afterwards."""
+        await self._obtain(uri, Wanted.POST)
+
+    async def renew(self, uri: str) -> Result:
+        """Take in the present version of a sibling's post that lies here."""
+        sibling = self._allowlist.admit(origin_of(uri), Direction.OUT, Purpose.FETCH, path=uri)
+        return await self._take_in(sibling, uri, Wanted.POST, await self._client.get(sibling, uri), "Update")
+
     async def of(self, sibling_id: int) -> HeldOf:
         """What a sibling has sent that has no effect yet, for operators."""
         return await self._database.read(lambda tx: ledger.held_of(tx, sibling_id, _SHOWN))
@@ -121,14 +131,15 @@ class HeldActivities:
             else:
                 chain.append((result.missing, result.wanted))
 
-    async def _take_in(self, sibling: Sibling, uri: str, wanted: Wanted, document: dict[str, Any]) -> Result:
-        """Store a document that we fetched, if it is what it should be."""
+    async def _take_in(self, sibling: Sibling, uri: str, wanted: Wanted, document: dict[str, Any],
+                       verb: str = "Create") -> Result:
+        """Store a document that we fetched, if it is what it should be, as if this had come of it."""
         if wanted == Wanted.ACTOR:
             actor = actor_of(document, expected=uri, sibling_id=sibling.id, country=sibling.country, actor_id=self._ids.new())
             return await self._database.collect(self._writer.welcome, (sibling, actor))
         if not is_note(document) or document.get("id") != uri:
             raise InvalidInput("Another document came back.", reason="bad-object")
-        body = dumps({"id": f"{uri}#fetched", "type": "Create", "actor": document.get("attributedTo"), "object": document})
+        body = dumps({"id": f"{uri}#fetched", "type": verb, "actor": document.get("attributedTo"), "object": document})
         made: Arrival = arrival(sibling, parse(body), b"", b"", self._clock.ms())
         check_authority(made)
         return await self._database.collect(self._writer.adopt, made)

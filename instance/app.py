@@ -15,7 +15,7 @@ from core.telemetry import get_logger
 from inbox import routes as inbox_routes
 from inbox.room import Room
 from inbox.routes import Front, Receive, Receiver, Scope, Send
-from instance import context, guard, objects, static
+from instance import comparing, context, guard, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
 from instance.context import viewer
@@ -36,7 +36,7 @@ def routes() -> tuple[Route, ...]:
 
 def behind_the_front() -> tuple[Route, ...]:
     """The routes that Quart answers."""
-    return (*objects.ROUTES, *static.ROUTES, *PAGES, *ADMIN)
+    return (*objects.ROUTES, *comparing.ROUTES, *static.ROUTES, *PAGES, *ADMIN)
 
 
 def create_pages(assembly: Assembly, background: Background | None = None) -> Quart:

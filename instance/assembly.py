@@ -54,6 +54,8 @@ from inbox.erasures import Erasures
 from inbox.held import HeldActivities
 from inbox.ordered import OrderedErasures
 from inbox.receive import Inbox
+from inbox.reconciler import Reconciler
+from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
 from instance.sound import check_instance
@@ -136,6 +138,8 @@ class Assembly:
     courier: Courier
     held: HeldActivities
     erasures: Erasures
+    reconciliations: Reconciliations
+    reconciler: Reconciler
 
 
 @asynccontextmanager
@@ -187,6 +191,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
+    resolver = HeldActivities(database, allowlist, client, writer, clock, ids, federation)
+    kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
     try:
         assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, space=space,
@@ -215,7 +221,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),
-            held=HeldActivities(database, allowlist, client, writer, clock, ids, federation), erasures=erasures)
+            held=resolver, erasures=erasures, reconciliations=kept,
+            reconciler=Reconciler(database, identity, allowlist, client, resolver, kept, clock, ids))
         await pruning.settle(assembly)
         yield assembly
     finally:

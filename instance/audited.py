@@ -27,6 +27,7 @@ DEEDS = {
     "sibling.erasure-unconfirmed": N_("could not hand over the order to erase"),
     "sibling.erasing": N_("began to erase everything of the sibling, which had ordered this"),
     "sibling.erased": N_("erased everything of the sibling"),
+    "sibling.compared": N_("compared with the sibling"),
     "disclosures.exported": N_("exported what went to the sibling"),
     "sibling.described": N_("changed what is noted about the sibling"),
     "sibling.key-announced": N_("announced a new key"),

@@ -36,6 +36,7 @@ from instance.mailing import mail
 from instance.people import doctor, operator
 from instance.qr import as_text
 from instance.queueing import queue
+from instance.reconciling import reconcile
 from instance.restoring import restore_command
 from instance.setup import create_instance
 from instance.showing import audience, disclosures
@@ -304,4 +305,5 @@ main.add_command(mail)
 main.add_command(operator)
 main.add_command(poll)
 main.add_command(queue)
+main.add_command(reconcile)
 main.add_command(refusals)

@@ -17,6 +17,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.handshake.prune()
     kept = assembly.settings.retention
     await assembly.courier.prune(kept.receipt_days, kept.sent_days)
+    await assembly.reconciliations.prune()
 
 
 async def settle(assembly: Assembly) -> None:

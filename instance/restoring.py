@@ -27,7 +27,7 @@ from core.migrate import migrate, migrations
 from core.settings import Settings, load, parse
 from core.vault import KeyVault
 from federation import due, sequences
-from inbox import lines
+from inbox import lines, reconciliations
 from inbox.erasures import Replayed
 from instance.assembly import assemble
 from instance.backups import DATABASE, SECRET, Inside, begin, check_database, damaged, described, look_through
@@ -135,6 +135,7 @@ def _noted(tx: Tx, audit: Audit, now: int, inside: Inside, by: str) -> None:
     due.restored(tx, now)
     sequences.restored(tx, now)
     lines.told_anew(tx, now)
+    reconciliations.restored(tx, now, inside.manifest.created)
     audit.note(tx, by=by, action="backup.restored", target=inside.manifest.domain,
                detail=f"as of {rfc3339(inside.manifest.created)}")
 

@@ -12,7 +12,7 @@ from actors import mails
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
-from inbox import ordered
+from inbox import ordered, reconciliations
 from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
@@ -21,6 +21,7 @@ from instance.pruning import prune
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
+_COMPARISON_SECONDS = 2.0
 _DAY_SECONDS = 86_400
 _AGAIN_SECONDS = 2.0
 
@@ -52,6 +53,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
+            group.create_task(_steadily(lambda: _comparisons(assembly), 60.0))
 
 
 class Background:
@@ -121,6 +123,16 @@ async def _mail(assembly: Assembly) -> None:
     while True:
         if not await letters.work():
             await happens(woken, _MAIL_SECONDS)
+            woken.clear()
+
+
+async def _comparisons(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(reconciliations.TOPIC, woken.set)
+    await assembly.reconciliations.interrupted()
+    while True:
+        if not await assembly.reconciler.step():
+            await happens(woken, _COMPARISON_SECONDS)
             woken.clear()
 
 

@@ -134,7 +134,7 @@ class Compose:
             asked = begin(tx, places, post, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), wire.create(post, asked, author.actor.uri, None),
+            enqueue(tx, self._ids.new(), wire.create(post, asked, author.actor.uri, None, self._identity.seal),
                     places.recipients(audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
@@ -163,7 +163,7 @@ class Compose:
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            activity = wire.create(post, None, author.actor.uri, parent.uri)
+            activity = wire.create(post, None, author.actor.uri, parent.uri, self._identity.seal)
             enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id

@@ -102,5 +102,5 @@ class Editing:
 def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int) -> None:
     """Put an Update of a local post as it stands now into the outbox, for its whole audience."""
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None)
+    activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)

@@ -13,10 +13,11 @@ from actors.store import by_ids, shown_by_handle, shown_by_id
 from actors.wire import person
 from core.database import Database, Tx
 from core.errors import NotFound
-from core.ids import number
+from core.ids import number, uri_key
 from federation.allowlist import Sibling
 from federation.identity import CONTEXT, Identity
 from posts import pollstore, store, wire
+from posts.seals import Seal
 from posts.store import Post
 
 _PAGE = 40
@@ -48,7 +49,7 @@ class Objects:
         """A local post, if the sibling is in its audience."""
         def look(tx: Tx) -> dict[str, Any]:
             post = _shared(tx, sibling, post_id)
-            return _document(tx, post)
+            return _document(tx, post, self._identity.seal)
 
         return {"@context": CONTEXT, **await self._database.read(look)}
 
@@ -73,6 +74,18 @@ class Objects:
 
         actor, uris = await self._database.read(look)
         return _collection(f"{actor.uri}/outbox", uris)
+
+    async def copy(self, sibling: Sibling, name: str) -> dict[str, Any]:
+        """A post of the sibling's own, as it lies here, with the seal that came with it."""
+        uri = f"{sibling.origin}/posts/{name}"
+
+        def look(tx: Tx) -> dict[str, Any]:
+            post = store.by_keys(tx, [uri_key(uri)]).get(uri)
+            if post is None or post.sibling_id != sibling.id or post.erased_at is not None:
+                raise NotFound("There is no such post here.")
+            return _document(tx, post, None)
+
+        return {"@context": CONTEXT, **await self._database.read(look)}
 
     def instance_outbox(self) -> dict[str, Any]:
         """The instance actor's outbox, which ActivityPub asks for (section 5.1): it never says anything itself."""
@@ -99,10 +112,10 @@ def _shared(tx: Tx, sibling: Sibling, post_id: str) -> Post:
     return post
 
 
-def _document(tx: Tx, post: Post) -> dict[str, Any]:
+def _document(tx: Tx, post: Post, seal: Seal | None) -> dict[str, Any]:
     author = by_ids(tx, [post.author_id])[post.author_id]
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    return wire.document(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None)
+    return wire.document(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None, seal)
 
 
 def _collection(uri: str, items: list[str]) -> dict[str, Any]:

@@ -18,13 +18,15 @@ from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from")
+            " asked_from, seal")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
-             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from")
+             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
 _OF_POLLS = ("poll_modes", "tallies", "tally_counts", "kept_polls", "poll_snapshots", "poll_results", "poll_checks")
-_SOME, _FAR = 500, 1_000_000
+LEAP = 1_000_000
+"""By how much the revisions of our posts grow when a backup is restored."""
+_SOME = 500
 _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
 _TAGS = msgspec.json.Decoder(Tags)
@@ -58,6 +60,7 @@ class Post(msgspec.Struct, frozen=True):
     likes: int = 0
     boosts: int = 0
     asked_from: int | None = None
+    seal: str = ""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -87,11 +90,11 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 23, [
+    tx.insert(f"posts ({_INSERTED})", 24, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
-         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from)
+         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal)
         for post in posts])
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
@@ -166,7 +169,7 @@ def post_from(row: Row) -> Post:
         State(row["state"]) if row["state"] else None,
         _audience(row["reach"], row["audience"], row["readers"]), row["country"],
         row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
-        _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"])
+        _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"])
 
 
 def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
@@ -275,9 +278,9 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
                (old.id, old.revision, old.question, old.html, old.updated_at or old.published_at))
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
-        " revision = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        " revision = ?, seal = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
-         new.updated_at, new.revision, old.id, new.revision))
+         new.updated_at, new.revision, new.seal, old.id, new.revision))
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -294,7 +297,7 @@ def overtake(tx: Tx, after: int) -> int | None:
     are no more."""
     ids = [row["id"] for row in tx.rows(
         "SELECT id FROM posts WHERE sibling_id IS NULL AND erased_at IS NULL AND id > ? ORDER BY id LIMIT ?", (after, _SOME))]
-    tx.run(f"UPDATE posts SET revision = revision + ? WHERE id IN ({marks(len(ids))})", (_FAR, *ids))
+    tx.run(f"UPDATE posts SET revision = revision + ? WHERE id IN ({marks(len(ids))})", (LEAP, *ids))
     return ids[-1] if ids else None
 
 
@@ -313,8 +316,8 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
-    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', state = NULL, likes = 0, boosts = 0,"
-           " erased_at = ? WHERE id = ?", (now, post.id))
+    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0,"
+           " boosts = 0, erased_at = ? WHERE id = ?", (now, post.id))
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)

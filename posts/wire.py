@@ -16,10 +16,12 @@ from core.errors import InvalidInput
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
-from federation.lanes import FRESH, URGENT
+from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
-from posts.models import NO_TAGS, Audience, CaseFacts, Mention, Reach, State, Tags
+from posts import seals
+from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Mention, Reach, State, Tags
+from posts.seals import Seal
 from posts.store import Poll, Post
 
 OPTIONS = range(2, 21)
@@ -84,6 +86,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     voters_count: int = 0
     tallies: list[str] | None = None
     result: dict[str, Any] | None = None
+    seal: str = ""
 
     @property
     def is_vote(self) -> bool:
@@ -101,6 +104,8 @@ def note(document: Any) -> Note:
         raise InvalidInput("Only Note and Question are exchanged.", reason="unknown-object")
     if len(parsed.content or "") > _HTML_LENGTH or len(parsed.name or "") > QUESTION_LENGTH:
         raise InvalidInput("The text is too long.", reason="too-long")
+    if len(parsed.seal) > seals.LENGTH:
+        raise InvalidInput("The seal of the post is none.", reason="bad-object")
     if not 1 <= parsed.revision < 1 << 53:
         raise InvalidInput("A revision is a positive number.", reason="bad-revision")
     if parsed.type == "Question":
@@ -258,8 +263,18 @@ def state_of(parsed: Note) -> State | None:
     return _STATES.get(parsed.state or "")
 
 
-def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> dict[str, Any]:
-    """A local post as its siblings may read it."""
+def kind_of(parsed: Note) -> Kind:
+    """Which kind of post it is."""
+    if parsed.in_reply_to is not None:
+        return Kind.REPLY
+    if parsed.type == "Question":
+        return Kind.POLL
+    return Kind.CASE if parsed.facts is not None and parsed.state is not None else Kind.NOTE
+
+
+def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal | None) -> dict[str, Any]:
+    """A post as siblings may read it: one of our own, with its seal; without `seal` a sibling's, for that sibling, with the
+    one that came with it."""
     made: dict[str, Any] = {
         "id": post.uri,
         "type": "Question" if poll is not None else "Note",
@@ -295,6 +310,8 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
             made["tallies"] = list(poll.tallies)
         if poll.result:
             made["result"] = msgspec.json.decode(poll.result)
+    if kept := seals.sealed(made, seal) if seal is not None else post.seal:
+        made["seal"] = kept
     return made
 
 
@@ -305,18 +322,20 @@ def _room(poll: Poll | None) -> int:
     return (_RESULT_ROOM + sum(len(name.encode()) + _NAME_ROOM for name, _ in poll.options) + _TALLY_ROOM * len(poll.tallies))
 
 
-def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
-    """`Create` of a new post."""
+def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "") -> Outgoing:
+    """`Create` of a new post; `again` makes another activity of it, for a sibling that has lost what the first one told."""
     _check_length(post)
-    made = document(post, poll, author_uri, parent_uri)
-    return _activity("Create", f"{post.uri}#create", author_uri, made, post.uri, room=_room(poll))
+    made = document(post, poll, author_uri, parent_uri, seal)
+    return _activity("Create", _named(f"{post.uri}#create", again), author_uri, made, post.uri, BACKLOG if again else FRESH,
+                     room=_room(poll))
 
 
-def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None) -> Outgoing:
-    """`Update` to a later revision."""
+def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "") -> Outgoing:
+    """`Update` to a later revision; `again` as above."""
     _check_length(post)
-    made = document(post, poll, author_uri, parent_uri)
-    return _activity("Update", f"{post.uri}#update-{post.revision}", author_uri, made, post.uri, room=_room(poll))
+    made = document(post, poll, author_uri, parent_uri, seal)
+    return _activity("Update", _named(f"{post.uri}#update-{post.revision}", again), author_uri, made, post.uri,
+                     BACKLOG if again else FRESH, room=_room(poll))
 
 
 def delete(post: Post, author_uri: str) -> Outgoing:
@@ -325,11 +344,11 @@ def delete(post: Post, author_uri: str) -> Outgoing:
     return _activity("Delete", f"{post.uri}#delete", author_uri, made, post.uri, URGENT)
 
 
-def delete_again(uri: str, author_uri: str, origins: Sequence[str]) -> Outgoing:
+def delete_again(uri: str, author_uri: str, origins: Sequence[str], again: str = "") -> Outgoing:
     """`Delete` of a post that is in no table any more, to the instances that were sent it: its id is another, because what it
-    was addressed to is not known, and so it is not the same activity."""
+    was addressed to is not known, and so it is not the same activity; `again` as above."""
     made = {"id": uri, "type": "Tombstone", "to": [members_of(origin) for origin in origins]}
-    return _activity("Delete", f"{uri}#delete-again", author_uri, made, uri, URGENT)
+    return _activity("Delete", _named(f"{uri}#delete-again", again), author_uri, made, uri, URGENT)
 
 
 def vote(uri: str, voter_uri: str, question_uri: str, question_author: str, name: str) -> Outgoing:
@@ -356,6 +375,10 @@ def undo(kind: str, uri: str, actor_uri: str, post: Post, order: str) -> Outgoin
 
 def _reference(kind: str, uri: str, actor_uri: str, post: Post) -> dict[str, Any]:
     return {"id": uri, "type": kind, "actor": actor_uri, "object": post.uri}
+
+
+def _named(uri: str, again: str) -> str:
+    return f"{uri}-{again}" if again else uri
 
 
 def _check_length(post: Post) -> None:

@@ -215,6 +215,7 @@ _DOES = {
     "/admin/siblings/<domain>": {"act": "resume"},
     "/admin/queue/<domain>": {"act": "line"},
     "/admin/queue/<domain>/<sequence>/drop": {"reason": "because"},
+    "/admin/siblings/<domain>/reconcile": {},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/audit/export": {},

@@ -14,7 +14,7 @@ from inbox.known import Known
 from inbox.results import trusted
 from posts import wire
 from posts.counts import Mode
-from posts.models import Audience, Kind, Reach
+from posts.models import Audience, Reach
 from posts.store import Poll, Post
 from posts.wire import Note
 
@@ -65,11 +65,12 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     number = ids.new()
     published = min(wire.moment(note.published), arrival.now) if note.published else arrival.now
     post = Post(
-        number, note.id, author.id, arrival.sibling.id, _kind(note), parent.root_id if parent else number,
+        number, note.id, author.id, arrival.sibling.id, wire.kind_of(note), parent.root_id if parent else number,
         parent.id if parent else None, "" if parent else (note.name or ""), "", arrival.html,
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
         arrival.audience, arrival.sibling.country, published,
-        min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision, tags=arrival.tags)
+        min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision, tags=arrival.tags,
+        seal=note.seal)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
     if poll is not None:
@@ -125,11 +126,3 @@ def _without_parent(parent_uri: str, known: Known) -> Held | Ignored:
 
 def _no_such_parent() -> InvalidInput:
     return InvalidInput("It answers something that is not there.", reason="no-such-parent")
-
-
-def _kind(note: Note) -> Kind:
-    if note.in_reply_to is not None:
-        return Kind.REPLY
-    if note.type == "Question":
-        return Kind.POLL
-    return Kind.CASE if note.facts is not None and note.state is not None else Kind.NOTE

@@ -19,6 +19,7 @@ from federation.signatures.keys import fingerprint_words, grouped
 from instance import qr
 from instance.admin.attention import SKEW_MS, needs
 from instance.admin.checks import tried_out
+from instance.admin.reconciliation import compared_with
 from instance.audited import DEEDS
 from instance.context import me, services
 from instance.introduction import introduction
@@ -109,7 +110,8 @@ async def show_sibling(domain: str, error: KonsilError | None, typed: dict[str, 
         fingerprint=grouped(row.fingerprint), words=fingerprint_words(row.fingerprint),
         picture=qr.as_svg(row.domain, row.fingerprint), history=history, deeds=DEEDS,
         needs=needs(row, services().clock.ms()), older=history[-1].seq if len(history) == _HISTORY else None,
-        reasons=(await services().refusals.by_origin()).get(row.origin, ()), skew_alarm=SKEW_MS, **await tried_out(row))
+        reasons=(await services().refusals.by_origin()).get(row.origin, ()), skew_alarm=SKEW_MS, **await tried_out(row),
+        **await compared_with(row))
     return await make_response(page, error.status if error is not None else 200)
 
 

@@ -15,6 +15,8 @@ from actors.models import Author, Role
 from core.database import Tx
 from core.ids import number, public
 from core.settings import Imprint, Settings
+from federation import reconciliation
+from inbox.reconciliations import Done
 from posts import pollstore
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
@@ -241,6 +243,10 @@ async def _tried(de: Running, fr: Running) -> dict[str, str]:
     trying = (await FakeSibling("gb").listed(de, "confirmed")).origin.split("://")[1]
     passed, failed = [await de.its.selftest.run(domain, "op") for domain in (fr.domain, trying)]
     assert passed.passed and not failed.passed
+    for done in (Done(compared=1_204), Done(compared=310, missing_here=2, fetched=1, erased_there=1, could_not=1)):
+        task = await de.its.reconciliations.begin(fr.domain, "op", dry=False)
+        await de.its.reconciliations.end(task, {
+            reconciliation.Kind.OFFERED: Done(compared=1_204), reconciliation.Kind.HELD: done})
     return {"trying": trying, "passed": public(passed.id), "failed": public(failed.id)}
 
 

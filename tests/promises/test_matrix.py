@@ -109,7 +109,8 @@ async def test_only_an_active_sibling_with_its_own_key_is_shown_anything(tmp_pat
         for signer, right in product(siblings, (True, False)):
             asking = signer if right else _forged(signer)
             for path, readable in ((f"/posts/{post_id}", signer is siblings[0]), (ada.uri.removeprefix(gb.url), True),
-                                   ("/members", True), (f"/.well-known/webfinger?resource=acct:ada@{gb.domain}", True)):
+                                   ("/members", True), ("/reconciliation/offered", True),
+                                   (f"/.well-known/webfinger?resource=acct:ada@{gb.domain}", True)):
                 url = gb.url + path
                 got, answer = await get(url, asking.headers("GET", url))
                 wanted = {"paused": 503, "active": (200 if readable else 404) if right else 401}.get(state, 403)

@@ -1,0 +1,158 @@
+"""Posts of our own that are lost here, or lie here in an older version, back out of a sibling's copy: only what our seal proves.
+
+What nothing proves is not taken from it: counts of votes, likes, when it was written (its id says when it was made). What was
+deleted stays so, whoever still holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from actors.store import by_ids, by_uri
+from core.database import Tx
+from core.errors import InvalidInput
+from core.ids import Ids, made_at, number, public, uri_key
+from core.text import clean
+from federation.addresses import origin_of
+from federation.identity import Identity
+from federation.store import arrived, enqueue
+from posts import seals, store, wire
+from posts.editing import announce
+from posts.models import Kind, Tags
+from posts.network import network
+from posts.sources import markdown_of
+from posts.store import LEAP, Post
+from posts.wire import Note, hashtags_of
+
+_NEAR_MS = 600_000
+
+
+class Recovered(StrEnum):
+    """What became of a sibling's copy of a post of ours."""
+
+    BACK = "back"
+    KNOWN = "known"
+    """It lies here like that, or newer."""
+    GONE = "gone"
+    """It is deleted."""
+    UNPROVEN = "unproven"
+    """Nothing shows that this instance has ever said that."""
+    NOBODY = "nobody"
+    """Its author is not known here: her account came after the backup."""
+    NO_PARENT = "no-parent"
+    """What it answers is not here."""
+
+
+def look(tx: Tx, identity: Identity, uri: str, document: Mapping[str, Any]) -> Recovered:
+    """What would become of this copy; `BACK` if it may be taken in."""
+    note = _proven(identity, uri, document)
+    if note is None:
+        return Recovered.UNPROVEN
+    key = uri_key(uri)
+    if store.tombstoned(tx, [key]):
+        return Recovered.GONE
+    before = store.by_keys(tx, [key]).get(uri)
+    if before is not None:
+        newer = before.erased_at is None and before.sibling_id is None and note.revision % LEAP > before.revision % LEAP
+        return Recovered.BACK if newer else Recovered.KNOWN
+    author = by_uri(tx, note.attributed_to)
+    if author is None or not author.local:
+        return Recovered.NOBODY
+    if note.in_reply_to is not None and note.in_reply_to not in store.by_keys(tx, [uri_key(note.in_reply_to)]):
+        return Recovered.NO_PARENT
+    return Recovered.BACK
+
+
+def recover(tx: Tx, ids: Ids, identity: Identity, uri: str, document: Mapping[str, Any], sibling_id: int, now: int) -> Recovered:
+    """Take a sibling's copy of a post of ours in, if our seal is on it. It has arrived at that sibling; its other readers are
+    told of it, who may have lost it or never had it."""
+    found = look(tx, identity, uri, document)
+    note = _proven(identity, uri, document)
+    if found != Recovered.BACK or note is None:
+        return found
+    before = store.by_keys(tx, [uri_key(uri)]).get(uri)
+    if before is not None:
+        _renew(tx, ids, identity, before, note, now)
+    else:
+        _bring_back(tx, ids, identity, note, document, sibling_id, now)
+    return found
+
+
+def _proven(identity: Identity, uri: str, document: Mapping[str, Any]) -> Note | None:
+    """The post in a document, if it is the one that was asked for and this instance has said exactly that."""
+    try:
+        note = wire.note(document)
+        if note.id != uri or number(uri.rpartition("/")[2]) is None or not seals.holds(document, identity.seal) \
+                or note.content is None or clean(note.content) != note.content:
+            return None
+        return note
+    except InvalidInput:
+        return None
+
+
+def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int) -> None:
+    """A later version of a post that lies here, which goes on from there: beyond both, for whoever has seen either."""
+    author = by_ids(tx, [old.author_id])[old.author_id]
+    new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
+    beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
+    if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
+        store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
+        return
+    new = msgspec.structs.replace(new, revision=beyond + 1)
+    store.revise(tx, old, new)
+    announce(tx, identity, ids, new, author.uri, now)
+
+
+def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapping[str, Any], sibling_id: int, now: int) -> None:
+    author = by_uri(tx, note.attributed_to)
+    post_id = number(note.id.rpartition("/")[2])
+    assert author is not None and post_id is not None
+    parent = store.by_keys(tx, [uri_key(note.in_reply_to)])[note.in_reply_to] if note.in_reply_to is not None else None
+    post = _said(Post(
+        post_id, note.id, author.id, None, wire.kind_of(note), parent.root_id if parent else post_id,
+        parent.id if parent else None,
+        "", "", "", wire.language_of(note), wire.facts_of(note), None, wire.audience_of(note, identity.origin), identity.country,
+        _published(note, post_id), _updated(note, post_id, now), note.revision + LEAP), note)
+    store.insert(tx, [post])
+    poll = None
+    if post.kind == Kind.POLL:
+        told = wire.poll_of(note)
+        poll = msgspec.structs.replace(told, closed_at=None, voters=0, options=tuple((name, 0) for name, _ in told.options))
+        store.insert_polls(tx, [(post.id, poll)])
+    activity = wire.create(post, poll, author.uri, parent.uri if parent else None, identity.seal, again=public(ids.new()))
+    arrived(tx, ids.new(), post.uri, sibling_id, now)
+    others = [other for other in network(tx, identity).recipients(post.audience.origins) if other != sibling_id]
+    enqueue(tx, ids.new(), activity, others, now)
+
+
+def _said(post: Post, note: Note) -> Post:
+    """A post with what a note says."""
+    html = note.content or ""
+    return msgspec.structs.replace(
+        post, question=(note.name or "") if post.kind != Kind.REPLY else "", html=html, source=markdown_of(html),
+        tags=_tags_in(note, html, origin_of(note.id)), state=wire.state_of(note) if post.kind == Kind.CASE else None)
+
+
+def _tags_in(note: Note, html: str, home: str) -> Tags:
+    """The tags of a note that its text shows: they are not sealed, the text is."""
+    found = wire.tags_of(note)
+    return Tags(tuple(mention for mention in found.mentions if f'href="{mention.uri}"' in html),
+                tuple(name for name in found.hashtags if f'href="{hashtags_of(home)}{quote(name)}"' in html))
+
+
+def _published(note: Note, post_id: int) -> int:
+    """When it was written: as the copy says where its id was made then, else when that was."""
+    made, said = made_at(post_id), wire.moment(note.published) if note.published else 0
+    return said if abs(said - made) < _NEAR_MS else made
+
+
+def _updated(note: Note, post_id: int, now: int) -> int | None:
+    """When it was changed, if the copy says a moment at which that can have been."""
+    said = wire.moment(note.updated) if note.updated else 0
+    return said if made_at(post_id) <= said <= now else None
+
