@@ -93,5 +93,6 @@ def settled(place: Processes) -> bool:
     """Nothing is on its way, nothing waits."""
     [(waiting,)] = place.rows(
         "SELECT (SELECT count(*) FROM deliveries WHERE state IN ('pending', 'held')) + (SELECT count(*) FROM held)"
-        " + (SELECT count(*) FROM polls WHERE stale_since IS NOT NULL) + (SELECT count(*) FROM journal_due)")
+        " + (SELECT count(*) FROM polls WHERE stale_since IS NOT NULL) + (SELECT count(*) FROM journal_due)"
+        " + (SELECT count(*) FROM kept_polls WHERE stale_since IS NOT NULL)")
     return waiting == 0
