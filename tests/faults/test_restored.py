@@ -100,6 +100,20 @@ async def test_a_receiver_that_is_restored_has_everything_again_that_it_was_sent
         figures(f"receiver restored: {await comes_to_be_equal(found, found.lyon)}")
 
 
+async def test_a_sender_that_is_restored_has_its_own_posts_back_and_nothing_that_was_deleted(
+        tmp_path: Path, figures: Callable[[str], None]) -> None:
+    async with day(tmp_path, "de", "fr") as found:
+        before = Side(found.berlin.directory)
+        assert await restore(found.berlin)
+        said = await comes_to_be_equal(found, found.berlin)
+        after = Side(found.berlin.directory)
+        assert {uri: post.question + post.html for uri, post in after.posts.items()} == {
+            uri: post.question + post.html for uri, post in before.posts.items()}
+        for who in found.doctors:
+            who.kept(after if who.url == found.berlin.url else Side(found.lyon.directory))
+        figures(f"sender restored: {said}")
+
+
 async def comes_to_be_equal(found: Day, restored: Processes) -> str:
     """Until both have the same, nothing waits and nothing that was deleted is anywhere. Returns the figures; what is not so in
     time is said."""
