@@ -156,7 +156,8 @@ async def test_whatever_comes_twice_late_or_out_of_order_counts_once(three: Thre
     figures(f"{len(kept)} requests sent again in any order: {found.check()}")
 
 
-async def test_what_is_too_large_for_something_in_between_is_set_aside_and_everything_else_arrives(three: Three) -> None:
+async def test_what_is_too_large_for_something_in_between_is_set_aside_until_an_operator_sends_it_again(
+        three: Three, figures: Callable[[str], None]) -> None:
     three.proxy.fault = answers(413)
     await ask(three.de, "zqlargeq")
     await until(partial(three.de.count, "deliveries", "state = 'parked' AND reason = 'too-large'"))
@@ -166,3 +167,8 @@ async def test_what_is_too_large_for_something_in_between_is_set_aside_and_every
     assert await reaches(three.it, "", 2) and await reaches(three.fr, "small", 1) and await line(three) == (False, "")
     found = compare(three.places())
     assert found.parked == {"too-large": 1} and len(found.missing) == 1 and not (found.half or found.different or found.twice)
+    await three.de.its.queues.retry_parked(three.fr.domain, "olga")
+    await until(partial(rests, three))
+    found = compare(three.places())
+    assert not found.parked
+    figures(f"set aside and sent again: {found.check()}")

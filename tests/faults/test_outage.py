@@ -89,7 +89,7 @@ async def month(settings: Settings) -> set[str]:
 def _write(tx: Tx, its: Assembly, ada: Actor, day: int, many: int) -> tuple[int, int, str]:
     """Notes as she publishes them; the ids of two of them, and the word of the second."""
     places, now, word, post = network(tx, its.identity), its.clock.ms(), "", None
-    audience = Audience(Reach.NETWORK, (its.identity.origin, *(place.origin for place in places.destinations())))
+    audience = Audience(Reach.NETWORK, (its.identity.origin, *(place.origin for place in places.destinations(now))))
     made = []
     for _ in range(many):
         number = its.ids.new()

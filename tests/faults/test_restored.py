@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-
-import pytest
 
 from tests.faults.compared import Compared, Side, compare
 from tests.faults.load import PATIENCE, Worker
@@ -46,8 +44,9 @@ class Day(NamedTuple):
 
 
 @asynccontextmanager
-async def day(directory: Path) -> AsyncIterator[Day]:
-    """Yesterday's work, a backup of each instance while they go on, and today's work; both have come to rest."""
+async def day(directory: Path, *today: str) -> AsyncIterator[Day]:
+    """Yesterday's work, a backup of each instance while they go on, and what the doctors of some countries do `today`; both have
+    come to rest."""
     berlin, lyon = places = [Processes(settings) for settings in await two(directory)]
     try:
         for place in places:
@@ -55,19 +54,10 @@ async def day(directory: Path) -> AsyncIterator[Day]:
         for place in places:
             await until(place.ready, 60)
         doctors = [Worker(place.url, place.directory.name, handle, _SEED) for place in places for handle in ("ada", "ben")]
-        over = threading.Event()
-        working = [asyncio.create_task(asyncio.to_thread(who.work, over)) for who in doctors]
-
-        async def some() -> None:
-            so_far = sum(who.deeds for who in doctors)
-            await until(lambda: sum(who.deeds for who in doctors) >= so_far + _DEEDS, PATIENCE)
-
-        await some()
-        for place in places:
-            await asyncio.to_thread(run, place.directory, "backup", str(backup(place)))
-        await some()
-        over.set()
-        await asyncio.gather(*working)
+        await works(doctors)
+        await asyncio.gather(works([who for who in doctors if who.country in today]), *[
+            asyncio.to_thread(run, place.directory, "backup", str(backup(place))) for place in places])
+        await works([who for who in doctors if who.country in today])
         await at_rest(*places)
         compare([place.directory for place in places]).check()
         yield Day(berlin, lyon, tuple(doctors))
@@ -76,41 +66,45 @@ async def day(directory: Path) -> AsyncIterator[Day]:
             place.stop()
 
 
+async def works(doctors: Sequence[Worker]) -> None:
+    """They do some things each."""
+    over, so_far = threading.Event(), sum(who.deeds for who in doctors)
+    working = [asyncio.create_task(asyncio.to_thread(who.work, over)) for who in doctors]
+    await until(lambda: sum(who.deeds for who in doctors) >= so_far + _DEEDS, PATIENCE)
+    over.set()
+    await asyncio.gather(*working)
+
+
 def backup(place: Processes) -> Path:
     return place.directory.parent / f"{place.directory.name}.backup"
 
 
-async def restore(place: Processes) -> None:
-    """The machine comes back as it was when the backup was made; the erasure journal lies elsewhere and is as it was."""
+async def restore(place: Processes) -> set[str]:
+    """The machine comes back as it was when the backup was made; the erasure journal lies elsewhere and is as it was. Returns
+    the URIs of the posts that are lost with it."""
+    before = Side(place.directory).posts.keys()
     place.kill("both")
     await asyncio.to_thread(run, place.directory, "restore", str(backup(place)), "--yes")
+    lost = before - Side(place.directory).posts.keys()
     place.start("both")
     await until(place.ready, 60)
+    return lost
 
 
-@pytest.mark.parametrize("lost", ["both at rest", "in the middle of work"])
-async def test_a_receiver_that_is_restored_has_everything_again(
-        tmp_path: Path, figures: Callable[[str], None], lost: str) -> None:
-    """France loses what Germany sent it today, and what its own doctors wrote."""
-    async with day(tmp_path) as found:
-        if lost != "both at rest":
-            ada = found.doctors[0]
-            over = threading.Event()
-            working = asyncio.create_task(asyncio.to_thread(ada.work, over))
-            await restore(found.lyon)
-            over.set()
-            await working
-        else:
-            await restore(found.lyon)
-        figures(f"receiver restored, {lost}: {await comes_to_be_equal(found, found.lyon)}")
+async def test_a_receiver_that_is_restored_has_everything_again_that_it_was_sent(
+        tmp_path: Path, figures: Callable[[str], None]) -> None:
+    """Germany goes on writing while France is brought back; what France has forgotten comes once more."""
+    async with day(tmp_path, "de") as found:
+        lost, _ = await asyncio.gather(restore(found.lyon), works(found.doctors[:2]))
+        assert lost
+        figures(f"receiver restored: {await comes_to_be_equal(found, found.lyon)}")
 
 
 async def test_a_sender_that_is_restored_has_its_own_posts_back_and_nothing_that_was_deleted(
         tmp_path: Path, figures: Callable[[str], None]) -> None:
-    async with day(tmp_path) as found:
+    async with day(tmp_path, "de", "fr") as found:
         before = Side(found.berlin.directory)
-        await restore(found.berlin)
-        assert len(Side(found.berlin.directory).posts) < len(before.posts), "something was lost"
+        assert await restore(found.berlin)
         said = await comes_to_be_equal(found, found.berlin)
         after = Side(found.berlin.directory)
         assert {uri: post.question + post.html for uri, post in after.posts.items()} == {
