@@ -100,6 +100,14 @@ async def test_a_receiver_that_is_restored_has_everything_again_that_it_was_sent
         figures(f"receiver restored: {await comes_to_be_equal(found, found.lyon)}")
 
 
+async def test_who_is_restored_has_what_was_sent_and_what_was_written_again(
+        tmp_path: Path, figures: Callable[[str], None]) -> None:
+    """France loses what Germany sent it today, and what its own doctors wrote."""
+    async with day(tmp_path, "de", "fr") as found:
+        assert await restore(found.lyon)
+        figures(f"restored on both counts: {await comes_to_be_equal(found, found.lyon)}")
+
+
 async def test_a_sender_that_is_restored_has_its_own_posts_back_and_nothing_that_was_deleted(
         tmp_path: Path, figures: Callable[[str], None]) -> None:
     async with day(tmp_path, "de", "fr") as found:
