@@ -38,7 +38,7 @@ async def test_two_doctors_in_two_countries_have_a_morning(
         await answer(ben, ANSWER)
         await read(ben, POLL)
         await vote(ben, "Niemand")
-        await until(lambda: de.count("votes"))
+        await until(lambda: de.count("polls", "voters = 1"))
 
         await be_told(ada)
         said = await ada.window.text()
