@@ -42,7 +42,7 @@ def _fill(tx: Tx, assembly: Assembly, handle: str, count: int) -> None:
     for _ in range(count):
         post = _post(assembly, author.id, origins)
         store.insert(tx, [post])
-        enqueue(tx, assembly.ids.new(), wire.create(post, None, author.uri, None), recipients, now)
+        enqueue(tx, assembly.ids.new(), wire.create(post, None, author.uri, None, assembly.identity.seal), recipients, now)
 
 
 def _post(assembly: Assembly, author_id: int, origins: tuple[str, ...]) -> Post:

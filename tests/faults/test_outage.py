@@ -99,7 +99,8 @@ def _write(tx: Tx, its: Assembly, ada: Actor, day: int, many: int) -> tuple[int,
                          "de", now))
     store.insert(tx, made)
     for post in made:
-        enqueue(tx, its.ids.new(), wire.create(post, None, ada.uri, None), places.recipients(audience.origins), now)
+        activity = wire.create(post, None, ada.uri, None, its.identity.seal)
+        enqueue(tx, its.ids.new(), activity, places.recipients(audience.origins), now)
     return made[0].id, made[-1].id, word
 
 
