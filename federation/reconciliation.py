@@ -175,13 +175,15 @@ class Asking:
             raise _bad("an end")
         url = f"{self._origin}/reconciliation/{what}"
         for pause in _PAUSES:
-            sibling = self._allowlist.admit(self._origin, Direction.OUT, Purpose.RECONCILIATION, path=url)
             try:
-                return await self._client.get(sibling, url)
+                return await self._fetch(url)
             except Unavailable as error:
                 if error.reason != "no-answer":
                     raise
                 await asyncio.sleep(pause)
+        return await self._fetch(url)
+
+    async def _fetch(self, url: str) -> dict[str, Any]:
         sibling = self._allowlist.admit(self._origin, Direction.OUT, Purpose.RECONCILIATION, path=url)
         return await self._client.get(sibling, url)
 

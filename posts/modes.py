@@ -22,6 +22,14 @@ def begin(tx: Tx, places: Network, post: Post, poll: Poll) -> Poll:
     return made
 
 
+def resume(tx: Tx, places: Network, post: Post, poll: Poll) -> None:
+    """Store the poll of a post of ours that was lost, with the modes that its siblings were told."""
+    store.insert_polls(tx, [(post.id, poll)])
+    pollstore.fix_modes(tx, post.id, {
+        place.id: Mode.TALLY if place.actor_uri in poll.tallies else Mode.VOTES
+        for place in places.siblings.values() if place.origin in post.audience.origins})
+
+
 def _modes(places: Network, audience: Audience) -> dict[int, Mode]:
     """The modes by the sibling's id. In a consult each vote comes by itself: it names few, and a tally of one voter is a vote."""
     return {place.id: Mode.TALLY if place.signs and audience.reach != Reach.NAMED else Mode.VOTES

@@ -21,7 +21,7 @@ from core.text import clean
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import arrived, enqueue
-from posts import seals, store, wire
+from posts import modes, seals, store, wire
 from posts.editing import announce
 from posts.models import Kind, Tags
 from posts.network import network
@@ -118,15 +118,16 @@ def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapp
         parent.id if parent else None,
         "", "", "", wire.language_of(note), wire.facts_of(note), None, wire.audience_of(note, identity.origin), identity.country,
         _published(note, post_id), _updated(note, post_id, now), note.revision + LEAP), note)
+    places = network(tx, identity)
     store.insert(tx, [post])
     poll = None
     if post.kind == Kind.POLL:
         told = wire.poll_of(note)
         poll = msgspec.structs.replace(told, closed_at=None, voters=0, options=tuple((name, 0) for name, _ in told.options))
-        store.insert_polls(tx, [(post.id, poll)])
+        modes.resume(tx, places, post, poll)
     activity = wire.create(post, poll, author.uri, parent.uri if parent else None, identity.seal, again=public(ids.new()))
     arrived(tx, ids.new(), post.uri, sibling_id, now)
-    others = [other for other in network(tx, identity).recipients(post.audience.origins) if other != sibling_id]
+    others = [other for other in places.recipients(post.audience.origins) if other != sibling_id]
     enqueue(tx, ids.new(), activity, others, now)
 
 

@@ -50,4 +50,5 @@ def _essence(document: Mapping[str, Any]) -> bytes:
         "facts": {name: facts[name] for name in ("specialties", "ageBand", "sex", "aim") if facts.get(name)},
         "state": document.get("state"),
         "options": [unicodedata.normalize("NFC", option["name"]) for option in options], "multiple": "anyOf" in document,
+        "tallies": sorted(one_or_many(document.get("tallies"))),
         "ends": document.get("endTime"), "revision": document.get("revision")})

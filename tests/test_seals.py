@@ -42,7 +42,8 @@ def test_what_was_said_is_proven_also_where_receivers_may_have_changed_it() -> N
     {"contentMap": {"fr": "<p>x</p>"}}, {"to": ["https://fr.example/members"]}, {"cc": ["https://xx.example/members"]},
     {"name": "What?"}, {"name": None}, {"revision": 4}, {"facts": {"specialties": ["urology"], "sex": "f"}}, {"facts": None},
     {"oneOf": [{"name": "a"}, {"name": "b"}]}, {"oneOf": None, "anyOf": _NOTE["oneOf"]}, {"endTime": "2028-01-01T00:00:00Z"},
-    {"inReplyTo": "https://de.example/posts/0"}, {"state": "open"}, {"seal": ""}, {"seal": None}, {"seal": 5}, {"seal": "é"}])
+    {"inReplyTo": "https://de.example/posts/0"}, {"tallies": ["https://fr.example/actor"]},
+    {"state": "open"}, {"seal": ""}, {"seal": None}, {"seal": 5}, {"seal": "é"}])
 def test_anything_else_is_not(changes: dict[str, Any]) -> None:
     assert not seals.holds(_sealed(**changes), _seal)
 
