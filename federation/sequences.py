@@ -86,6 +86,7 @@ def close(tx: Tx, sibling_id: int) -> None:
 
 def restored(tx: Tx, now: int) -> None:
     """This database has come out of a backup: every line begins a new epoch, and every sibling is told what is here."""
+    tx.run("UPDATE deliveries SET state = 'pending', settled_at = NULL WHERE state = 'held'")  # its end may have been told
     for row in tx.rows("SELECT sibling_id FROM delivery_lines WHERE epoch > 0"):
         begin(tx, row["sibling_id"], now, hello=True)
 

@@ -23,7 +23,7 @@ from federation.door import Caller, Door, Request, check_head
 from federation.identity import Identity
 from federation.refusals import RefusalLog
 from federation.signatures import proofs
-from inbox import lines
+from inbox import ledger, lines
 from inbox.arrival import Arrival, Duplicate, Held, Ignored, Stored, arrival
 from inbox.authority import check_authority
 from inbox.contact import Contacts
@@ -149,7 +149,9 @@ class Bundles:
 
     def _placed(self, tx: Tx, bundle: _Bundle, decided: Mapping[int, Result]) -> _Done | KonsilError:
         """Where the line is now that it has been decided about a bundle's activities."""
-        sibling_id, results = bundle.sibling.id, {**bundle.results, **decided}
+        again = [bundle.arrivals[sequence] for sequence, result in decided.items() if isinstance(result, Duplicate)]
+        held = ledger.still_held(tx, again) if again else {}
+        sibling_id, results = bundle.sibling.id, {**bundle.results, **decided, **held}
         if results and (closed := _closed(results.values())) is not None:
             return closed
         taken = {sequence: bundle.items[sequence] for sequence, result in results.items()

@@ -95,6 +95,23 @@ def is_held(tx: Tx, arrival: Arrival) -> bool:
     return tx.row("SELECT 1 FROM held WHERE activity_key = ? AND state = 'waiting'", (uri_key(arrival.uri),)) is not None
 
 
+def still_held(tx: Tx, arrivals: Sequence[Arrival]) -> dict[int, Held]:
+    """Of activities that have come before and come again under a number: those that have had no effect yet, by that number, under
+    which their sender will hear what becomes of them. Of one that is not tried any more it hears that at once."""
+    asked = {uri_key(arrival.uri): arrival for arrival in arrivals}
+    found: dict[int, Held] = {}
+    for row in tx.rows("SELECT activity_key, missing, wanted, state, reason FROM held"
+                       f" WHERE activity_key IN ({marks(len(asked))})", list(asked)):
+        key, arrival = row["activity_key"], asked[row["activity_key"]]
+        if arrival.sequence is None:
+            continue
+        tx.run("UPDATE held SET sequence = ?, activity = ? WHERE activity_key = ?", (arrival.sequence, arrival.uri, key))
+        found[arrival.sequence] = Held(row["missing"], Wanted(row["wanted"]))
+        if row["state"] == "parked":
+            lines.came_later(tx, [key], "refused", row["reason"])
+    return found
+
+
 def settle(tx: Tx, arrival: Arrival, outcome: Outcome, now: int) -> None:
     """A held activity has been decided: its body goes, or it waits for the next thing that is missing."""
     key = uri_key(arrival.uri)

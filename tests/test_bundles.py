@@ -233,6 +233,30 @@ async def test_what_is_held_is_told_later_until_it_was_heard(de: Running, sender
     assert (await sender.bundle())[1]["later"] == [] and await de.count("later_outcomes") == 0
 
 
+async def test_what_comes_again_while_it_is_held_is_held_under_its_new_number(de: Running, sender: Sender) -> None:
+    """As after a restore at its sender, who has forgotten what became of the first one."""
+    it = sender.sibling
+    answer = create(sender, "n1", inReplyTo=f"{it.origin}/posts/parent")
+    assert (await sender.bundle(answer))[1]["results"]["held"] == [[1, 1]]
+    receipt = (await sender.bundle(answer, epoch=8, start=2))[1]
+    assert receipt["results"]["held"] == [[2, 2]] and receipt["later"] == []
+    await sender.bundle(create(sender, "parent"), epoch=8, start=2)
+    await de.its.held.start_due()
+    await until(lambda: de.count("posts", "kind = 'reply'"))
+    [told] = (await sender.bundle(epoch=8, start=2))[1]["later"]
+    assert told["sequence"] == 2 and told["result"] == "stored"
+    assert (await sender.bundle(answer, epoch=8, start=2, heard=told["number"]))[1]["results"]["duplicate"] == [[4, 4]]
+
+
+async def test_what_comes_again_and_is_not_tried_any_more_is_told_at_once(de: Running, sender: Sender) -> None:
+    answer = create(sender, "n1", inReplyTo=f"{sender.sibling.origin}/posts/parent")
+    await sender.bundle(answer)
+    await de.its.database.write(lambda tx: tx.run("UPDATE held SET state = 'parked', reason = 'It could not be read.'"))
+    receipt = (await sender.bundle(answer, epoch=8, start=2))[1]
+    [told] = receipt["later"]
+    assert receipt["results"]["held"] == [[2, 2]] and (told["result"], told["title"]) == ("refused", "It could not be read.")
+
+
 async def test_what_cannot_be_taken_now_is_postponed_and_has_no_place_yet(de: Running, sender: Sender) -> None:
     object.__setattr__(de.its.inbox._writer, "_held_most", 0)
     receipt = (await sender.bundle(create(sender, "n1", inReplyTo=f"{sender.sibling.origin}/posts/x"), create(sender, "n2")))[1]

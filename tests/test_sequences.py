@@ -244,6 +244,18 @@ async def test_after_a_restore_every_line_begins_anew_and_says_what_is_here(its:
     assert there.heads[-1].received is None and there.names == ["two"]
 
 
+async def test_after_a_restore_what_was_held_there_is_sent_again(its: Assembly, keeper: Kept) -> None:
+    there, sibling = keeper
+    there.decides = lambda number, name: "held"
+    await send(its, [sibling], "one")
+    async with working(its):
+        await until(lambda: all_are(its, "held", "one"))
+    there.decides = lambda number, name: "duplicate"
+    await its.database.write(lambda tx: sequences.restored(tx, its.clock.ms()))
+    async with working(its):
+        await settled(its, "one")
+
+
 async def _no_hello(its: Assembly) -> bool:
     return not (await line(its))["hello"]
 
