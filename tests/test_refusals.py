@@ -222,7 +222,8 @@ async def test_another_origin_and_a_special_address_leave_a_row_outwards(
 _SPEAKING = ("federation", "inbox", "posts/wire.py", "posts/counts.py", "actors/wire.py", "core/database.py")
 _OPERATORS = {"federation/siblings.py", "federation/descriptor.py", "federation/overview.py", "federation/admission.py",
               "federation/checks.py", "federation/selftest.py", "federation/siblingkeys.py", "federation/keyring.py",
-              "federation/disclosures.py", "federation/leaving.py", "federation/keywatch.py"}
+              "federation/disclosures.py", "federation/leaving.py", "federation/keywatch.py",
+              "federation/queue.py", "inbox/reconciliations.py"}
 _NEVER_LOGGED = {"fingerprint", "bad-voucher", "not-admitted", "misconfigured", "internal", *client_module._NO_REFUSALS}
 _CLASSES = {name: found for name, found in vars(core.errors).items()
             if isinstance(found, type) and issubclass(found, KonsilError)}
@@ -241,6 +242,10 @@ def reasons() -> dict[str, str]:
                     given = next((keyword.value for keyword in node.keywords if keyword.arg == "reason"), None)
                     assert given is None or isinstance(given, ast.Constant), f"{where}:{node.lineno}"
                     found[given.value if given is not None else _CLASSES[node.func.id].reason] = f"{where}:{node.lineno}"
+                if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id in _CLASSES for base in node.bases):
+                    found |= {one.value.value: f"{where}:{one.lineno}" for one in node.body
+                              if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant)
+                              and ast.unparse(one.targets[0]) == "reason"}
     return found
 
 

@@ -77,7 +77,7 @@ def test_proxies_take_a_little_more_than_konsil_does_so_that_the_answer_is_ours(
 
 
 def test_proxies_hang_up_before_the_server_does_and_wait_for_nobody_for_ever() -> None:
-    kept = uvicorn.Config("x").timeout_keep_alive
+    kept = uvicorn.Config("x", log_config=None).timeout_keep_alive
     for name, patterns in {"Caddyfile": (r"\bkeepalive (\d+)s",), "nginx.conf": (r"\bkeepalive_timeout (\d+)s",)}.items():
         for pattern in patterns:
             assert [int(seconds) < kept for seconds in re.findall(pattern, read(name))] == [True], name

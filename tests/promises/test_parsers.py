@@ -117,6 +117,8 @@ OF_OURS = {
     "core.i18n.format_number",
     "core.i18n.format_percent",
     "core.ids.uri_key",
+    "core.ids.keys_below",
+    "federation.signatures.proofs.canonical",
     "core.text.render_now",
     "federation.addresses.domain_of",
     "federation.addresses.is_loopback",
