@@ -242,7 +242,7 @@ def reasons() -> dict[str, str]:
                     given = next((keyword.value for keyword in node.keywords if keyword.arg == "reason"), None)
                     assert given is None or isinstance(given, ast.Constant), f"{where}:{node.lineno}"
                     found[given.value if given is not None else _CLASSES[node.func.id].reason] = f"{where}:{node.lineno}"
-                if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id in _CLASSES for base in node.bases):
+                if isinstance(node, ast.ClassDef) and any(ast.unparse(base) in _CLASSES for base in node.bases):
                     found |= {one.value.value: f"{where}:{one.lineno}" for one in node.body
                               if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant)
                               and ast.unparse(one.targets[0]) == "reason"}
