@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any, NoReturn
 
+import msgspec
+
 from core.errors import InvalidInput
 from core.words import N_, Phrase
 
@@ -14,6 +16,9 @@ _DEPTH = 32
 _MANY = 100
 _NO_OPENERS = bytes(code for code in range(256) if code not in b"[{")
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
+_ONLY_DIGITS = bytes(ord("0") if chr(code) in "0123456789" else ord(" ") for code in range(256))
+_LONG = b"0" * 17
+_QUICK, _WRITER = msgspec.json.Decoder(), msgspec.json.Encoder()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -23,6 +28,8 @@ def parse(body: bytes) -> dict[str, Any]:
         raise _bad(N_("It begins with a byte order mark."))
     if len(body.translate(None, _NO_OPENERS)) > _DEPTH:
         _check_depth(body)
+    if (document := _as_we_write(body)) is not None:
+        return document
     try:
         text = body.decode("utf-8")
         document = _DECODER.decode(text)
@@ -33,6 +40,21 @@ def parse(body: bytes) -> dict[str, Any]:
     if "\\" in text and ("\\ud" in text or "\\uD" in text) and _has_surrogate(document):
         raise _bad(N_("It has half a surrogate pair."))
     return document
+
+
+def _as_we_write(body: bytes) -> dict[str, Any] | None:
+    """The object in a body that is written as this program writes; None for any other, which is read with more care.
+
+    A faster reader says nothing of a key that comes twice, and bends numbers. But where what it has read is the same bytes when
+    it is written again, nothing was passed over: the careful one would find the same. Long numbers are left to that one.
+    """
+    try:
+        document = _QUICK.decode(body)
+        if type(document) is dict and _LONG not in body.translate(_ONLY_DIGITS) and _WRITER.encode(document) == body:
+            return document
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return None
 
 
 def one_or_many(value: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -135,3 +135,30 @@ def test_whatever_comes_is_refused_or_means_what_it_says(body: bytes) -> None:
     except InvalidInput:
         return
     assert json.loads(body) == document == json.loads(dumps(document))
+
+
+_MANY = 300
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+_VALUES = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
+_WRITTEN = st.dictionaries(st.text(), _VALUES, max_size=4).map(
+    lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+_ODD = st.sampled_from([b'{"a":%s}' % value for value in (
+    b'1,"a":1', b'{"b":1,"b":1}', b"123456789012345678", b"-12345678901234567", b"12345678901234567", b"18446744073709551615",
+    b"-0", b"-0.0", b"1.0", b"1e5", b"0.1", b"1.10", b"1e400", b"NaN", b"01", b'"\\u00e4"', b'"\xc3\xa4"', b'"/"', b'"\x7f"',
+    b'"\xe2\x80\xa8"', b'"\\n"', b'"\\u000a"', b'"\xed\xa0\x80"', b'"12345678901234567890"')]
+    + [b"[]", b"1", b'{"a" :1}', b'{"":""}'])
+
+
+def _outcome(body: bytes) -> str:
+    try:
+        return repr(parse(body))
+    except InvalidInput as error:
+        return error.reason
+
+
+@settings(deadline=None, max_examples=_MANY)
+@given(_WRITTEN | _ODD, st.integers(0, 200), st.binary(max_size=2))
+def test_what_is_read_quickly_is_read_as_with_care(body: bytes, place: int, changed: bytes) -> None:
+    """A space at the end changes nothing of what a document says, and is never read quickly."""
+    for one in (body, body[:place] + changed + body[place + 1:]):
+        assert _outcome(one) == _outcome(one + b" ")
