@@ -10,7 +10,7 @@ from typing import Any
 from actors.wire import actor_of
 from core.clock import Clock
 from core.database import Database, Tx
-from core.errors import InvalidInput, KonsilError
+from core.errors import InvalidInput, KonsilError, NotFound
 from core.ids import Ids, uri_key
 from core.settings import Federation
 from core.telemetry import get_logger
@@ -35,11 +35,12 @@ _REVOKED = N_("Its instance was revoked.")
 
 
 class HeldActivities:
-    """Resolves what `inbox.ledger` holds; run by the worker."""
+    """Resolves what `inbox.ledger` holds; run by the worker. `home` is our own origin: what is missing of ours is waited for, and
+    nobody is asked for it here (`inbox.reconciler` does that)."""
 
-    def __init__(self, database: Database, allowlist: Allowlist, client: Client, writer: Writer, clock: Clock, ids: Ids,
-                 settings: Federation) -> None:
-        self._database, self._allowlist, self._client, self._writer = database, allowlist, client, writer
+    def __init__(self, home: str, database: Database, allowlist: Allowlist, client: Client, writer: Writer, clock: Clock,
+                 ids: Ids, settings: Federation) -> None:
+        self._home, self._database, self._allowlist, self._client, self._writer = home, database, allowlist, client, writer
         self._clock, self._ids, self._settings = clock, ids, settings
         self._busy: dict[str, asyncio.Task[None]] = {}
 
@@ -79,19 +80,23 @@ class HeldActivities:
 
     async def _resolve(self, missing: str, waiting: Sequence[Waiting]) -> None:
         """Obtain what is missing, then decide about everything that waits for it."""
-        left = list(waiting)
+        left, anew = list(waiting), list[Waiting]()
         try:
             await self._obtain(missing, waiting[0].wanted)
             while left:
-                await self._decide(left[0])
-                left.pop(0)
+                result = await self._decide(left[0])
+                one = left.pop(0)
+                if isinstance(result, Held) and result.missing == missing:  # ours, and not for its sender: the same
+                    anew.append(one)
+            if anew:
+                await self._postpone(anew, not_back())
         except KonsilError as error:
             await self._postpone(left, error)
         except Exception as error:
             log.exception("held activities failed", missing=missing)
             await self._postpone(left, KonsilError("It could not be read.", cause=repr(error)))
 
-    async def _decide(self, waiting: Waiting) -> None:
+    async def _decide(self, waiting: Waiting) -> Result | None:
         sibling = self._allowlist.admit(waiting.origin, Direction.IN, Purpose.INBOX)
         try:
             made = arrival(sibling, parse(waiting.body), waiting.body, hashlib.sha256(waiting.body).digest(),
@@ -100,10 +105,11 @@ class HeldActivities:
         except InvalidInput as error:  # it was in order when it came: the rules have changed since
             reason = error.message
             await self._database.write(lambda tx: ledger.park(tx, [waiting.key], reason))
-            return
+            return None
         result = await self._database.collect(self._writer.reconsider, made)
         if isinstance(result, KonsilError):
             log.info("held activity refused", sibling=waiting.origin, activity=made.uri, error=result)
+        return result
 
     async def _obtain(self, uri: str, wanted: Wanted) -> None:
         """Fetch a thing and first whatever it needs itself (its author, what it answers), down to something that is here.
@@ -116,7 +122,9 @@ class HeldActivities:
             if await self._here(uri, wanted):
                 chain.pop()
                 continue
-            sibling = self._allowlist.admit(origin_of(uri), Direction.OUT, Purpose.FETCH, path=uri)
+            if (origin := origin_of(uri)) == self._home:
+                raise not_back()
+            sibling = self._allowlist.admit(origin, Direction.OUT, Purpose.FETCH, path=uri)
             if uri not in documents:
                 if len(documents) == _CHAIN:
                     raise InvalidInput("It depends on too much that is missing.", reason="too-deep")
@@ -166,6 +174,11 @@ class HeldActivities:
 
         await self._database.write(store)
         log.info("still held", count=len(waiting), error=error)
+
+
+def not_back() -> NotFound:
+    return NotFound("It is about a post that was lost here when a backup was restored, and that has not come back.",
+                    reason="lost")
 
 
 def sibling_changed(tx: Tx, change: SiblingChange) -> None:

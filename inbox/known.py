@@ -10,9 +10,11 @@ from actors.follows import Follow
 from actors.models import Actor
 from actors.store import COLUMNS, actor_from, shown_among
 from core.database import Tx, marks
+from core.errors import InvalidInput
 from core.ids import uri_key
 from federation.keyring import answerable
-from inbox.arrival import Arrival
+from inbox.arrival import Arrival, Held, Wanted
+from inbox.reconciliations import Lost, lost, made_then
 from posts import pollstore, store
 from posts.counts import Mode
 from posts.models import Kind, Reach
@@ -42,10 +44,18 @@ class Known:
     results: dict[int, str] = field(default_factory=dict)  # the digests of results that are here
     kept: dict[int, Kept] = field(default_factory=dict)  # polls of siblings whose votes stay here, where a result comes
     announced: dict[str, int] = field(default_factory=dict)  # keys of ours, by the activity that a sibling can answer
+    lost: Sequence[Lost] = ()  # the times of which a restored backup knows nothing, where something of ours is named
 
     def admits(self, origin: str) -> bool:
         """Whether something may be fetched from there, now or when its pause ends."""
         return self.states.get(origin) in ("active", "paused")
+
+    def not_there(self, uri: str, refusal: InvalidInput) -> Held:
+        """What becomes of something about a post of ours that is not there, or not for its sender: it waits where that post can
+        have been lost with a backup, because a sibling may give it back; else the `refusal` is raised. Both have one answer."""
+        if uri in self.deleted or not uri.startswith(f"{self.home}/") or not made_then(self.lost, uri):
+            raise refusal
+        return Held(uri, Wanted.POST)
 
 
 def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str]) -> Known:
@@ -54,17 +64,18 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     wanted = {uri_key(arrival.object_id) for arrival in arrivals if arrival.type == "Follow"}
     named |= wanted
     actors = list({uri_key(arrival.actor) for arrival in arrivals} | wanted)
-    about = {uri_key(arrival.object_id) for arrival in arrivals if arrival.object_id}
-    about |= {uri_key(arrival.note.in_reply_to) for arrival in arrivals
-              if arrival.note is not None and arrival.note.in_reply_to}
-    about |= {uri_key(arrival.tally.question) for arrival in arrivals if arrival.tally is not None}
-    keys = list(about)
+    about = {arrival.object_id for arrival in arrivals if arrival.object_id}
+    about |= {arrival.note.in_reply_to for arrival in arrivals if arrival.note is not None and arrival.note.in_reply_to}
+    about |= {arrival.tally.question for arrival in arrivals if arrival.tally is not None}
+    keys = [uri_key(uri) for uri in about]
     undoable = [uri_key(arrival.uri) for arrival in arrivals if arrival.type in ("Like", "Announce")]  # also before they come
     people = {row["uri"]: actor_from(row) for row in tx.rows(
         f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", actors)}
     posts = store.by_keys(tx, keys)
     known = Known(home, states, people, posts, store.tombstoned(tx, keys + undoable),
                   store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
+    if any(uri.startswith(f"{home}/posts/") for uri in about):
+        known.lost = lost(tx)
     voters = {
         (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals
         if arrival.note is not None and arrival.note.is_vote and arrival.note.in_reply_to in posts and arrival.actor in people}

@@ -5,18 +5,19 @@ Between a question and its answer things go on, so whatever has moved since is l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from actors.store import by_ids
 from core.database import Tx, marks
-from core.ids import Ids, made_at, number, public, uri_key
+from core.ids import Ids, public, uri_key
 from federation.identity import Identity
 from federation.store import Standing, arrived, enqueue, standing
 from inbox import ledger
-from inbox.reconciliations import lost
-from posts import store, wire
+from inbox.reconciliations import lost, made_then
+from posts import pollstore, store, wire
 from posts.holdings import Between
+from posts.recovery import Recovered, recover
 from posts.store import Post
 
 
@@ -62,12 +63,20 @@ def bury(tx: Tx, two: Between, uris: Sequence[str], now: int) -> None:
     for uri in uris:
         if uri not in known.here and uri not in known.deleted and was_lost(tx, uri):
             store.bury(tx, uri, two.home, now)
+            ledger.release(tx, [uri], now)
 
 
 def was_lost(tx: Tx, uri: str) -> bool:
     """Whether something of ours that is not here was made in a time of which a restored backup knows nothing."""
-    made = number(uri.rpartition("/")[2])
-    return made is not None and any(one.first <= made_at(made) <= one.last for one in lost(tx))
+    return made_then(lost(tx), uri)
+
+
+def take_back(tx: Tx, ids: Ids, identity: Identity, two: Between, uri: str, document: Mapping[str, Any], now: int) -> Recovered:
+    """Take the sibling's copy of a post of ours in, if that may be; what waited for it goes on."""
+    became = recover(tx, ids, identity, uri, document, two.sibling_id, now)
+    if became == Recovered.BACK:
+        ledger.release(tx, [uri], now)
+    return became
 
 
 def ignored(tx: Tx, uris: Sequence[str]) -> set[str]:
@@ -83,13 +92,12 @@ def send_again(tx: Tx, ids: Ids, identity: Identity, two: Between, uris: Sequenc
     sent = [post for post in known.here.values() if post.sibling_id is None and post.erased_at is None
             and two.origin in post.audience.origins and known.stand(post.uri) == Standing.SENT]
     authors = by_ids(tx, [post.author_id for post in sent])
-    polls = store.polls(tx, [post.id for post in sent])
     parents = store.by_many(tx, [post.parent_id for post in sent if post.parent_id is not None])
     for post in sent:
         parent = parents.get(post.parent_id) if post.parent_id is not None else None
         made = wire.update if as_update else wire.create
-        activity = made(post, polls.get(post.id), authors[post.author_id].uri, parent.uri if parent else None, identity.seal,
-                        again=public(ids.new()))
+        activity = made(post, pollstore.whole(tx, post.id), authors[post.author_id].uri, parent.uri if parent else None,
+                        identity.seal, again=public(ids.new()))
         enqueue(tx, ids.new(), activity, [two.sibling_id], now)
     return len(sent)
 

@@ -24,9 +24,10 @@ from federation.listed import entry
 from federation.reconciliation import FIRST, Asking, Kind
 from federation.store import Standing
 from federation.troubles import reason
-from inbox import mending, reconciliations
+from inbox import mending, mending_refused, reconciliations
 from inbox.held import HeldActivities
 from inbox.mending_follows import FollowMending, said
+from inbox.mending_refused import Refused
 from inbox.reconciliations import Done, Reconciled, Reconciliations, Results, Task
 from posts import holdings, recovery, store
 from posts.holdings import MIRROR, WAITING, Between
@@ -248,6 +249,20 @@ class Reconciler:
                 if one.there not in (None, WAITING) and (one.here is None or one.newer_there):
                     await self._more_than_here(going, done, one)
 
+        await self._refused_there(going, done)
+
+    async def _refused_there(self, going: _Round, done: Done) -> None:
+        """What they refused for the lack of a post of theirs that they offer us now."""
+        refused = await self._database.read(lambda tx: mending_refused.for_lack(tx, going.two))
+        below, offered = holdings.below(Kind.HELD, going.two), dict[str, bool]()
+        for about in {one.about for one in refused}:
+            key = uri_key(about)
+            offered[about] = any(one.uri == about for one in await going.asking.items(Kind.OFFERED, _before(key), key, below))
+        back: list[Refused] = [one for one in refused if offered[one.about]]
+        done.missing_there += len(back)
+        if back and not going.dry:
+            done.sent_again += await self._write(going, lambda tx: mending_refused.again(tx, going.two, back, self._clock.ms()))
+
     async def _send_again(self, going: _Round, done: Done, uris: Sequence[str], *, as_update: bool) -> None:
         known = await self._database.read(lambda tx: mending.found(tx, going.two, uris))
         wanted = [uri for uri in uris if known.stand(uri) == Standing.SENT and (post := known.here.get(uri)) is not None
@@ -291,8 +306,8 @@ class Reconciler:
         if going.dry:
             became = await self._database.read(lambda tx: recovery.look(tx, self._identity, uri, document))
         else:
-            became = await self._write(going, lambda tx: recovery.recover(
-                tx, self._ids, self._identity, uri, document, going.two.sibling_id, now))
+            became = await self._write(going, lambda tx: mending.take_back(
+                tx, self._ids, self._identity, going.two, uri, document, now))
         if became == Recovered.KNOWN:
             return
         if became == Recovered.BACK:

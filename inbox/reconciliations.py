@@ -13,7 +13,7 @@ from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx, marks
 from core.errors import Refused
-from core.ids import Ids
+from core.ids import Ids, made_at, number
 from core.settings import Reconciliation as Settings
 from core.words import N_, Phrase, Sentence
 from federation.listed import SiblingState, entry, listed
@@ -248,6 +248,12 @@ def restored(tx: Tx, now: int, backup_at: int) -> None:
 def lost(tx: Tx) -> Sequence[Lost]:
     """The times of which something was lost here."""
     return [Lost(*row) for row in tx.rows("SELECT backup_at, restored_at FROM restorations ORDER BY restored_at")]
+
+
+def made_then(times: Sequence[Lost], uri: str) -> bool:
+    """Whether what is called so was made in one of these times, to judge by its id."""
+    made = number(uri.rpartition("/")[2])
+    return made is not None and any(one.first <= made_at(made) <= one.last for one in times)
 
 
 def lost_last(tx: Tx) -> Lost | None:

@@ -191,7 +191,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
-    resolver = HeldActivities(database, allowlist, client, writer, clock, ids, federation)
+    resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
     try:
         assembly = Assembly(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.errors import Conflict, InvalidInput, Refused
 from core.ids import Ids
+from inbox.activities.create import no_such_poll
 from inbox.arrival import Arrival, Held, Ignored
 from inbox.authority import may_read
 from inbox.effects import Effect, TakeTally
@@ -22,9 +23,10 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         return Ignored("deleted meanwhile")
     post = known.posts.get(tally.question)
     poll = known.polls.get(post.id) if post is not None else None
-    if post is None or poll is None or post.kind != Kind.POLL or post.sibling_id is not None or post.erased_at is not None \
-            or not may_read(arrival, post):
-        raise InvalidInput("There is no such poll here.", reason="no-such-poll")
+    if post is None or not may_read(arrival, post):
+        return known.not_there(tally.question, no_such_poll())
+    if poll is None or post.kind != Kind.POLL or post.sibling_id is not None or post.erased_at is not None:
+        raise no_such_poll()
     if known.modes.get((post.id, arrival.sibling.id), Mode.VOTES) != Mode.TALLY:
         raise Refused("In this poll your instance sends votes, and no tally.", reason="votes-expected")
     if [name for name, _ in tally.sums.options] != [name for name, _ in poll.options]:

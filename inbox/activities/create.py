@@ -38,7 +38,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
             return _without_parent(note.in_reply_to, known)
         if not may_read(arrival, parent):  # not theirs and not there are the same answer
             if parent.sibling_id is None:
-                raise _no_such_parent()
+                return known.not_there(parent.uri, no_such_parent())
             return Ignored("its parent is not for its sender")
         if not arrival.audience.within(parent.audience):
             raise InvalidInput("A reply is not wider than what it answers.", reason="wider-than-parent")
@@ -82,9 +82,10 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
 def _verify_vote(arrival: Arrival, note: Note, known: Known, grace_ms: int) -> Held | None:
     post = known.posts.get(note.in_reply_to or "")
     poll = known.polls.get(post.id) if post is not None else None
-    if post is None or poll is None or post.sibling_id is not None or post.erased_at is not None \
-            or not may_read(arrival, post):
-        raise InvalidInput("There is no such poll here.", reason="no-such-poll")
+    if post is None or not may_read(arrival, post):
+        return known.not_there(note.in_reply_to or "", no_such_poll())
+    if poll is None or post.sibling_id is not None or post.erased_at is not None:
+        raise no_such_poll()
     if known.modes.get((post.id, arrival.sibling.id)) == Mode.TALLY:
         raise Refused("In this poll your instance sends a tally, and no votes.", reason="tally-expected")
     if poll.result_at is not None or arrival.now > max(poll.ends_at + grace_ms, poll.counts_until or 0):
@@ -120,9 +121,14 @@ def _without_parent(parent_uri: str, known: Known) -> Held | Ignored:
         return Ignored("its parent is deleted", for_good=True)  # nobody here has seen it: there is nothing to stand under
     origin = origin_of(parent_uri)
     if origin == known.home:
-        raise _no_such_parent()
+        return known.not_there(parent_uri, no_such_parent())
     return Held(parent_uri, Wanted.POST) if known.admits(origin) else Ignored("its parent lies outside our network")
 
 
-def _no_such_parent() -> InvalidInput:
+def no_such_parent() -> InvalidInput:
     return InvalidInput("It answers something that is not there.", reason="no-such-parent")
+
+
+def no_such_poll() -> InvalidInput:
+    """Of a vote, and of a tally."""
+    return InvalidInput("There is no such poll here.", reason="no-such-poll")

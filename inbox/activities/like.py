@@ -37,8 +37,8 @@ def undo(arrival: Arrival, known: Known) -> list[Effect]:
 def meant(arrival: Arrival, known: Known) -> Post | Held | Ignored:
     """The post that an activity of a reader is about, by its id alone, or what becomes of the activity without it.
 
-    Not there and not for its sender have the same answer: of our own posts an error, of others' none, since what is not
-    there yet may come. So nobody can find out what lies here.
+    Not there and not for its sender have the same answer: of our own posts an error, unless one can have been
+    lost here; of others' none, since what is not there yet may come. So nobody can find out what lies here.
     """
     if not arrival.object_id:
         raise InvalidInput("The object has no id.", reason="bad-object")
@@ -51,10 +51,14 @@ def meant(arrival: Arrival, known: Known) -> Post | Held | Ignored:
         return post
     origin = origin_of(arrival.object_id)
     if origin == known.home:
-        raise InvalidInput("It is about a post that is not there.", reason="no-such-post")
+        return known.not_there(arrival.object_id, no_such_post())
     if post is not None:
         return Ignored("about a post that is not for its sender")
     return Held(arrival.object_id, Wanted.POST) if known.admits(origin) else Ignored("about a post outside our network")
+
+
+def no_such_post() -> InvalidInput:
+    return InvalidInput("It is about a post that is not there.", reason="no-such-post")
 
 
 def counted(table: Table, arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:

@@ -159,7 +159,7 @@ class Worker(Stubborn):
             if word:
                 assert word in at.posts[uri].question + at.posts[uri].html, (uri, word)
             else:
-                assert uri in at.erased, uri
+                assert uri in at.tombstones and uri not in at.posts, uri
         mine = {word for post in at.posts.values() for word in TOKEN.findall((post.question + post.html).encode())
                 if word.endswith(f"x{self.handle}{self.country}q".encode())}
         assert mine - self._unsure == {word.encode() for word in self.promised.values() if word}
