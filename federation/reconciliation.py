@@ -53,6 +53,10 @@ class Kind(StrEnum):
     """How its doctors follow the asker's: who, whom, and whether that is requested, accepted, or just moving."""
     FOLLOWED = "followed"
     """How the asker's doctors follow its own, in the same words."""
+    TALLIES = "tallies"
+    """The asker's polls whose votes it keeps, with `EPOCH SEQUENCE` of the last tally that it has told the asker."""
+    COUNTED = "counted"
+    """Its own polls, with the same of the last tally of the asker's that it has counted."""
 
 
 class Item(NamedTuple):

@@ -24,7 +24,7 @@ from federation.listed import entry
 from federation.reconciliation import FIRST, Asking, Kind
 from federation.store import Standing
 from federation.troubles import reason
-from inbox import mending, mending_refused, reconciliations
+from inbox import mending, mending_refused, mending_tallies, reconciliations
 from inbox.held import HeldActivities
 from inbox.mending_follows import FollowMending, said
 from inbox.mending_refused import Refused
@@ -72,7 +72,8 @@ class Reconciler:
         self._held, self._kept, self._clock, self._ids = held, kept, clock, ids
         self._kinds = {
             Kind.ERASED: self._erased, Kind.ERASED_YOURS: self._erased_yours, Kind.OFFERED: self._offered,
-            Kind.HELD: self._held_there, Kind.FOLLOWED: self._our_follows, Kind.FOLLOWS: self._their_follows}
+            Kind.HELD: self._held_there, Kind.FOLLOWED: self._our_follows, Kind.FOLLOWS: self._their_follows,
+            Kind.TALLIES: self._their_tallies, Kind.COUNTED: self._our_tallies}
         """In this order: nothing is fetched or taken back that is deleted, and what is answered comes before the answers."""
 
     async def step(self) -> bool:
@@ -241,6 +242,9 @@ class Reconciler:
             lacking = [one.uri for one in piece if one.there is None]
             older = [one.uri for one in piece
                      if one.here is not None and one.there not in (None, WAITING) and not one.newer_there]
+            for uri in await self._database.read(
+                    lambda tx, older=older: mending.without_result(tx, older, self._clock.ms())):  # type: ignore[misc]
+                await self._take_back(going, done, uri, known=True)
             for some in _pieces(lacking, _LOOKED_UP):
                 await self._send_again(going, done, some, as_update=False)
             for some in _pieces(older, _LOOKED_UP):
@@ -342,6 +346,39 @@ class Reconciler:
             if error.reason == "gone":
                 return None
             raise
+
+    # Tallies of votes that stay at home: who keeps the votes tells them.
+
+    async def _their_tallies(self, going: _Round, done: Done) -> None:
+        """What they have told us and we have not: they tell it anew when they compare."""
+        async for piece in self._differences(going, Kind.TALLIES, done):
+            ours = [one.uri for one in piece if (there := mending_tallies.number(one.there)) is not None
+                    and there > (mending_tallies.number(one.here) or mending_tallies.NONE)]
+            missing = await self._database.read(lambda tx, ours=ours: mending_tallies.uncounted(tx, ours))  # type: ignore[misc]
+            done.missing_here += len(missing)
+            done.could_not += len(missing)
+
+    async def _our_tallies(self, going: _Round, done: Done) -> None:
+        """What we have told them and they have not; and what they have of ours that we know nothing of, who have lost it then."""
+        async for piece in self._differences(going, Kind.COUNTED, done):
+            for uri in [one.uri for one in piece]:
+                key, below = uri_key(uri), holdings.below(Kind.TALLIES, going.two)
+                now_there = await going.asking.items(Kind.COUNTED, _before(key), key, below)  # it may have come in between
+                there = mending_tallies.number(next((one.detail for one in now_there if one.uri == uri), None))
+                if there is None:
+                    done.could_not += 1
+                    continue
+                one = await self._database.read(
+                    lambda tx, uri=uri, there=there: mending_tallies.untold(tx, going.two, uri, there))  # type: ignore[misc]
+                if one is None:
+                    continue
+                if there > (one.epoch, one.sequence):
+                    done.missing_here += 1
+                else:
+                    done.missing_there += 1
+                if not going.dry:
+                    done.sent_again += await self._write(going, lambda tx, uri=uri, there=there: mending_tallies.tell_anew(  # type: ignore[misc]
+                        tx, going.two, uri, there, self._clock.ms()))
 
     # Who follows whom.
 

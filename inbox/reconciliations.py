@@ -162,6 +162,17 @@ class Reconciliations:
             "UPDATE reconciliations SET ended_at = ?, trouble = ? WHERE begun_at IS NOT NULL AND ended_at IS NULL",
             (now, INTERRUPTED)))
 
+    async def asks(self, at_most_ms: int) -> bool:
+        """Whether a backup was restored here, at most so long ago, and some active sibling has not been heard about it yet."""
+        now = self._clock.ms()
+
+        def look(tx: Tx) -> bool:
+            last = lost_last(tx)
+            return last is not None and now - last.last < at_most_ms and any(
+                fresh_from_backup(tx, one.id) for one in listed(tx) if one.state == SiblingState.ACTIVE)
+
+        return await self._database.read(look)
+
     async def prune(self) -> None:
         """Delete those whose time is over."""
         limit = self._clock.ms() - self._settings.days * 86_400_000

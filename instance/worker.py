@@ -110,9 +110,10 @@ async def _ordered_erasures(assembly: Assembly) -> None:
 
 
 async def _polls(assembly: Assembly) -> None:
+    grace_ms = assembly.settings.posts.vote_grace_seconds * 1000
     while True:
         await assembly.tallies.send_due()
-        await assembly.polls.announce_due()
+        await assembly.polls.announce_due(results=not await assembly.reconciliations.asks(grace_ms))
         await asyncio.sleep(_TICK_SECONDS)
 
 

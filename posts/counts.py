@@ -221,7 +221,7 @@ def read_tally(document: Any, sibling: Sibling, kind: str = "Tally") -> Tally:
     columns = [sum(votes[at] for votes in cells.values()) for at in range(len(sums.options))]
     if len(cells) > _MANY or any(told > votes for told, (_, votes) in zip(columns, sums.options, strict=True)):
         raise _bad_tally("more by specialty than there are")
-    _check_proof(document, sibling)
+    _check_proof(document, sibling.actor_uri, sibling.document_key)
     known = {code: votes for code, votes in cells.items() if code in specialties()}
     return Tally(read.question, sums, known, read.epoch, read.sequence, read.final, dumps(document).decode(),
                  digest_of(document))
@@ -230,12 +230,31 @@ def read_tally(document: Any, sibling: Sibling, kind: str = "Tally") -> Tally:
 def read_result(document: Any, sibling: Sibling, question: str, shown: Poll) -> Result:
     """The result in a poll of a sibling, which has to say what the poll itself shows; its proof is looked at by
     `check_result`."""
+    found, _ = _result(document, sibling.actor_uri, question)
+    if found.sums != Sums(shown.options, shown.voters) or shown.closed_at is None:
+        raise _bad_result("it says something else than the poll")
+    return found
+
+
+def own_result(identity: Identity, document: Any, question: str, poll: Poll) -> tuple[Poll, Result] | None:
+    """The result in a sibling's copy of a poll of ours, and the poll as it says that this ended; None unless we have signed it
+    and it has the same options. Whatever else the copy says of numbers is not looked at."""
+    try:
+        found, closed_at = _result(document, identity.actor_uri, question)
+        _check_proof(document, identity.actor_uri, identity.documents.multibase)
+    except InvalidInput:
+        return None
+    if [name for name, _ in found.sums.options] != [name for name, _ in poll.options]:
+        return None
+    return msgspec.structs.replace(poll, closed_at=closed_at, voters=found.sums.voters, options=found.sums.options), found
+
+
+def _result(document: Any, actor_uri: str, question: str) -> tuple[Result, int]:
+    """A result of a question as that instance would write it, unproven; and when the poll was closed (ms)."""
     read = _read(document, _Result, _bad_result)
     sums = _count(read.options, read.voters_count, _bad_result)
-    if read.type != "Result" or read.id != f"{question}#result" or read.question != question or read.actor != sibling.actor_uri:
+    if read.type != "Result" or read.id != f"{question}#result" or read.question != question or read.actor != actor_uri:
         raise _bad_result("it is about something else")
-    if sums != Sums(shown.options, shown.voters) or shown.closed_at is None:
-        raise _bad_result("it says something else than the poll")
     if len(read.counted) > _MANY or len(read.missing) > _MANY:
         raise _bad_result("more instances than there are")
     counted = tuple(Counted(*msgspec.structs.astuple(one)) for one in read.counted)
@@ -244,12 +263,12 @@ def read_result(document: Any, sibling: Sibling, question: str, shown: Poll) -> 
     except ValueError:
         raise _bad_result("it has no canonical form") from None
     return Result(question, sums, counted, tuple(read.missing), _moment(read.published), dumps(document).decode(),
-                  digest)
+                  digest), _moment(read.closed)
 
 
 def check_result(found: Result, sibling: Sibling) -> None:
     """`InvalidInput` (`bad-proof`) unless the sibling has signed it."""
-    _check_proof(msgspec.json.decode(found.document), sibling)
+    _check_proof(msgspec.json.decode(found.document), sibling.actor_uri, sibling.document_key)
 
 
 def digest_of(document: dict[str, Any]) -> str:
@@ -266,8 +285,8 @@ def _signed(identity: Identity, document: dict[str, Any], now: int) -> dict[str,
     return proofs.sign({"@context": COUNT_CONTEXT, **document}, identity.documents, now)
 
 
-def _check_proof(document: dict[str, Any], sibling: Sibling) -> None:
-    proofs.check(document, sibling.document_key, proofs.document_key_id(sibling.actor_uri))
+def _check_proof(document: dict[str, Any], actor_uri: str, multibase: str) -> None:
+    proofs.check(document, multibase, proofs.document_key_id(actor_uri))
 
 
 def _read(document: Any, kind: type[T], bad: Callable[[str], InvalidInput]) -> T:

@@ -1,4 +1,5 @@
-"""What there is between this instance and a sibling, read in the order in which it is compared: posts, deletions, follows.
+"""What there is between this instance and a sibling, read in the order in which it is compared: posts, deletions, follows,
+tallies.
 
 Each reader looks at a bounded number of rows behind a key, so that a million of them block nobody.
 """
@@ -10,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from core.database import Database, Tx
+from core.database import Database, Row, Tx
 from core.errors import InvalidInput
 from core.ids import keys_below, uri_key
 from federation.reconciliation import LAST, RANGE, RANGES, RANGES_SECONDS, ROWS, Item, Kind, Piece, Range, Sum, bounded
 from federation.store import Standing, standing
+from posts.counts import tally_uri
 from posts.store import LEAP
 
 WAITING = "waiting"
@@ -107,6 +109,34 @@ def _followed(tx: Tx, two: Between, after: bytes, upto: bytes, most: int) -> Pie
         rows[-1]["uri_key"] if len(rows) == most else upto)
 
 
+_POLLS = ("SELECT p.uri_key, p.uri, p.sibling_id, t.epoch, t.sequence FROM (SELECT id, uri_key, uri, sibling_id FROM posts"
+          " WHERE uri_key > ? AND uri_key <= ? ORDER BY uri_key LIMIT ?) AS p LEFT JOIN {} ORDER BY p.uri_key")
+
+
+def _told(tx: Tx, two: Between, after: bytes, upto: bytes, most: int) -> Piece:
+    """Polls of the sibling whose votes are kept here, with the last tally that it was told; not while another one is on its
+    way or about to be, and not where it has refused the last one."""
+    rows = tx.rows(_POLLS.format("kept_polls t ON t.post_id = p.id AND t.sequence > 0 AND t.stale_since IS NULL"),
+                   (after, upto, most))
+    piece = _numbered(rows, two.sibling_id, upto, most)
+    tallies = {one.key: uri_key(tally_uri(two.home, one.uri)) for one in piece.items}
+    stands = sent(tx, two.sibling_id, list(tallies.values()))
+    return Piece([one for one in piece.items if stands.get(tallies[one.key]) not in (Standing.MOVING, Standing.ENDED)],
+                 piece.upto)
+
+
+def _counted(tx: Tx, two: Between, after: bytes, upto: bytes, most: int) -> Piece:
+    """Polls of ours with the last tally of the sibling's that has come."""
+    rows = tx.rows(_POLLS.format("tallies t ON t.post_id = p.id AND t.sibling_id = ?"), (after, upto, most, two.sibling_id))
+    return _numbered(rows, None, upto, most)
+
+
+def _numbered(rows: Sequence[Row], of: int | None, upto: bytes, most: int) -> Piece:
+    return Piece([Item(row["uri_key"], row["uri"], f"{row['epoch']} {row['sequence']}") for row in rows
+                  if row["epoch"] is not None and row["sibling_id"] == of],
+                 rows[-1]["uri_key"] if len(rows) == most else upto)
+
+
 class _Holding(NamedTuple):
     """How a kind is read here; whose URIs they are, and below which path."""
 
@@ -118,12 +148,14 @@ class _Holding(NamedTuple):
 _HOLDINGS = {
     Kind.ERASED: _Holding(_deleted, True), Kind.ERASED_YOURS: _Holding(_gone, False),
     Kind.OFFERED: _Holding(_owed, True), Kind.HELD: _Holding(_theirs, False),
-    Kind.FOLLOWS: _Holding(_followed, True, "follows"), Kind.FOLLOWED: _Holding(_followed, False, "follows")}
+    Kind.FOLLOWS: _Holding(_followed, True, "follows"), Kind.FOLLOWED: _Holding(_followed, False, "follows"),
+    Kind.TALLIES: _Holding(_told, False), Kind.COUNTED: _Holding(_counted, True)}
 """By what a sibling may ask for. A new kind is one more line here, and one in `MIRROR`."""
 
 MIRROR = {
     Kind.ERASED: Kind.ERASED_YOURS, Kind.ERASED_YOURS: Kind.ERASED, Kind.OFFERED: Kind.HELD, Kind.HELD: Kind.OFFERED,
-    Kind.FOLLOWS: Kind.FOLLOWED, Kind.FOLLOWED: Kind.FOLLOWS}
+    Kind.FOLLOWS: Kind.FOLLOWED, Kind.FOLLOWED: Kind.FOLLOWS,
+    Kind.TALLIES: Kind.COUNTED, Kind.COUNTED: Kind.TALLIES}
 """What here has to be as a kind there is."""
 
 

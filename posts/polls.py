@@ -103,24 +103,25 @@ class Polls:
 
         return await self._database.read(look)
 
-    async def announce_due(self) -> int:
+    async def announce_due(self, *, results: bool = True) -> int:
         """Tell their audiences the new counts of local polls, which have closed, and what came out; returns how many were
         announced.
 
-        Counts are gathered for a moment, so that many votes make few Updates.
+        Counts are gathered for a moment, so that many votes make few Updates. Without `results` none is made: who has lost them
+        with a backup asks first whether somebody has one.
         """
         now = self._clock.ms()
         due = await self._database.read(lambda tx: store.polls_to_announce(tx, now, now - _GATHER_MS))
         for post_id in due:
-            await self._database.write(partial(self._announce, post_id=post_id, now=now))
-        waiting = await self._database.read(self._ready)
+            await self._database.write(partial(self._announce, post_id=post_id, now=now, results=results))
+        waiting = await self._database.read(self._ready) if results else []
         for post_id in waiting:
             await self._database.write(partial(self._finish, post_id=post_id))
         return len(due) + len(waiting)
 
-    def _announce(self, tx: Tx, post_id: int, now: int) -> None:
+    def _announce(self, tx: Tx, post_id: int, now: int, *, results: bool) -> None:
         ended = store.close_poll(tx, post_id, now, self._grace_ms)
-        at_once = ended and self._finish(tx, post_id)  # nobody to wait for
+        at_once = ended and results and self._finish(tx, post_id)  # nobody to wait for
         post = store.by_id(tx, post_id) if at_once else self._tell(tx, post_id, now)
         if ended and post is not None:
             concerns.closed(tx, self._ids, post, now)

@@ -23,7 +23,7 @@ _FRESH = 1_000
 
 class Kept(NamedTuple):
     """A sibling's poll whose votes stay here: the number and digest of the last tally sent, whether that was the final one,
-    and the cells by specialty that were told, when so many had voted."""
+    the cells by specialty that were told, when so many had voted, and whether another tally is about to be sent."""
 
     post_id: int
     epoch: int
@@ -32,6 +32,7 @@ class Kept(NamedTuple):
     final: bool
     shown: dict[str, tuple[int, ...]]
     shown_voters: int
+    stale: bool = False
 
 
 class Snapshot(NamedTuple):
@@ -159,7 +160,7 @@ def kept(tx: Tx, post_id: int) -> Kept | None:
     row = tx.row("SELECT * FROM kept_polls WHERE post_id = ?", (post_id,))
     return None if row is None else Kept(
         row["post_id"], row["epoch"], row["sequence"], row["digest"], row["final_at"] is not None, _ROWS.decode(row["shown"]),
-        row["shown_voters"])
+        row["shown_voters"], row["stale_since"] is not None)
 
 
 def kept_by(tx: Tx, name: str, sibling_id: int) -> int | None:
@@ -190,6 +191,13 @@ def told(tx: Tx, one: Kept, tally: Tally, now: int) -> None:
             one.post_id))
 
 
+def tell_anew(tx: Tx, one: Kept, beyond: int, now: int) -> None:
+    """A tally that was sent does not count at the asker's, or that knows a later one than is known here: it is told anew, in an
+    epoch later than both."""
+    tx.run("UPDATE kept_polls SET epoch = ?, sequence = 0, digest = '', stale_since = ?, final_at = NULL WHERE post_id = ?",
+           (max(now, one.epoch + 1, beyond + 1), now, one.post_id))
+
+
 def needless(tx: Tx, post_id: int, final_at: int | None) -> None:
     """No tally of this poll is wanted now; since it is over (ms), none ever."""
     tx.run("UPDATE kept_polls SET stale_since = NULL, final_at = coalesce(final_at, ?) WHERE post_id = ?", (final_at, post_id))
@@ -214,6 +222,15 @@ def store_result(tx: Tx, post_id: int, found: Result) -> bool:
     return tx.run("INSERT INTO poll_results (post_id, document, digest, published_at, missing) VALUES (?, ?, ?, ?, ?)"
                   " ON CONFLICT (post_id) DO NOTHING",
                   (post_id, found.document, found.digest, found.published, len(found.missing))) > 0
+
+
+def bring_back_result(tx: Tx, post_id: int, ended: Poll, found: Result, now: int) -> None:
+    """The result of a poll of ours was lost here and has come back: it stands, and its readers are told."""
+    if store_result(tx, post_id, found):
+        for position, (_, votes) in enumerate(ended.options):
+            tx.run("UPDATE poll_options SET votes = ? WHERE post_id = ? AND position = ?", (votes, post_id, position))
+        tx.run("UPDATE polls SET voters = ?, closed_at = ?, stale_since = ? WHERE post_id = ?",
+               (ended.voters, ended.closed_at, now, post_id))
 
 
 def results(tx: Tx, post_ids: Sequence[int]) -> dict[int, str]:

@@ -1,7 +1,7 @@
 """Posts of our own that are lost here, or lie here in an older version, back out of a sibling's copy: only what our seal proves.
 
-What nothing proves is not taken from it: counts of votes, likes, when it was written (its id says when it was made). What was
-deleted stays so, whoever still holds it.
+What nothing proves is not taken from it: counts of votes, likes, when it was written (its id says when it was made). A poll's
+result is, because we have signed it. What was deleted stays so, whoever still holds it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from core.text import clean
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import arrived, enqueue
-from posts import modes, seals, store, wire
+from posts import counts, modes, pollstore, seals, store, wire
+from posts.counts import Result
 from posts.editing import announce
 from posts.models import Kind, Tags
 from posts.network import network
 from posts.sources import markdown_of
-from posts.store import LEAP, Post
+from posts.store import LEAP, Poll, Post
 from posts.wire import Note, hashtags_of
 
 _NEAR_MS = 600_000
@@ -58,8 +59,9 @@ def look(tx: Tx, identity: Identity, uri: str, document: Mapping[str, Any]) -> R
         return Recovered.GONE
     before = store.by_keys(tx, [key]).get(uri)
     if before is not None:
-        newer = before.erased_at is None and before.sibling_id is None and note.revision % LEAP > before.revision % LEAP
-        return Recovered.BACK if newer else Recovered.KNOWN
+        if before.erased_at is not None or before.sibling_id is not None:
+            return Recovered.KNOWN
+        return Recovered.BACK if _newer(before, note) or _result(tx, identity, before, note) is not None else Recovered.KNOWN
     author = by_uri(tx, note.attributed_to)
     if author is None or not author.local:
         return Recovered.NOBODY
@@ -98,6 +100,10 @@ def _proven(identity: Identity, uri: str, document: Mapping[str, Any]) -> Note |
 def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int) -> None:
     """A later version of a post that lies here, which goes on from there: beyond both, for whoever has seen either."""
     author = by_ids(tx, [old.author_id])[old.author_id]
+    if (kept := _result(tx, identity, old, note)) is not None:
+        pollstore.bring_back_result(tx, old.id, *kept, now)
+    if not _newer(old, note):
+        return
     new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
     if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
@@ -118,17 +124,30 @@ def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapp
         parent.id if parent else None,
         "", "", "", wire.language_of(note), wire.facts_of(note), None, wire.audience_of(note, identity.origin), identity.country,
         _published(note, post_id), _updated(note, post_id, now), note.revision + LEAP), note)
-    places = network(tx, identity)
     store.insert(tx, [post])
-    poll = None
+    poll, places = None, network(tx, identity)
     if post.kind == Kind.POLL:
         told = wire.poll_of(note)
         poll = msgspec.structs.replace(told, closed_at=None, voters=0, options=tuple((name, 0) for name, _ in told.options))
-        modes.resume(tx, places, post, poll)
+        ended, result = counts.own_result(identity, note.result, post.uri, poll) or (poll, None)
+        modes.resume(tx, places, post, ended)
+        if result is not None:
+            pollstore.store_result(tx, post.id, result)
+        poll = pollstore.whole(tx, post.id)
     activity = wire.create(post, poll, author.uri, parent.uri if parent else None, identity.seal, again=public(ids.new()))
     arrived(tx, ids.new(), post.uri, sibling_id, now)
     others = [other for other in places.recipients(post.audience.origins) if other != sibling_id]
     enqueue(tx, ids.new(), activity, others, now)
+
+
+def _newer(old: Post, note: Note) -> bool:
+    return note.revision % LEAP > old.revision % LEAP
+
+
+def _result(tx: Tx, identity: Identity, old: Post, note: Note) -> tuple[Poll, Result] | None:
+    """The signed result of a poll that lies here without one, with the poll as it ended."""
+    poll = store.polls(tx, [old.id]).get(old.id) if note.result is not None else None
+    return counts.own_result(identity, note.result, old.uri, poll) if poll is not None and poll.result_at is None else None
 
 
 def _said(post: Post, note: Note) -> Post:

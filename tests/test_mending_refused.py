@@ -31,6 +31,6 @@ async def test_what_was_refused_for_the_lack_of_a_post_goes_out_again_when_that_
         assert await fr.count("deliveries", "state = 'parked'") == 0
 
         again = "SELECT d.sequence FROM deliveries d JOIN outbox o ON o.id = d.outbox_id WHERE d.state = 'acked'"
-        await change(fr, lambda tx: tx.run("UPDATE deliveries SET state = 'parked', reason = 'refused It answers something that is"
-                                           f" not there.' WHERE sequence IN ({again} AND o.type = 'Create')"))
+        await change(fr, lambda tx: tx.run("UPDATE deliveries SET state = 'parked', reason = 'refused It answers something that"
+                                           f" is not there.' WHERE sequence IN ({again} AND o.type = 'Create')"))
         assert (await compare(fr, de)).results["held"].sent_again == 0  # refused once more, it is left to operators

@@ -20,6 +20,8 @@ KINDS = {
     Kind.HELD: N_("Our posts there"),
     Kind.FOLLOWED: N_("Our doctors who follow its"),
     Kind.FOLLOWS: N_("Its doctors who follow ours"),
+    Kind.TALLIES: N_("Its tallies of our polls"),
+    Kind.COUNTED: N_("Our tallies of its polls"),
 }
 NUMBERS = {
     N_("Missing here"): "missing_here", N_("Fetched"): "fetched", N_("Taken back"): "recovered",

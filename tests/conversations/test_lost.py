@@ -1,4 +1,4 @@
-"""A restored instance has lost posts of its own, and its siblings go on about them: nothing of that is lost, or refused for good."""
+"""A restored instance has lost posts of its own, and its siblings go on about them: nothing of that is lost or refused."""
 
 from __future__ import annotations
 

@@ -1,0 +1,68 @@
+"""What a comparison has shown to be wrong about tallies is put right: whoever counts its doctors' votes tells them anew.
+
+Only the instance that keeps the votes can do that, and what it tells anew takes the place of every tally before it. The other
+one sees that something is missing, and has it when the sibling compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from core.database import Tx
+from core.ids import uri_key
+from federation.store import Standing, standing
+from posts import pollstore, store
+from posts.counts import tally_uri
+from posts.holdings import Between
+from posts.pollstore import Kept
+
+_MOST = 1 << 53
+
+
+class Number(NamedTuple):
+    """Which tally of an instance it is; a later one is larger."""
+
+    epoch: int
+    sequence: int
+
+
+NONE = Number(0, 0)
+
+
+def number(detail: str | None) -> Number | None:
+    """The number in the words about a poll; `NONE` where there are none, None where they are no number."""
+    if detail is None:
+        return NONE
+    parts = detail.split(" ")
+    if len(parts) != 2 or not all(part.isascii() and part.isdecimal() and len(part) < 17 for part in parts):
+        return None
+    found = Number(*map(int, parts))
+    return found if found > NONE and max(found) < _MOST else None
+
+
+def untold(tx: Tx, two: Between, uri: str, there: Number) -> Kept | None:
+    """The poll of the sibling if its votes are kept here, and `there` is not the tally that was told last: nothing is on its
+    way or about to be, it was not refused, and no result stands."""
+    post = store.by_keys(tx, [uri_key(uri)]).get(uri)
+    one = pollstore.kept(tx, post.id) if post is not None and post.sibling_id == two.sibling_id else None
+    if post is None or one is None or one.stale or (one.epoch, one.sequence) == there or (one.sequence == 0 and there == NONE):
+        return None
+    key = uri_key(tally_uri(two.home, uri))
+    stands = standing(tx, two.sibling_id, [key]).get(key)
+    return one if stands not in (Standing.MOVING, Standing.ENDED) and not pollstore.results(tx, [post.id]) else None
+
+
+def tell_anew(tx: Tx, two: Between, uri: str, there: Number, now: int) -> bool:
+    """Have it told anew, in an epoch later than what is known there; whether that is to be."""
+    one = untold(tx, two, uri, there)
+    if one is not None:
+        pollstore.tell_anew(tx, one, there.epoch, now)
+    return one is not None
+
+
+def uncounted(tx: Tx, uris: Sequence[str]) -> list[str]:
+    """Those among some polls of ours that have no result yet."""
+    posts = store.by_keys(tx, [uri_key(uri) for uri in uris])
+    ended = pollstore.results(tx, [post.id for post in posts.values()])
+    return [uri for uri, post in posts.items() if post.id not in ended]
