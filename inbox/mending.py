@@ -17,7 +17,6 @@ from inbox import ledger
 from inbox.reconciliations import lost, made_then
 from posts import pollstore, store, wire
 from posts.holdings import Between
-from posts.models import Kind
 from posts.recovery import Recovered, recover
 from posts.store import Post
 
@@ -87,12 +86,11 @@ def ignored(tx: Tx, uris: Sequence[str]) -> set[str]:
         f"SELECT uri_key FROM ledger WHERE uri_key IN ({marks(len(keys))}) AND outcome LIKE 'ignored%'", list(keys))}
 
 
-def without_result(tx: Tx, uris: Sequence[str], now: int) -> list[str]:
-    """Those among some posts of ours that are polls which have ended and have no result here."""
-    posts = store.by_keys(tx, [uri_key(uri) for uri in uris])
-    polls = store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL and post.sibling_id is None])
-    return [uri for uri, post in posts.items() if (poll := polls.get(post.id)) is not None and poll.result_at is None
-            and poll.ends_at <= now]
+def without_result(tx: Tx, two: Between, now: int) -> list[str]:
+    """Polls of ours that have ended and have no result here, and that the sibling may read. Whether theirs is the same version
+    does not matter: ours is told anew after a restore, and their result stands all the same."""
+    posts = store.by_many(tx, pollstore.unfinished(tx, now))
+    return [post.uri for post in posts.values() if post.erased_at is None and two.origin in post.audience.origins]
 
 
 def send_again(tx: Tx, ids: Ids, identity: Identity, two: Between, uris: Sequence[str], now: int, *, as_update: bool) -> int:

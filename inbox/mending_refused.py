@@ -23,14 +23,14 @@ _MOST = 500
 _REASONS = tuple(reason("refused", error.message) for error in (no_such_parent(), no_such_poll(), no_such_post(), not_back()))
 
 
-class Refused(NamedTuple):
+class Lacked(NamedTuple):
     """An activity of ours by its number, and the sibling's post that was not there when it came."""
 
     sequence: int
     about: str
 
 
-def for_lack(tx: Tx, two: Between) -> list[Refused]:
+def for_lack(tx: Tx, two: Between) -> list[Lacked]:
     """What the sibling has refused because it lacked a post of its own that lies here; not what was tried again before."""
     rows = tx.rows("SELECT d.sequence, o.object_key, o.about_key FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
                    f" WHERE d.sibling_id = ? AND d.state = 'parked' AND d.reason IN ({marks(len(_REASONS))}) AND o.body <> x''"
@@ -46,11 +46,11 @@ def for_lack(tx: Tx, two: Between) -> list[Refused]:
         if post is not None and post.sibling_id is None:  # an answer of ours
             post = parents.get(post.parent_id) if post.parent_id is not None and post.erased_at is None else None
         if post is not None and post.sibling_id == two.sibling_id and post.erased_at is None:
-            found.append(Refused(row["sequence"], post.uri))
+            found.append(Lacked(row["sequence"], post.uri))
     return found
 
 
-def again(tx: Tx, two: Between, some: Sequence[Refused], now: int) -> int:
+def again(tx: Tx, two: Between, some: Sequence[Lacked], now: int) -> int:
     """Owe it to the sibling once more; how much."""
     numbers = [one.sequence for one in some]
     return send_again(tx, two.sibling_id, f"d.state = 'parked' AND d.sequence IN ({marks(len(numbers))})", numbers, now)

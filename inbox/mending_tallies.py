@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from core.clock import Clock
 from core.database import Tx
 from core.ids import uri_key
+from federation.reconciliation import Kind
 from federation.store import Standing, standing
+from inbox.reconciliations import Done
+from inbox.rounds import Round
 from posts import pollstore, store
 from posts.counts import tally_uri
 from posts.holdings import Between
@@ -39,6 +43,35 @@ def number(detail: str | None) -> Number | None:
         return None
     found = Number(*map(int, parts))
     return found if found > NONE and max(found) < _MOST else None
+
+
+async def theirs(going: Round, done: Done) -> None:
+    """Tallies that the sibling has told us and that do not count here: it tells them anew when it compares."""
+    async for piece in going.differences(Kind.TALLIES, done):
+        newer = [one.uri for one in piece if (number(one.there) or NONE) > (number(one.here) or NONE)]
+        missing = await going.database.read(lambda tx, newer=newer: uncounted(tx, newer))  # type: ignore[misc]
+        done.missing_here += len(missing)
+        done.could_not += len(missing)
+
+
+async def ours(going: Round, done: Done, *, clock: Clock) -> None:
+    """Tallies that we have told and that do not count there; and what counts there and we know nothing of, who have lost it."""
+    async for piece in going.differences(Kind.COUNTED, done):
+        for uri in [one.uri for one in piece]:
+            there = number(await going.said_there(Kind.COUNTED, uri))  # it may have come between the two answers
+            if there is None:
+                done.could_not += 1
+                continue
+            one = await going.database.read(
+                lambda tx, uri=uri, there=there: untold(tx, going.two, uri, there))  # type: ignore[misc]
+            if one is None:
+                continue
+            lost = there > (one.epoch, one.sequence)
+            done.missing_here += lost
+            done.missing_there += not lost
+            if not going.dry:
+                done.sent_again += await going.write(
+                    lambda tx, uri=uri, there=there: tell_anew(tx, going.two, uri, there, clock.ms()))  # type: ignore[misc]
 
 
 def untold(tx: Tx, two: Between, uri: str, there: Number) -> Kept | None:

@@ -9,28 +9,28 @@ is its own and for nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import InvalidInput, KonsilError, Unavailable
 from core.ids import Ids, uri_key
 from core.telemetry import get_logger
-from federation.allowlist import CLOSED, Allowlist, SiblingState
+from federation.allowlist import CLOSED, Allowlist
 from federation.client import Client
 from federation.identity import Identity
-from federation.listed import entry
-from federation.reconciliation import FIRST, Asking, Kind
+from federation.reconciliation import Asking, Kind
 from federation.store import Standing
 from federation.troubles import reason
 from inbox import mending, mending_refused, mending_tallies, reconciliations
 from inbox.held import HeldActivities
 from inbox.mending_follows import FollowMending, said
-from inbox.mending_refused import Refused
 from inbox.reconciliations import Done, Reconciled, Reconciliations, Results, Task
+from inbox.rounds import Difference, Round, before, number_of
 from posts import holdings, recovery, store
-from posts.holdings import MIRROR, WAITING, Between
+from posts.holdings import WAITING
 from posts.recovery import Recovered
 
 log = get_logger("reconciliation")
@@ -41,28 +41,6 @@ _LONGEST_SECONDS = 3600.0
 _TO_AND_FRO = 50
 
 
-class Difference(NamedTuple):
-    """What is said about one URI here and there, where that is not the same."""
-
-    uri: str
-    here: str | None
-    there: str | None
-
-    @property
-    def newer_there(self) -> bool:
-        return _number(self.there) > _number(self.here)
-
-
-class _Round(NamedTuple):
-    """One comparison with one sibling: when it began (ms), whether we have come out of a backup since the last one."""
-
-    asking: Asking
-    two: Between
-    started: int
-    fresh: bool
-    dry: bool
-
-
 class Reconciler:
     """Compares, and puts right."""
 
@@ -70,10 +48,10 @@ class Reconciler:
                  kept: Reconciliations, clock: Clock, ids: Ids) -> None:
         self._database, self._identity, self._allowlist, self._client = database, identity, allowlist, client
         self._held, self._kept, self._clock, self._ids = held, kept, clock, ids
-        self._kinds = {
+        self._kinds: dict[Kind, Callable[[Round, Done], Awaitable[None]]] = {
             Kind.ERASED: self._erased, Kind.ERASED_YOURS: self._erased_yours, Kind.OFFERED: self._offered,
             Kind.HELD: self._held_there, Kind.FOLLOWED: self._our_follows, Kind.FOLLOWS: self._their_follows,
-            Kind.TALLIES: self._their_tallies, Kind.COUNTED: self._our_tallies}
+            Kind.TALLIES: mending_tallies.theirs, Kind.COUNTED: partial(mending_tallies.ours, clock=self._clock)}
         """In this order: nothing is fetched or taken back that is deleted, and what is answered comes before the answers."""
 
     async def step(self) -> bool:
@@ -88,7 +66,7 @@ class Reconciler:
         """Make one comparison; what has come of it is kept, also where it did not come to its end."""
         two = await self._database.read(lambda tx: holdings.between(tx, self._identity.origin, task.sibling_id))
         fresh = await self._database.read(lambda tx: reconciliations.fresh_from_backup(tx, task.sibling_id))
-        going = _Round(Asking(self._allowlist, self._client, task.origin), two, self._clock.ms(), fresh, task.dry)
+        going = Round(self._database, Asking(self._allowlist, self._client, task.origin), two, self._clock.ms(), fresh, task.dry)
         results: Results = {}
         trouble = reconciliations.INTERRUPTED
         try:
@@ -104,7 +82,7 @@ class Reconciler:
                      **{kind: f"{done.differences}/{done.repaired}" for kind, done in results.items()})
         return await self._kept.one(task)
 
-    async def _all(self, going: _Round, results: Results) -> str:
+    async def _all(self, going: Round, results: Results) -> str:
         """Every kind. An answer that cannot be right ends its kind alone; its first trouble is returned."""
         trouble = ""
         for kind, repair in self._kinds.items():
@@ -120,7 +98,7 @@ class Reconciler:
             await self._threads(going, results)
         return trouble
 
-    async def _threads(self, going: _Round, results: Results) -> None:
+    async def _threads(self, going: Round, results: Results) -> None:
         """Conversations go to and fro: what has come back can be what something of the other side was missing, and so on."""
         pair = (Kind.OFFERED, Kind.HELD)
         came = any(results[kind].fetched or results[kind].recovered for kind in pair)
@@ -134,68 +112,28 @@ class Reconciler:
                 came |= bool(done.fetched or done.recovered)
                 before.go_on(done)
 
-    async def _differences(self, going: _Round, kind: Kind, done: Done) -> AsyncIterator[list[Difference]]:
-        """What differs, in pieces, in order; when this has ended without an error the sibling has told all of it."""
-        mirror, after = MIRROR[kind], FIRST
-        async for one in going.asking.ranges(kind):
-            done.compared += one.number
-            here = await holdings.summed(self._database, mirror, going.two, after, one.upto, one.number)
-            if (here.count, here.digest) != (one.number, one.digest):
-                async for piece in self._merged(going, kind, after, one.upto):
-                    if piece:
-                        yield piece
-            after = one.upto
-
-    async def _merged(self, going: _Round, kind: Kind, after: bytes, upto: bytes) -> AsyncIterator[list[Difference]]:
-        mirror = MIRROR[kind]
-        theirs = await going.asking.items(kind, after, upto, holdings.below(mirror, going.two))
-        place = 0
-        while after < upto:
-            piece = await self._database.read(
-                lambda tx, after=after: holdings.read(tx, mirror, going.two, after, upto))  # type: ignore[misc]
-            here = {one.key: one for one in piece.items}
-            there = {}
-            while place < len(theirs) and theirs[place].key <= piece.upto:
-                there[theirs[place].key] = theirs[place]
-                place += 1
-            yield [Difference((here.get(key) or there[key]).uri, here[key].detail if key in here else None,
-                              there[key].detail if key in there else None)
-                   for key in sorted({*here, *there})
-                   if key not in here or key not in there or here[key].detail != there[key].detail]
-            after = piece.upto
-
-    async def _write(self, going: _Round, work: Callable[[Tx], T]) -> T:
-        """Write something that the sibling's words have led to, as long as it is active."""
-        def write(tx: Tx) -> T:
-            found = entry(tx, going.two.sibling_id)
-            if found is None or found.state != SiblingState.ACTIVE:
-                raise Unavailable("This instance is no longer active here.", reason="paused", retry_after=300)
-            return work(tx)
-
-        return await self._database.write(write)
-
     # What they have deleted goes here too.
 
-    async def _erased(self, going: _Round, done: Done) -> None:
-        async for piece in self._differences(going, Kind.ERASED, done):
+    async def _erased(self, going: Round, done: Done) -> None:
+        async for piece in going.differences(Kind.ERASED, done):
             for some in _pieces([one.uri for one in piece if one.here is None]):
                 if going.dry:
                     done.erased_here += len(await self._database.read(
                         lambda tx, some=some: mending.living(tx, going.two, some)))  # type: ignore[misc]
                 else:
-                    done.erased_here += await self._write(
-                        going, lambda tx, some=some: mending.erase(tx, going.two, some, self._clock.ms()))  # type: ignore[misc]
+                    done.erased_here += await going.write(
+                        lambda tx, some=some: mending.erase(tx, going.two, some, self._clock.ms()))  # type: ignore[misc]
 
-    async def _erased_yours(self, going: _Round, done: Done) -> None:
-        async for piece in self._differences(going, Kind.ERASED_YOURS, done):
+    async def _erased_yours(self, going: Round, done: Done) -> None:
+        async for piece in going.differences(Kind.ERASED_YOURS, done):
             for some in _pieces([one.uri for one in piece if one.here is None]):
                 if not going.dry:
-                    await self._write(going, lambda tx, some=some: mending.bury(tx, going.two, some, self._clock.ms()))  # type: ignore[misc]
+                    await going.write(lambda tx, some=some: mending.bury(tx, going.two, some, self._clock.ms()))  # type: ignore[misc]
 
     # What they offer and we lack is fetched.
 
-    async def _offered(self, going: _Round, done: Done) -> None:
-        async for piece in self._differences(going, Kind.OFFERED, done):
+    async def _offered(self, going: Round, done: Done) -> None:
+        async for piece in going.differences(Kind.OFFERED, done):
             missing = await self._missing([one.uri for one in piece if one.here is None])
             newer = [one.uri for one in piece if one.here not in (None, WAITING) and one.newer_there]
             done.missing_here += len(missing) + len(newer)
@@ -237,14 +175,14 @@ class Reconciler:
 
     # What they hold of ours: too little, too old, too much, or more than we have ourselves.
 
-    async def _held_there(self, going: _Round, done: Done) -> None:
-        async for piece in self._differences(going, Kind.HELD, done):
+    async def _held_there(self, going: Round, done: Done) -> None:
+        if going.fresh:
+            for uri in await self._database.read(lambda tx: mending.without_result(tx, going.two, self._clock.ms())):
+                await self._take_back(going, done, uri, known=True)
+        async for piece in going.differences(Kind.HELD, done):
             lacking = [one.uri for one in piece if one.there is None]
             older = [one.uri for one in piece
                      if one.here is not None and one.there not in (None, WAITING) and not one.newer_there]
-            for uri in await self._database.read(
-                    lambda tx, older=older: mending.without_result(tx, older, self._clock.ms())):  # type: ignore[misc]
-                await self._take_back(going, done, uri, known=True)
             for some in _pieces(lacking, _LOOKED_UP):
                 await self._send_again(going, done, some, as_update=False)
             for some in _pieces(older, _LOOKED_UP):
@@ -255,19 +193,16 @@ class Reconciler:
 
         await self._refused_there(going, done)
 
-    async def _refused_there(self, going: _Round, done: Done) -> None:
+    async def _refused_there(self, going: Round, done: Done) -> None:
         """What they refused for the lack of a post of theirs that they offer us now."""
         refused = await self._database.read(lambda tx: mending_refused.for_lack(tx, going.two))
-        below, offered = holdings.below(Kind.HELD, going.two), dict[str, bool]()
-        for about in {one.about for one in refused}:
-            key = uri_key(about)
-            offered[about] = any(one.uri == about for one in await going.asking.items(Kind.OFFERED, _before(key), key, below))
-        back: list[Refused] = [one for one in refused if offered[one.about]]
+        offered = {about: await going.said_there(Kind.OFFERED, about) for about in {one.about for one in refused}}
+        back = [one for one in refused if offered[one.about] is not None]
         done.missing_there += len(back)
         if back and not going.dry:
-            done.sent_again += await self._write(going, lambda tx: mending_refused.again(tx, going.two, back, self._clock.ms()))
+            done.sent_again += await going.write(lambda tx: mending_refused.again(tx, going.two, back, self._clock.ms()))
 
-    async def _send_again(self, going: _Round, done: Done, uris: Sequence[str], *, as_update: bool) -> None:
+    async def _send_again(self, going: Round, done: Done, uris: Sequence[str], *, as_update: bool) -> None:
         known = await self._database.read(lambda tx: mending.found(tx, going.two, uris))
         wanted = [uri for uri in uris if known.stand(uri) == Standing.SENT and (post := known.here.get(uri)) is not None
                   and post.erased_at is None and post.published_at < going.started]
@@ -277,14 +212,14 @@ class Reconciler:
         if not as_update:
             keys = sorted(map(uri_key, wanted))
             buried = {one.uri for one in await going.asking.items(
-                Kind.ERASED_YOURS, _before(keys[0]), keys[-1], holdings.below(Kind.ERASED, going.two))}
+                Kind.ERASED_YOURS, before(keys[0]), keys[-1], holdings.below(Kind.ERASED, going.two))}
             done.could_not += len(buried & {*wanted})
             wanted = [uri for uri in wanted if uri not in buried]
         for some in _pieces(wanted) if not going.dry else ():
-            done.sent_again += await self._write(going, lambda tx, some=some: mending.send_again(  # type: ignore[misc]
+            done.sent_again += await going.write(lambda tx, some=some: mending.send_again(  # type: ignore[misc]
                 tx, self._ids, self._identity, going.two, some, self._clock.ms(), as_update=as_update))
 
-    async def _more_than_here(self, going: _Round, done: Done, one: Difference) -> None:
+    async def _more_than_here(self, going: Round, done: Done, one: Difference) -> None:
         """They hold something of ours that we have deleted, have not, have older, or do not know to be there."""
         known = await self._database.read(lambda tx: mending.found(tx, going.two, [one.uri]))
         post, stand = known.here.get(one.uri), known.stand(one.uri)
@@ -294,13 +229,13 @@ class Reconciler:
             await self._delete_there(going, done, one.uri)
         elif post is not None and one.here is None:
             if stand is None and not going.dry:
-                await self._write(going, lambda tx: mending.has_arrived(tx, self._ids, going.two, [one.uri], self._clock.ms()))
-            if stand == Standing.SENT and _number(one.there) > post.revision % store.LEAP:
+                await going.write(lambda tx: mending.has_arrived(tx, self._ids, going.two, [one.uri], self._clock.ms()))
+            if stand == Standing.SENT and number_of(one.there) > post.revision % store.LEAP:
                 await self._take_back(going, done, one.uri, known=True)
         else:
             await self._take_back(going, done, one.uri, known=post is not None)
 
-    async def _take_back(self, going: _Round, done: Done, uri: str, *, known: bool) -> None:
+    async def _take_back(self, going: Round, done: Done, uri: str, *, known: bool) -> None:
         """Take our own back out of their copy. One that is not `known` here, that nothing proves and no loss explains, is deleted
         there."""
         document = await self._copy(going, uri)
@@ -310,7 +245,7 @@ class Reconciler:
         if going.dry:
             became = await self._database.read(lambda tx: recovery.look(tx, self._identity, uri, document))
         else:
-            became = await self._write(going, lambda tx: mending.take_back(
+            became = await going.write(lambda tx: mending.take_back(
                 tx, self._ids, self._identity, going.two, uri, document, now))
         if became == Recovered.KNOWN:
             return
@@ -325,7 +260,7 @@ class Reconciler:
             done.could_not += 1
             log.warning("a post of ours could not be taken back", post=uri, sibling=going.two.origin, why=str(became))
 
-    async def _delete_there(self, going: _Round, done: Done, uri: str, document: dict[str, Any] | None = None) -> None:
+    async def _delete_there(self, going: Round, done: Done, uri: str, document: dict[str, Any] | None = None) -> None:
         """Ask them once more to delete something of ours, as its author."""
         document = document or await self._copy(going, uri)
         author = document.get("attributedTo") if document is not None else None
@@ -335,10 +270,10 @@ class Reconciler:
         if going.dry:
             done.erased_there += 1
         else:
-            done.erased_there += await self._write(going, lambda tx: mending.delete_again(
+            done.erased_there += await going.write(lambda tx: mending.delete_again(
                 tx, self._ids, going.two, [(uri, author)], self._clock.ms()))
 
-    async def _copy(self, going: _Round, uri: str) -> dict[str, Any] | None:
+    async def _copy(self, going: Round, uri: str) -> dict[str, Any] | None:
         """Their copy of a post of ours; None where they have deleted it meanwhile."""
         try:
             return await going.asking.copy(uri)
@@ -347,51 +282,18 @@ class Reconciler:
                 return None
             raise
 
-    # Tallies of votes that stay at home: who keeps the votes tells them.
-
-    async def _their_tallies(self, going: _Round, done: Done) -> None:
-        """What they have told us and we have not: they tell it anew when they compare."""
-        async for piece in self._differences(going, Kind.TALLIES, done):
-            ours = [one.uri for one in piece if (there := mending_tallies.number(one.there)) is not None
-                    and there > (mending_tallies.number(one.here) or mending_tallies.NONE)]
-            missing = await self._database.read(lambda tx, ours=ours: mending_tallies.uncounted(tx, ours))  # type: ignore[misc]
-            done.missing_here += len(missing)
-            done.could_not += len(missing)
-
-    async def _our_tallies(self, going: _Round, done: Done) -> None:
-        """What we have told them and they have not; and what they have of ours that we know nothing of, who have lost it then."""
-        async for piece in self._differences(going, Kind.COUNTED, done):
-            for uri in [one.uri for one in piece]:
-                key, below = uri_key(uri), holdings.below(Kind.TALLIES, going.two)
-                now_there = await going.asking.items(Kind.COUNTED, _before(key), key, below)  # it may have come in between
-                there = mending_tallies.number(next((one.detail for one in now_there if one.uri == uri), None))
-                if there is None:
-                    done.could_not += 1
-                    continue
-                one = await self._database.read(
-                    lambda tx, uri=uri, there=there: mending_tallies.untold(tx, going.two, uri, there))  # type: ignore[misc]
-                if one is None:
-                    continue
-                if there > (one.epoch, one.sequence):
-                    done.missing_here += 1
-                else:
-                    done.missing_there += 1
-                if not going.dry:
-                    done.sent_again += await self._write(going, lambda tx, uri=uri, there=there: mending_tallies.tell_anew(  # type: ignore[misc]
-                        tx, going.two, uri, there, self._clock.ms()))
-
     # Who follows whom.
 
-    async def _our_follows(self, going: _Round, done: Done) -> None:
-        async for piece in self._differences(going, Kind.FOLLOWED, done):
+    async def _our_follows(self, going: Round, done: Done) -> None:
+        async for piece in going.differences(Kind.FOLLOWED, done):
             for some in _pieces(piece):
                 await self._mend(going, done, some, lambda mend, one: mend.of_ours(
                     said(one.uri, one.here), said(one.uri, one.there)))
 
-    async def _their_follows(self, going: _Round, done: Done) -> None:
+    async def _their_follows(self, going: Round, done: Done) -> None:
         """What they do not name is over, and that is known only when they have told all they have."""
         ended: list[Difference] = []
-        async for piece in self._differences(going, Kind.FOLLOWS, done):
+        async for piece in going.differences(Kind.FOLLOWS, done):
             ended += [one for one in piece if one.there is None]
             for some in _pieces([one for one in piece if one.there is not None]):
                 await self._mend(going, done, some, lambda mend, one: mend.of_theirs(
@@ -400,7 +302,7 @@ class Reconciler:
             await self._mend(going, done, some, lambda mend, one: mend.of_theirs(
                 said(one.uri, one.here), None, known_there=True))
 
-    async def _mend(self, going: _Round, done: Done, some: Sequence[Difference],
+    async def _mend(self, going: Round, done: Done, some: Sequence[Difference],
                     mend: Callable[[FollowMending, Difference], None]) -> None:
         def work(tx: Tx) -> None:
             follows = FollowMending(tx, self._ids, going.two, done, self._clock.ms(), going.started, fresh=going.fresh,
@@ -408,16 +310,7 @@ class Reconciler:
             for one in some:
                 mend(follows, one)
 
-        await (self._database.read(work) if going.dry else self._write(going, work))
-
-
-def _number(detail: str | None) -> int:
-    return int(detail) if detail is not None and detail.isascii() and detail.isdecimal() and len(detail) < 10 else 0
-
-
-def _before(key: bytes) -> bytes:
-    """The key right before another one."""
-    return (int.from_bytes(key, "big") - 1).to_bytes(len(key), "big")
+        await (self._database.read(work) if going.dry else going.write(work))
 
 
 def _pieces(some: Sequence[T], size: int = _IN_ONE_GO) -> list[Sequence[T]]:

@@ -216,6 +216,13 @@ def counting(tx: Tx) -> list[int]:
     return [row["post_id"] for row in tx.rows("SELECT post_id FROM polls WHERE counts_until IS NOT NULL")]
 
 
+def unfinished(tx: Tx, now: int) -> list[int]:
+    """The polls of ours that have ended and have no result yet, closed or not."""
+    return [row["post_id"] for row in tx.rows(
+        "SELECT p.post_id FROM polls p JOIN posts o ON o.id = p.post_id WHERE o.sibling_id IS NULL"
+        " AND (p.counts_until IS NOT NULL OR (p.closed_at IS NULL AND p.ends_at <= ?))", (now,))]
+
+
 def store_result(tx: Tx, post_id: int, found: Result) -> bool:
     """Keep a result; False where there is one already, which stands."""
     tx.run("UPDATE polls SET counts_until = NULL WHERE post_id = ?", (post_id,))
