@@ -363,6 +363,7 @@ async def test_numbers_of_what_was_dropped_or_sent_again_leave_no_gap_at_the_sib
             f"UPDATE deliveries SET state = 'parked', reason = 'too-large' WHERE sequence IN ({marks(3)})", parked))
         await de.its.queues.drop(it.domain, parked[0], "Closed.", "test")
         await de.its.queues.retry(it.domain, parked[1], "test")
+        await until(lambda: de.count("delivery_lines", "fail_count > 0"))  # no answer is under way that would make it wait again
         await it.its.siblings.resume(de.domain, "test")
         await de.its.queues.retry_line(it.domain, "test")
         await until(lambda: _empty(de, it))
