@@ -108,6 +108,8 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
     if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
         store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
+        if old.kind == Kind.POLL:
+            _tell_counts(tx, old.id, note, now)
         return
     new = msgspec.structs.replace(new, revision=beyond + 1)
     store.revise(tx, old, new)
@@ -133,6 +135,8 @@ def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapp
         modes.resume(tx, places, post, ended)
         if result is not None:
             pollstore.store_result(tx, post.id, result)
+        else:
+            _tell_counts(tx, post.id, note, now)
         poll = pollstore.whole(tx, post.id)
     activity = wire.create(post, poll, author.uri, parent.uri if parent else None, identity.seal, again=public(ids.new()))
     arrived(tx, ids.new(), post.uri, sibling_id, now)
@@ -148,6 +152,13 @@ def _result(tx: Tx, identity: Identity, old: Post, note: Note) -> tuple[Poll, Re
     """The signed result of a poll that lies here without one, with the poll as it ended."""
     poll = store.polls(tx, [old.id]).get(old.id) if note.result is not None else None
     return counts.own_result(identity, note.result, old.uri, poll) if poll is not None and poll.result_at is None else None
+
+
+def _tell_counts(tx: Tx, post_id: int, note: Note, now: int) -> None:
+    """Where the copy shows other counts than there are here (votes were lost with the backup), its readers are told ours."""
+    here, there = store.polls(tx, [post_id])[post_id], wire.poll_of(note)
+    if (here.voters, here.options) != (there.voters, there.options):
+        store.recount(tx, post_id, now)
 
 
 def _said(post: Post, note: Note) -> Post:

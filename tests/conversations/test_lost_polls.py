@@ -171,3 +171,28 @@ async def test_a_sibling_that_has_lost_a_poll_gets_it_with_its_result(three: tup
     await settled(de, fr)
     assert await result(fr) == document and await here(fr)
     assert await fr.its.database.read(lambda tx: pollstore.whole(tx, tx.rows("SELECT post_id FROM polls")[0][0]))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_votes_that_are_lost_with_a_backup_do_not_stay_in_what_siblings_show(
+        three: tuple[Running, Running, Running], whole: bool) -> None:
+    """The poll is lost with them, or lies here as it was before."""
+    de, fr, it = three
+    post_id = await asked(de, fr, it)
+    await vote(de, "ben", 1)
+    for other in (fr, it):
+        await until(lambda other=other: other.count("polls", "voters = 1"))  # type: ignore[misc]
+    await told(de, fr, it)
+    await restored(de)
+    if whole:
+        await lost(de, post_id)
+    else:
+        await change(de, lambda tx: (
+            tx.run("DELETE FROM votes"), tx.run("UPDATE poll_options SET votes = 0"), tx.run("UPDATE polls SET voters = 0"),
+            tx.run("UPDATE posts SET revision = 1")))
+        await de.its.editing.overtake()
+    assert (await compare(de, fr)).results["held"].recovered == 1
+    for other in (fr, it):
+        await until(lambda other=other: other.count("polls", "voters = 0"))  # type: ignore[misc]
+    await told(de, fr, it)
+    await quiet((de, fr), (fr, de), (it, de))
