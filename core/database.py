@@ -155,10 +155,15 @@ class Database:
         return len(self._queue)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` on a pooled read-only connection, in one snapshot."""
+        """Run `work` on a pooled read-only connection, in one snapshot. `Unavailable` where the disk gives nothing: also who only
+        reads needs room for the index of what was written last."""
         connection = await self.readers.take()
         try:
             return await connection.run(_read, work)
+        except sqlite3.OperationalError as error:
+            if _is_disk_trouble(error) and error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise Unavailable("The database cannot be read right now.", cause=str(error), retry_after=5) from error
+            raise
         finally:
             self.readers.give(connection)
 

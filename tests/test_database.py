@@ -322,3 +322,16 @@ async def test_a_long_look_at_the_database_keeps_no_writer_waiting_also_after_a_
                 await database.write(lambda tx, number=number: add(tx, str(number)))  # type: ignore[misc]
                 await asyncio.sleep(0.05)
         assert looking.execute("SELECT count(*) FROM words").fetchone() == (1,)
+
+
+async def test_a_disk_that_gives_nothing_is_said_to_who_reads_and_a_fault_of_ours_is_not_hidden(database: Database) -> None:
+    def trouble(tx: Tx) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    with pytest.raises(Unavailable) as caught:
+        await database.read(trouble)
+    assert caught.value.retry_after and "disk I/O error" in caught.value.cause
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await database.read(lambda tx: tx.rows("SELECT 1 FROM nowhere"))
