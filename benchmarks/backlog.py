@@ -109,6 +109,7 @@ async def _measure(directory: Path, pace: Pace) -> Emptied:
             print(f"backlog: writing {pace.backlog:,} activities", flush=True)
             await outbox.fill(sender, pace.backlog)
             moments, fresh = await _empty(sender, served, clicking)
+            await _until_empty(sender)  # the last fresh post has arrived at one sibling, and may be on its way to others
         if (arrived := _posts(sibling) - before) != pace.backlog + len(fresh):
             raise MeasurementFailed(f"{pace.backlog} and {len(fresh)} fresh activities were sent, and {arrived} arrived")
         if left := _unsettled(sender):
