@@ -43,7 +43,7 @@ SENTENCES = {
     NOT_SENT: N_("This was not sent there: there was no connection at the time."),
 }
 _ASK = N_("Ask its operators whether its server is well. Nothing is lost meanwhile, and it goes on by itself.")
-_TODO = {
+_ADVICE = {
     "unreachable": _ASK, "no-answer": _ASK, "answered": _ASK,
     "no-receipt": N_("Something answers in its place, or it does not let us in. Run its self-test, ask its operators, then"
                      " go on."),
@@ -57,7 +57,7 @@ _TODO = {
 
 def todo(stored: str) -> str:
     """What to do about a stored reason; nothing where there is nothing to say."""
-    return _TODO.get(stored.partition(" ")[0], "")
+    return _ADVICE.get(stored.partition(" ")[0], "")
 
 
 def reason(code: str, detail: object = "") -> str:
