@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from actors import mails
-from actors.mails import MailKind, MailState
+from actors.mails import MailKind, MailState, Recipient, WaitingMail
 from actors.models import Account
+from actors.postoffice import UNVERIFIED, UNWANTED, Rule, may_be_mailed
 from core.clock import Clock
 from core.database import Database, Row, Tx
 from core.errors import TooMany
 from core.ids import Ids
 from core.mailaddress import mail_address
 from core.vault import KeyVault, token_hash
+from core.words import Phrase
 
 _HOUR = 7  # on the clock of the country's walls
 _MONDAY = 0
@@ -132,7 +134,7 @@ class Mailboxes:
         tx.run("DELETE FROM mail_confirmations WHERE account_id = ?", (account_id,))
         tx.run("INSERT INTO mail_confirmations (id, account_id, address, token_hash, expires_at) VALUES (?, ?, ?, ?, ?)",
                (number, account_id, address, token_hash(self.confirm_token(number)), now + _VALID_MS))
-        mails.enqueue(tx, self._ids, account_id, MailKind.CONFIRMATION, number, "", now)
+        mails.enqueue(tx, self._ids, account_id, MailKind.CONFIRMATION, number, now)
 
     def _set(self, tx: Tx, account_id: int, address: str, rhythm: Rhythm, now: int) -> None:
         """Store what counts. Digests begin with what comes from then on."""
@@ -155,6 +157,18 @@ def next_digest(rhythm: Rhythm, zone: tzinfo, now: int) -> int | None:
         if seven.timestamp() * 1000 > now and (rhythm == Rhythm.DAILY or day.weekday() == _MONDAY):
             return int(seven.timestamp() * 1000)
         day += timedelta(days=1)
+
+
+def _recipient(tx: Tx, mail: WaitingMail, now: int) -> Recipient | Phrase:
+    """Who is asked whether an address is hers, as long as that is asked."""
+    if not may_be_mailed(tx, mail.account_id, now):
+        return UNVERIFIED
+    asked = tx.row("SELECT c.address, a.language FROM mail_confirmations c JOIN accounts a ON a.id = c.account_id"
+                   " WHERE c.id = ? AND c.expires_at > ?", (mail.about_id, now))
+    return Recipient(asked["address"], asked["language"]) if asked is not None else UNWANTED
+
+
+MAILS = {MailKind.CONFIRMATION: Rule(_recipient)}
 
 
 def _box(tx: Tx, account_id: int) -> Row | None:

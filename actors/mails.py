@@ -1,4 +1,4 @@
-"""Mail on its way to doctors of this instance, in SQL: what is due, what has become of it, and what operators see.
+"""Mail on its way to doctors of this instance and to applicants, in SQL: what is due, what has become of it, what operators see.
 
 A row holds no words: what a mail says is made when it is sent, out of the same facts each time, so that a second try is the
 same mail under the same name. It is sent at least once; what the server took just before a crash is sent once more.
@@ -7,14 +7,17 @@ same mail under the same name. It is sent at least once; what the server took ju
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
 
 from core.database import Tx
 from core.ids import Ids
 from core.states import StateGraph
-from core.words import N_
+from core.words import N_, Phrase
 
 _FIRST_MS = 60_000
 _LIMIT_MS = 3_600_000
@@ -40,20 +43,38 @@ MAIL_STATES = StateGraph(
     name="mail", states=tuple(MailState), edges={"pending": ("sent", "parked", "dropped")}, initial="pending")
 
 
+Facts = dict[str, int | str]
+"""What a mail says beside its kind, in numbers and in words out of fixed sets; never anything that somebody wrote."""
+
+
 class WaitingMail(NamedTuple):
-    """A mail that is due. `about_id` is a confirmation's id or the newest event of a digest; `counts` JSON."""
+    """A mail that is due, to an account or to an applicant. `about_id` says what it is about: a confirmation, the newest event
+    of a digest, a link."""
 
     id: int
-    account_id: int
+    account_id: int | None
+    application_id: int | None
     kind: MailKind
     about_id: int
-    counts: str
+    facts: Facts
     created_at: int
     tries: int
 
 
+class Recipient(msgspec.Struct, frozen=True):
+    """Whom a mail goes to, in which language (empty: none was chosen)."""
+
+    address: str
+    language: str
+
+
+Finder = Callable[[Tx, WaitingMail, int], Recipient | Phrase]
+"""Whom a mail goes to at this moment, or why it goes to nobody."""
+
+
 class MailRow(NamedTuple):
-    """A mail as operators see it: no address and nothing of what it says. Times in milliseconds."""
+    """A mail as operators see it: the handle, or an application's reference, no address and nothing of what it says. Times in
+    milliseconds."""
 
     id: int
     handle: str
@@ -66,17 +87,20 @@ class MailRow(NamedTuple):
     settled: int | None
 
 
-def enqueue(tx: Tx, ids: Ids, account_id: int, kind: MailKind, about_id: int, counts: str, now: int) -> None:
-    tx.run("INSERT INTO mails (id, account_id, kind, about_id, counts, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-           (ids.new(), account_id, kind, about_id, counts, now))
+def enqueue(tx: Tx, ids: Ids, account_id: int | None, kind: MailKind, about_id: int, now: int, *,
+            application_id: int | None = None, facts: Mapping[str, int | str] = MappingProxyType({})) -> None:
+    """Have a mail sent to an account or to an applicant."""
+    tx.run("INSERT INTO mails (id, account_id, application_id, kind, about_id, facts, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+           (ids.new(), account_id, application_id, kind, about_id, msgspec.json.encode(dict(facts)).decode(), now))
     tx.wake(TOPIC)
 
 
 def due(tx: Tx, now: int, limit: int) -> list[WaitingMail]:
     """What may be sent now, longest waiting first."""
-    return [WaitingMail(row[0], row[1], MailKind(row[2]), *row[3:]) for row in tx.rows(
-        "SELECT id, account_id, kind, about_id, counts, created_at, tries FROM mails WHERE state = 'pending' AND next_try <= ?"
-        " ORDER BY next_try, id LIMIT ?", (now, limit))]
+    rows = tx.rows("SELECT id, account_id, application_id, kind, about_id, facts, created_at, tries FROM mails"
+                   " WHERE state = 'pending' AND next_try <= ? ORDER BY next_try, id LIMIT ?", (now, limit))
+    return [WaitingMail(number, account_id, application_id, MailKind(kind), about_id, msgspec.json.decode(facts, type=Facts), *rest)
+            for number, account_id, application_id, kind, about_id, facts, *rest in rows]
 
 
 def is_pending(tx: Tx, account_id: int, kind: MailKind) -> bool:
@@ -117,8 +141,9 @@ def put_off(tx: Tx, mail: WaitingMail, reason: str, now: int) -> bool:
 def listed(tx: Tx, states: Sequence[str], limit: int) -> list[MailRow]:
     """Mails in some states, newest first."""
     return [MailRow(*row) for row in tx.rows(
-        "SELECT m.id, a.handle, m.kind, m.state, m.reason, m.tries, m.created_at, m.next_try, m.settled_at FROM mails m"
-        f" JOIN accounts a ON a.id = m.account_id WHERE m.state IN ({','.join('?' * len(states))}) ORDER BY m.id DESC LIMIT ?",
+        "SELECT m.id, coalesce(a.handle, p.reference), m.kind, m.state, m.reason, m.tries, m.created_at, m.next_try, m.settled_at"
+        " FROM mails m LEFT JOIN accounts a ON a.id = m.account_id LEFT JOIN applications p ON p.id = m.application_id"
+        f" WHERE m.state IN ({','.join('?' * len(states))}) ORDER BY m.id DESC LIMIT ?",
         (*states, limit))]
 
 

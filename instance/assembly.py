@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from actors import mailboxes
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.directory import Directory
 from actors.keys import load_identity
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
+from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
 from actors.store import sort_names
@@ -59,7 +61,7 @@ from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
 from instance.sound import check_instance
-from posts import concerns
+from posts import concerns, digests
 from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
@@ -128,6 +130,7 @@ class Assembly:
     notifications: Notifications
     mailboxes: Mailboxes
     digests: Digests
+    post_office: PostOffice
     mailer: Mailer
     threads: Threads
     readerships: Readerships
@@ -217,6 +220,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
+            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),

@@ -13,7 +13,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.refusals.prune(assembly.settings.federation.refusal_days)
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.sessions.prune()
-    await assembly.digests.prune()
+    await assembly.post_office.prune()
     await assembly.handshake.prune()
     kept = assembly.settings.retention
     await assembly.courier.prune(kept.receipt_days, kept.sent_days)

@@ -335,10 +335,11 @@ async def test_mail_on_its_way_is_listed_with_its_reason_and_without_an_address(
         assert anna is not None
         for address in ("anna@klinik.example", "anna@praxis.example", "anna@home.example"):
             await its.mailboxes.change(anna, address, Rhythm.DAILY)
-            [mail] = await its.digests.due(10)
+            [mail] = await its.post_office.due(10)
             if "home" not in address:
-                await its.digests.never(mail, *((MailState.PARKED, "The mail server refused the address.") if "klinik" in address
-                                                else (MailState.DROPPED, "It was not wanted any more.")))
+                parked = (MailState.PARKED, "The mail server refused the address.")
+                await its.post_office.never(mail, *(
+                    parked if "klinik" in address else (MailState.DROPPED, "It was not wanted any more.")))
     rows = await asyncio.to_thread(de.json, "mail", "list")
     assert [(row["doctor"], row["kind"], row["state"], row["reason"], row["next_try"] is None) for row in rows] == [
         ("anna", "confirmation", "pending", "", True),

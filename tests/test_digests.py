@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from actors.mailboxes import Rhythm
-from actors.mails import MailKind, WaitingMail
+from actors.mails import MailKind, Recipient, WaitingMail
 from actors.models import Account, Author, VerifiedDoctor
 from core.settings import Settings
 from instance.assembly import Assembly
 from instance.letters import Letters
-from posts.digests import Recipient
 from posts.telling import Told
 from tests.mailserver import TAKEN, MailServer, mailserver, post_office
 from tests.promises.test_words import pseudo_german
@@ -256,7 +255,7 @@ async def test_a_crash_after_the_server_took_it_sends_the_same_mail_again(
         raise SystemError("killed")
 
     with monkeypatch.context() as torn:
-        torn.setattr(its.digests, "sent", gone)
+        torn.setattr(its.post_office, "sent", gone)
         with pytest.raises(SystemError):
             await office.at(1)
     await office.at(1, 8)
@@ -269,7 +268,7 @@ async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, 
     letters = Letters(its, words)
     counts = {str(kind): number for number, kind in enumerate(Told, start=1)}
     for kind in MailKind:
-        letter = letters.letter(WaitingMail(1, 2, kind, 3, "", 0, 0), Recipient(2, "ada@klinik.example", "", 3, counts))
+        letter = letters.letter(WaitingMail(1, 2, None, kind, 3, counts, 0, 0), Recipient("ada@klinik.example", ""))
         markup = re.sub(r"<[^>]*>|https?://\S+|&\w+;", " ", letter.html)
         for text in (letter.subject, re.sub(r"https?://\S+", " ", letter.text), markup):
             text = text.replace(its.pack.notice_in("de"), "").replace(its.identity.name, "")
@@ -283,10 +282,10 @@ async def test_a_mail_speaks_the_language_its_reader_has_chosen(office: Office, 
     its = office.its
     letters = Letters(its, pseudo_german(tmp_path / "locale"))
     await its.mailboxes.change(office.account, "ada@elsewhere.example", Rhythm.DAILY)
-    [mail] = await its.digests.due(9)
+    [mail] = await its.post_office.due(9)
     for chosen, spoken in (("en", "en"), ("", "de"), ("fr", "de")):  # there is no French in this catalogue
         await its.accounts.choose_language(office.account, chosen)
-        recipient = await its.digests.recipient(mail)
+        recipient = await its.post_office.recipient(mail)
         assert isinstance(recipient, Recipient) and recipient.language == chosen
         letter = letters.letter(mail, recipient)
         assert f'<html lang="{spoken}">' in letter.html and letter.subject.startswith("«") == (spoken == "de")
@@ -313,7 +312,7 @@ async def test_many_digests_go_over_one_connection_and_old_ones_are_forgotten(of
     await office.at(1)
     assert len(office.server.taken) == 8 and office.server.connections == before + 1
     its.clock.offset += 31 * DAY
-    await its.digests.prune()
+    await its.post_office.prune()
     assert await office.mails() == []
 
 

@@ -66,4 +66,4 @@ async def test_no_mail_holds_a_word_of_a_post_or_anybodys_name(tmp_path: Path) -
                     assert word.lower() not in tokens.lower(), word
                 for name in names:
                     assert re.search(rf"\b{re.escape(name)}\b", tokens, re.IGNORECASE) is None, name
-        assert await de.count("mails", "counts LIKE '%planted%'") == 0
+        assert await de.count("mails", "facts LIKE '%planted%'") == 0

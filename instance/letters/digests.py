@@ -1,0 +1,41 @@
+"""The letter that says how much is new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actors.mails import MailKind, Recipient, WaitingMail
+from core.i18n import Translator
+from instance.assembly import Assembly
+from instance.letters.writing import Write, Written
+from posts.telling import Told
+
+
+def _digest(its: Assembly, words: Translator, mail: WaitingMail, recipient: Recipient) -> Written:
+    origin = its.identity.origin
+    stop = f"{origin}/mail/stop/{its.mailboxes.stop_token(mail.account_id or 0, recipient.address)}"
+    shown = {"lines": _lines(words, {kind: int(count) for kind, count in mail.facts.items()}), "read": f"{origin}/notifications",
+             "stop": stop, "settings": f"{origin}/settings/mail", "emergency": its.pack.notice_in(words.language)}
+    return Written("digest", words.gettext("New for you in %(instance)s", instance=its.identity.name), shown,
+                   (("List-Unsubscribe", f"<{stop}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")))  # RFC 8058
+
+
+def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
+    """How much there is of each kind, most pressing first."""
+    number = {kind: counts.get(kind, 0) for kind in Told}
+    consult, answer, mention, changed = (number[kind] for kind in (Told.CONSULT, Told.ANSWER, Told.MENTION, Told.CHANGED))
+    closed, follow, accepted = (number[kind] for kind in (Told.CLOSED, Told.FOLLOW, Told.ACCEPTED))
+    ngettext = words.ngettext
+    return [sentence for count, sentence in (
+        (consult, ngettext("%(num)s post in a consult with you", "%(num)s posts in consults with you", consult, num=consult)),
+        (answer, ngettext("%(num)s answer to what you wrote", "%(num)s answers to what you wrote", answer, num=answer)),
+        (mention, ngettext("%(num)s mention of you", "%(num)s mentions of you", mention, num=mention)),
+        (changed, ngettext("%(num)s changed answer", "%(num)s changed answers", changed, num=changed)),
+        (closed, ngettext("%(num)s poll has closed", "%(num)s polls have closed", closed, num=closed)),
+        (follow, ngettext("%(num)s request to follow you", "%(num)s requests to follow you", follow, num=follow)),
+        (accepted, ngettext("%(num)s colleague you follow from now on", "%(num)s colleagues you follow from now on", accepted,
+                            num=accepted)),
+    ) if count]
+
+
+LETTERS: dict[MailKind, Write] = {MailKind.DIGEST: _digest}
