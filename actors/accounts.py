@@ -37,8 +37,9 @@ ACCOUNT_STATES = StateGraph(
     states=tuple(AccountState),
     edges={
         "applicant": ("verified", "rejected"),
-        "verified": ("suspended",),
-        "suspended": ("verified",),
+        "verified": ("suspended", "withdrawn", "departed"),
+        "suspended": ("verified", "withdrawn", "departed"),
+        "withdrawn": ("verified", "departed"),
         "rejected": ("applicant",),
     },
     initial="applicant",

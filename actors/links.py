@@ -33,7 +33,8 @@ class Links:
         number = self._ids.new()
         tx.run("DELETE FROM account_links WHERE account_id = ? AND purpose = ?", (account_id, purpose))
         tx.run("INSERT INTO account_links (id, account_id, purpose, token_hash, created_at, expires_at)"
-               " VALUES (?, ?, ?, ?, ?, ?)", (number, account_id, purpose, token_hash(self.token(number)), now, now + _LASTS[purpose]))
+               " VALUES (?, ?, ?, ?, ?, ?)",
+               (number, account_id, purpose, token_hash(self.token(number)), now, now + _LASTS[purpose]))
         return number
 
     def token(self, link_id: int) -> str:

@@ -99,8 +99,8 @@ def due(tx: Tx, now: int, limit: int) -> list[WaitingMail]:
     """What may be sent now, longest waiting first."""
     rows = tx.rows("SELECT id, account_id, application_id, kind, about_id, facts, created_at, tries FROM mails"
                    " WHERE state = 'pending' AND next_try <= ? ORDER BY next_try, id LIMIT ?", (now, limit))
-    return [WaitingMail(number, account_id, application_id, MailKind(kind), about_id, msgspec.json.decode(facts, type=Facts), *rest)
-            for number, account_id, application_id, kind, about_id, facts, *rest in rows]
+    return [WaitingMail(number, account_id, application_id, MailKind(kind), about, msgspec.json.decode(facts, type=Facts), *rest)
+            for number, account_id, application_id, kind, about, facts, *rest in rows]
 
 
 def is_pending(tx: Tx, account_id: int, kind: MailKind) -> bool:

@@ -22,10 +22,15 @@ class Role(StrEnum):
 
 
 class AccountState(StrEnum):
+    """`withdrawn`: the verification was taken back, because its bearer was struck off the register or the proof did not hold;
+    `departed`: she has left."""
+
     APPLICANT = N_("applicant")
     VERIFIED = N_("verified")
     REJECTED = N_("rejected")
     SUSPENDED = N_("suspended")
+    WITHDRAWN = N_("withdrawn")
+    DEPARTED = N_("departed")
 
 
 class Badge(msgspec.Struct, frozen=True):

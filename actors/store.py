@@ -16,8 +16,8 @@ _CODES = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
            " about, discoverable")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
-         " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended'))")
-"""The doctors of this instance whom others may see: verified ones, and those who were until they were suspended."""
+         " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended', 'withdrawn'))")
+"""The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
 _TITLES = frozenset((
     "dott", "dr", "dra", "dre", "med", "miss", "mr", "mrs", "ms", "pd", "pr", "priv", "prof", "professor", "ssa", "univ"))
 
