@@ -18,6 +18,7 @@ import click
 import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
+from mnemonic import Mnemonic
 
 from actors.mailboxes import Rhythm
 from actors.mails import MailState
@@ -33,6 +34,7 @@ from tests.scripted import scripted
 
 _ROOT = Path(__file__).parent.parent
 _FR = "127.0.0.1:8198"
+_WORDS = Mnemonic("english").wordlist
 _WRONG = "ab" * 32
 
 
@@ -186,13 +188,14 @@ def test_a_sibling_goes_from_proposed_to_revoked_and_each_step_is_audited(de: Ko
 
 def test_a_sibling_is_added_only_with_the_fingerprint_of_its_key(de: Konsil, fr: Konsil, tmp_path: Path) -> None:
     right = fr.json("identity")["fingerprint"]
-    wrong_words = fingerprint_words(right).split()
+    *words, last = fingerprint_words(right).split()
+    mistyped = _WORDS[_WORDS.index(last) ^ 1]  # of the same number, so that its check digits are wrong whatever the key
     for typed, saying in ((_WRONG, "not the fingerprint of this key"), (right[:-1], "64 hexadecimal digits or 24 words"),
-                          ("zz" * 32, "64 hexadecimal"), (" ".join([*wrong_words[:-1], "zoo"]), "word of the fingerprint"),
+                          ("zz" * 32, "64 hexadecimal"), (" ".join([*words, mistyped]), "word of the fingerprint"),
                           ("", "64 hexadecimal")):
-        words = add(fr)
-        words[words.index("--fingerprint") + 1] = typed
-        de.refuses(*words, saying=saying)
+        command = add(fr)
+        command[command.index("--fingerprint") + 1] = typed
+        de.refuses(*command, saying=saying)
     assert de.json("sibling", "list") == []
     assert de.json(*add(fr, fingerprint=fingerprint_words(right).upper()))["fingerprint"] == right
     de.refuses(*add(fr), saying="on the list already.*proposed")
