@@ -2,7 +2,7 @@
 
 Interleaved, at the same real inbox: each round sends single activities, bundles of 16 and bundles of 64, in an order that
 changes from round to round. Every activity of a bundle has to be stored according to its receipt, and after each round what
-was accepted is counted in the database.
+was accepted is counted in the database. Both ways carry the same activities, written as instances write them.
 """
 
 from __future__ import annotations

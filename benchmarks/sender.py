@@ -14,7 +14,7 @@ import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from email.utils import formatdate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
@@ -70,7 +70,8 @@ def load_key(pem: str) -> RSAPrivateKey:
 
 
 def activity(to: Prepared) -> bytes:
-    """A `Create` of a new `Note` of exactly `BODY_BYTES` bytes; no two are alike, and ids are made as a sibling makes them."""
+    """A `Create` of a new `Note` of exactly `BODY_BYTES` bytes, written as a sibling writes; no two are alike, and ids are made
+    as a sibling makes them."""
     origin = to.actor_uri.rsplit("/actors/", 1)[0]
     name = public(_IDS.new())
     uri = f"{origin}/posts/{name}"
@@ -80,10 +81,10 @@ def activity(to: Prepared) -> bytes:
     }
     whole = {"@context": CONTEXT, "id": f"{uri}#create", "type": "Create", "actor": to.actor_uri,
              "to": [to.members_uri], "object": note}
-    room = BODY_BYTES - len(json.dumps(whole)) - len("<p></p>")
+    room = BODY_BYTES - len(_written(whole)) - len("<p></p>")
     text = "".join(SENTENCES * (room // sum(map(len, SENTENCES))))
     note["content"] = f"<p>{text}{'.' * (room - len(text))}</p>"
-    return json.dumps(whole).encode()
+    return _written(whole)
 
 
 def sign(to: Prepared, count: int) -> list[bytes]:
@@ -100,10 +101,15 @@ def sign_bundles(to: Prepared, count: int, items: int, epoch: int, first: int) -
     for start in range(first, first + count * items, items):
         head = {"type": "Bundle", "actor": to.key_id.partition("#")[0], "epoch": epoch, "from": 1,
                 "sequences": list(range(start, start + items))}
-        texts = (json.dumps(head).encode(), *(activity(to) for _ in range(items)))
+        texts = (_written(head), *(activity(to) for _ in range(items)))
         body = b"".join(b"\x1e" + text + b"\n" for text in texts)
         requests.append(_request(to, key, date, f"{to.url}/bundle", BUNDLE_TYPE, body))
     return requests
+
+
+def _written(document: dict[str, Any]) -> bytes:
+    """Without spaces, as instances write what they send, alone or in a bundle (and so does most software of the fediverse)."""
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def _request(to: Prepared, key: RSAPrivateKey, date: str, url: str, kind: str, body: bytes) -> bytes:
