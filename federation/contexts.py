@@ -34,7 +34,7 @@ _MANY = 16
 def check_context(document: dict[str, Any]) -> None:
     """`InvalidInput` unless every address that the document's `@context` names is a pinned one. It may have none."""
     context = document.get("@context")
-    if context is None or context == CONTEXT:
+    if context is CONTEXT or context is None or context == CONTEXT:
         return
     entries = context if isinstance(context, list) else [context]
     if len(entries) > _MANY:

@@ -11,6 +11,7 @@ import msgspec
 
 from core.errors import InvalidInput
 from core.words import N_, Phrase
+from federation.identity import CONTEXT
 
 _DEPTH = 32
 _MANY = 100
@@ -20,10 +21,13 @@ _ONLY_DIGITS = bytes(ord("0") if chr(code) in "0123456789" else ord(" ") for cod
 _LONG = b"0" * 17
 _QUICK, _WRITER = msgspec.json.Decoder(), msgspec.json.Encoder()
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_BEGINNING = _WRITER.encode({"@context": CONTEXT})[:-1] + b","
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """A JSON object (RFC 8259, and I-JSON's rules of RFC 7493); `InvalidInput` says which rule was broken."""
+    if body.startswith(_BEGINNING) and (document := _as_we_begin(body)) is not None:
+        return document
     if body.startswith(b"\xef\xbb\xbf"):
         raise _bad(N_("It begins with a byte order mark."))
     if len(body.translate(None, _NO_OPENERS)) > _DEPTH:
@@ -40,6 +44,19 @@ def parse(body: bytes) -> dict[str, Any]:
     if "\\" in text and ("\\ud" in text or "\\uD" in text) and _has_surrogate(document):
         raise _bad(N_("It has half a surrogate pair."))
     return document
+
+
+def _as_we_begin(body: bytes) -> dict[str, Any] | None:
+    """The object in a body that begins with the very context this program writes, and goes on as it writes; None for any other.
+
+    That context is half of most activities, and always the same: what follows it is read as an object of its own, which takes
+    half the time.
+    """
+    rest = b"{" + body[len(_BEGINNING):]
+    document = _as_we_write(rest) if len(rest.translate(None, _NO_OPENERS)) <= _DEPTH else None
+    if not document or "@context" in document:  # nothing may not follow a comma
+        return None
+    return {"@context": CONTEXT, **document}
 
 
 def _as_we_write(body: bytes) -> dict[str, Any] | None:
@@ -61,11 +78,15 @@ def one_or_many(value: Any) -> tuple[str, ...]:
     """The ids in a property that may hold one or several, as strings or as objects; others are passed over."""
     if isinstance(value, str):
         return (value,)
-    values = value if isinstance(value, (list, tuple)) else [value]
+    values = value if isinstance(value, (list, tuple)) else (value,)
     if len(values) > _MANY:
         raise InvalidInput("Too many entries in one property.", reason="too-many")
-    found = [entry.get("id") if isinstance(entry, dict) else entry for entry in values]
-    return tuple([entry for entry in found if isinstance(entry, str)])
+    found: list[str] = []
+    for entry in values:
+        name = entry.get("id") if isinstance(entry, dict) else entry
+        if isinstance(name, str):
+            found.append(name)
+    return tuple(found)
 
 
 def dumps(document: Any) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from federation.documents import dumps, one_or_many, parse
+from federation.identity import CONTEXT
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "documents.json").read_text("utf-8"))
 
@@ -149,6 +150,9 @@ _ODD = st.sampled_from([b'{"a":%s}' % value for value in (
     + [b"[]", b"1", b'{"a" :1}', b'{"":""}'])
 
 
+_CONTEXT = dumps({"@context": CONTEXT})[:-1] + b","
+
+
 def _outcome(body: bytes) -> str:
     try:
         return repr(parse(body))
@@ -161,4 +165,10 @@ def _outcome(body: bytes) -> str:
 def test_what_is_read_quickly_is_read_as_with_care(body: bytes, place: int, changed: bytes) -> None:
     """A space at the end changes nothing of what a document says, and is never read quickly."""
     for one in (body, body[:place] + changed + body[place + 1:]):
-        assert _outcome(one) == _outcome(one + b" ")
+        for begun in (one, _CONTEXT + one[1:]):
+            assert _outcome(begun) == _outcome(begun + b" ")
+
+
+@pytest.mark.parametrize("rest", [b"}", b'"@context":1}', b'"a":1,"@context":{}}', b'"a":1', b'"a":1}}', b"[1]}", b' "a":1}'])
+def test_what_begins_with_our_context_is_read_to_the_end(rest: bytes) -> None:
+    assert _outcome(_CONTEXT + rest) == _outcome(_CONTEXT + rest + b" ")
