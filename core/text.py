@@ -50,6 +50,9 @@ _CHILD_MEMORY = 512 * 1024 * 1024
 
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SUSPECT = bytes((*range(9), 11, 12, *range(14, 32), 127, 0xE2, 0xED, 0xEF))  # bytes that all of these have one of in UTF-8
+_LETTERS = r"[^<>&\x00-\x08\x0b-\x1f\x7f\xa0\ufeff\u202a-\u202e\u2066-\u2069\ud800-\udfff]*+"
+_PARAGRAPHS = re.compile(  # nothing is ever tried twice (the second +), so it takes one pass
+    rf"(?:<p>{_LETTERS}(?:<(?:br>|(code|del|em|strong|sub|sup)>{_LETTERS}</\1>){_LETTERS})*+</p>\n?)++")
 _STYLED = re.compile(r"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/]", re.IGNORECASE)
 _LINK = re.compile(r"(?:https?://[^\s\\/?#@<>\"]+(?:[/?#][^\s\\<>\"]*)?|mailto:[^\s\\<>\"]+)", re.IGNORECASE)
 _BARE_LINK = re.compile(r"https?://[^\s<>\"'\\\x02\x03]{1,1000}", re.IGNORECASE)
@@ -75,6 +78,8 @@ def clean(html: str) -> str:
             len(html) > _HTML_LIMIT or html.count("<") - html.count("</") > _TAG_LIMIT or html.count("&") > _ENTITY_LIMIT
             or sum(1 for _ in _STYLED.finditer(html)) > _STYLED_LIMIT):
         raise _too_complex("arriving HTML passes the bounds of core.text.clean")
+    if _PARAGRAPHS.fullmatch(html) is not None:  # what most people write comes out of the cleaner as it goes in
+        return html
     cleaned = _cleaner().clean(visible(html))
     return visible(cleaned) if "&" in html else cleaned  # a reference may have become one of what nobody sees
 

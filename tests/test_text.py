@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput, Unavailable
-from core.text import TAGS, Renderer, check_bounds, clean, plain, render_now
+from core.text import _PARAGRAPHS, TAGS, Renderer, check_bounds, clean, plain, render_now
 
 _HOSTILE = json.loads((Path(__file__).parent / "hostile_html.json").read_text("utf-8"))["payloads"]
 _ATTRIBUTES = {"href", "rel", "dir", "lang", "start", "align"}
@@ -90,6 +90,29 @@ def test_hostile_html_typed_as_markdown_leaves_only_the_allowlist(entry: dict[st
 def test_whatever_is_sent_or_typed_comes_out_harmless(text: str) -> None:
     _assert_harmless(clean(text))
     _assert_harmless(render_now(text))
+
+
+_INNER = st.lists(st.one_of(st.text(max_size=12), st.sampled_from([
+    "<br>", "<em>1</em>", "<code>x y</code>", "<sub>\n</sub>", "<strong></strong>", "<em><code>x</code></em>", "<em>1</sub>", ">",
+    "&lt;", "\u00a0", "\r\n", "\u202e", "</p>", "<p>"])), max_size=4).map("".join)
+
+
+@given(st.lists(st.tuples(
+    st.sampled_from(["<p>", "<p dir='ltr'>", ""]), _INNER, st.sampled_from(["</p>", "</p>\n", ""])), max_size=3))
+@settings(max_examples=500, deadline=None)
+def test_what_is_let_through_at_once_comes_out_as_with_care(paragraphs: list[tuple[str, str, str]]) -> None:
+    html = "".join(part for paragraph in paragraphs for part in paragraph)
+    made = clean(html)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.text._PARAGRAPHS", re.compile("(?!)"))
+        assert clean(html) == made
+
+
+@pytest.mark.parametrize("html", ["<p>" + "x<em>" * 20_000, "<p>" + "<em>x</em>" * 9_000 + "<", "<p></p>" * 14_000 + "<p"])
+def test_letting_through_takes_time_in_proportion(html: str) -> None:
+    started = time.perf_counter()
+    assert _PARAGRAPHS.fullmatch(html) is None
+    assert time.perf_counter() - started < 0.1
 
 
 @pytest.mark.parametrize("href", [
