@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from core.errors import InvalidInput
-from federation.documents import dumps, parse
+from federation.documents import parse
 
 JSON_SEQ = "application/json-seq"
 ITEMS = 64
@@ -101,19 +101,17 @@ def pack(head: Head, activities: Sequence[bytes]) -> bytes:
 
 def unpack(body: bytes, actor: str) -> tuple[Head, list[bytes]]:
     """The head of a bundle that `actor` sends, and its activities as they are; `InvalidInput` where it breaks a rule."""
-    texts = body.split(_RECORD)
-    if len(texts) < 2 or texts[0] or not all(text.endswith(_END) for text in texts[1:]):
-        raise _bad("It is no JSON text sequence.")
-    activities = [text[:-1] for text in texts[2:]]
+    first, *activities = _texts(body)
     try:
-        head = msgspec.convert(parse(texts[1]), Head)
+        head = msgspec.convert(parse(first), Head)
     except msgspec.ValidationError as error:
         raise _bad(str(error)) from None
     if head.type != "Bundle" or head.actor != actor:
         raise _bad("It is another's, or no bundle.")
     if len(activities) > ITEMS or len(head.sequences) != len(activities):
         raise _bad("It has too many activities, or other than it says.")
-    if not all(before < after for before, after in pairwise((head.start - 1, *head.sequences, _MOST))):
+    given = head.sequences
+    if given and (sorted(set(given)) != list(given) or given[0] < head.start or given[-1] >= _MOST):
         raise _bad("Its numbers are not in order.")
     if not 0 < head.start <= _MOST or not 0 < head.epoch <= _MOST or not 0 <= head.heard <= _MOST:
         raise _bad("A number of it is out of range.")
@@ -121,6 +119,21 @@ def unpack(body: bytes, actor: str) -> tuple[Head, list[bytes]]:
     if head.received is not None:
         _check(head.received.ahead)
     return head, activities
+
+
+def _texts(body: bytes) -> list[bytes]:
+    """The texts of a sequence, at least one. Each is looked for from where the one before it began, and copied once."""
+    texts, start = list[bytes](), 1 if body.startswith(_RECORD) else 0
+    while start:
+        following = body.find(_RECORD, start)
+        end = (following if following >= 0 else len(body)) - len(_END)
+        if end < start or not body.startswith(_END, end):
+            break
+        texts.append(body[start:end])
+        if following < 0:
+            return texts
+        start = following + len(_RECORD)
+    raise _bad("It is no JSON text sequence.")
 
 
 def receipt(document: dict[str, Any], actor: str, digest: str, sequences: Sequence[int]) -> Receipt:
@@ -141,8 +154,10 @@ def receipt(document: dict[str, Any], actor: str, digest: str, sequences: Sequen
     return made
 
 
-def ranges(found: Iterable[int]) -> tuple[Range, ...]:
-    """Rising numbers as ranges."""
+def ranges(found: Sequence[int]) -> tuple[Range, ...]:
+    """Rising numbers as ranges; nearly always they are one."""
+    if found and found[-1] - found[0] == len(found) - 1:
+        return ((found[0], found[-1]),)
     made: list[list[int]] = []
     for number in found:
         if made and made[-1][1] == number - 1:
@@ -181,7 +196,7 @@ def signed_part(made: Receipt) -> dict[str, Any]:
 
 def kept(document: dict[str, Any]) -> bytes:
     """A signed receipt as it is sent and kept."""
-    return dumps(document)
+    return msgspec.json.encode(document)
 
 
 def _check(some: Sequence[Range]) -> None:

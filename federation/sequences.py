@@ -43,9 +43,9 @@ def outline(tx: Tx, sibling_id: int) -> Outline | None:
     row = tx.row("SELECT epoch, epoch_from, confirmed, heard, hello FROM delivery_lines WHERE sibling_id = ?", (sibling_id,))
     if row is None or not row["epoch_from"]:
         return None
-    skipped = ranges(found["sequence"] for found in tx.rows(
+    skipped = ranges([found["sequence"] for found in tx.rows(
         "SELECT sequence FROM deliveries WHERE sibling_id = ? AND sequence > ? AND state IN ('superseded', 'parked', 'dropped')"
-        " ORDER BY sequence LIMIT ?", (sibling_id, row["confirmed"], _SKIPPED)))
+        " ORDER BY sequence LIMIT ?", (sibling_id, row["confirmed"], _SKIPPED))])
     return Outline(row["epoch"], row["epoch_from"], skipped[:RANGES], row["heard"],
                    received(tx, sibling_id) if row["hello"] else None, row["confirmed"])
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from core.errors import InvalidInput
 
 _DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _LONGEST = 128
 _ED25519 = b"\xed\x01"
 _KEY_BYTES = 32
@@ -19,11 +20,11 @@ _PUBLISHED = frozenset({
 
 def multibase(raw: bytes) -> str:
     """Bytes in base58btc (Multibase)."""
-    number, text = int.from_bytes(raw), ""
-    while number:
-        number, digit = divmod(number, 58)
-        text = _DIGITS[digit] + text
-    return "z" + "1" * (len(raw) - len(raw.lstrip(b"\0"))) + text
+    number, pairs = int.from_bytes(raw), list[str]()
+    while number:  # two digits at a time: each division goes through the whole number
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return "z" + "1" * (len(raw) - len(raw.lstrip(b"\0"))) + "".join(reversed(pairs)).lstrip("1")
 
 
 def read_multibase(text: str) -> bytes:
