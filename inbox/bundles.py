@@ -19,7 +19,7 @@ from federation import bundles, rates, sequences
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.bundles import Head, Later, Receipt, Refusal, Results
 from federation.documents import parse
-from federation.door import Caller, Door, Request, check_head
+from federation.door import Door, Request, check_head
 from federation.identity import Identity
 from federation.refusals import RefusalLog
 from federation.signatures import proofs
@@ -28,11 +28,13 @@ from inbox.arrival import Arrival, Duplicate, Held, Ignored, Stored, arrival
 from inbox.authority import check_authority
 from inbox.contact import Contacts
 from inbox.lines import Line
+from inbox.turns import Asked, Turns
 from inbox.writer import Result, Writer
 
 log = get_logger("inbox")
 _TYPES = frozenset({bundles.JSON_SEQ})
 _TOGETHER = 256
+_TOLD = {Stored: "stored", Ignored: "stored", Duplicate: "duplicate", Held: "held"}
 
 
 @dataclass(slots=True)
@@ -48,13 +50,15 @@ class _Bundle:
     names: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Done:
-    """What a bundle has done: the line as it is now, and the later outcomes that are told with the receipt."""
+    """What a bundle has done: the line as it is now, what became of each activity, those that were refused by their names, and
+    the later outcomes that are told with the receipt."""
 
     line: Line
-    results: Mapping[int, Result]
-    later: tuple[Later, ...]
+    results: dict[int, Result]
+    refused: list[tuple[KonsilError, str]]
+    later: tuple[Later, ...] = ()
 
 
 class Bundles:
@@ -64,7 +68,7 @@ class Bundles:
                  contacts: Contacts, clock: Clock, settings: Federation) -> None:
         self._database, self._identity, self._door, self._writer = database, identity, door, writer
         self._refusals, self._contacts, self._clock, self._settings = refusals, contacts, clock, settings
-        self._applier = self._apply
+        self._turns = Turns(database, clock, self._opened, self._apply)
 
     def check_head(self, headers: Mapping[str, str]) -> None:
         """Refuse by the head alone, before a byte of the body is read: 415, 413, 503."""
@@ -79,27 +83,28 @@ class Bundles:
     async def receive(self, target: str, headers: Mapping[str, str], body: bytes, client: rates.Client = None) -> bytes:
         """Take in a bundle; returns the signed receipt once everything in it is durable, raises a `KonsilError` where nothing
         of it was taken in."""
-        caller = self._door.identify(Request("POST", target, headers, body, client), Purpose.INBOX)
+        asked = self._turns.take(Request("POST", target, headers, body, client))
         try:
-            bundle = self._opened(caller, body)
-            done = await self._database.collect(self._applier, bundle)
+            done: _Done | KonsilError = await asked.result
             if isinstance(done, KonsilError):
                 raise done
         except KonsilError as error:
-            self._refused(caller.sibling, target, error)
+            if asked.caller is not None:  # what the door refused, it has noted itself
+                self._refused(asked.caller.sibling, target, error)
             raise
-        self._contacts.note(caller)
-        for sequence, result in done.results.items():
-            if isinstance(result, KonsilError):
-                self._refused(caller.sibling, target, result, bundle.names.get(sequence, ""))
+        assert asked.caller is not None
+        self._contacts.note(asked.caller)
+        for refused in done.refused:
+            self._refused(asked.caller.sibling, target, *refused)
         made = Receipt("Receipt", self._identity.actor_uri, headers["digest"], done.line.epoch, done.line.contiguous,
                        _results(done.results), done.line.ahead[:bundles.RANGES], done.later)
         return bundles.kept(proofs.sign(bundles.signed_part(made), self._identity.documents, self._clock.ms()))
 
-    def _opened(self, caller: Caller, body: bytes) -> _Bundle:
+    def _opened(self, asked: Asked, admitted: dict[str, Sibling], now: int) -> _Bundle:
         """The bundle with each of its activities checked as far as that needs no database."""
-        head, activities = bundles.unpack(body, caller.sibling.actor_uri)
-        bundle = _Bundle(caller.sibling, head, self._clock.ms())
+        asked.caller = self._door.identify(asked.request, Purpose.INBOX, admitted)
+        head, activities = bundles.unpack(asked.request.body, asked.caller.sibling.actor_uri)
+        bundle = _Bundle(asked.caller.sibling, head, now)
         for sequence, raw in zip(head.sequences, activities, strict=True):
             digest = hashlib.sha256(raw).digest()
             bundle.items[sequence] = digest[:lines.FINGERPRINT]
@@ -129,13 +134,14 @@ class Bundles:
 
     def _some(self, tx: Tx, arrived: Sequence[_Bundle]) -> list[_Done | KonsilError]:
         """Bundles that know nothing of each other: what stands in them is written together."""
+        places = {sibling_id: lines.Place(tx, sibling_id) for sibling_id in {bundle.sibling.id for bundle in arrived}}
         refused: dict[int, KonsilError] = {}
-        for place, bundle in enumerate(arrived):
+        for number, bundle in enumerate(arrived):
             try:
-                lines.check(tx, bundle.sibling.id, bundle.head, list(bundle.items.values()))
+                places[bundle.sibling.id].check(tx, bundle.head, list(bundle.items.values()))
             except Conflict as error:
-                refused[place] = error
-        wanted = [one for place, bundle in enumerate(arrived) if place not in refused for one in bundle.arrivals.values()]
+                refused[number] = error
+        wanted = [one for number, bundle in enumerate(arrived) if number not in refused for one in bundle.arrivals.values()]
         try:
             with tx.savepoint():
                 decided = self._writer.apply(tx, wanted)
@@ -144,22 +150,14 @@ class Bundles:
                 return [done for bundle in arrived for done in self._some(tx, (bundle,))]
             decided = [self._alone(tx, one) for one in wanted]
         results = iter(decided)
-        return [refused.get(place) or self._placed(tx, bundle, dict(zip(bundle.arrivals, results, strict=False)))
-                for place, bundle in enumerate(arrived)]
-
-    def _placed(self, tx: Tx, bundle: _Bundle, decided: Mapping[int, Result]) -> _Done | KonsilError:
-        """Where the line is now that it has been decided about a bundle's activities."""
-        again = [bundle.arrivals[sequence] for sequence, result in decided.items() if isinstance(result, Duplicate)]
-        held = ledger.still_held(tx, again) if again else {}
-        sibling_id, results = bundle.sibling.id, {**bundle.results, **decided, **held}
-        if results and (closed := _closed(results.values())) is not None:
-            return closed
-        taken = {sequence: bundle.items[sequence] for sequence, result in results.items()
-                 if not (isinstance(result, KonsilError) and result.status >= 500)}
-        made = lines.advance(tx, sibling_id, bundle.head, taken, bundle.now)
-        if bundle.head.received is not None:
-            sequences.lost_there(tx, sibling_id, bundle.head.received, bundle.now)
-        return _Done(made, results, lines.later(tx, sibling_id, bundle.head.heard))
+        placed = [refused.get(number) or _placed(bundle, places[bundle.sibling.id], results)
+                  for number, bundle in enumerate(arrived)]
+        for place in places.values():
+            place.keep(tx, arrived[0].now)
+        for bundle, done in zip(arrived, placed, strict=True):
+            if isinstance(done, _Done):
+                _tell(tx, bundle, done)
+        return placed
 
     def _alone(self, tx: Tx, one: Arrival) -> Result:
         try:
@@ -196,11 +194,28 @@ def _touch(one: _Bundle, other: _Bundle) -> bool:
     return one.head.epoch != other.head.epoch or bool(mine and its and mine[0] <= its[-1] and its[0] <= mine[-1])
 
 
-def _closed(results: Iterable[Result]) -> KonsilError | None:
-    """Why nothing at all could be taken in now, if that is so."""
-    found = list(results)
-    return next((one for one in found if isinstance(one, Unavailable)), None) \
-        if all(isinstance(one, Unavailable) for one in found) else None
+def _placed(bundle: _Bundle, place: lines.Place, decided: Iterator[Result]) -> _Done | KonsilError:
+    """Where the line is now that it has been decided about a bundle's activities; what was decided about each is next. Or why
+    nothing at all could be taken in now, if that is so."""
+    results, items = bundle.results | dict(zip(bundle.arrivals, decided, strict=False)), bundle.items
+    errors = {sequence: result for sequence, result in results.items() if isinstance(result, KonsilError)}
+    if errors:
+        unavailable = [error for error in errors.values() if isinstance(error, Unavailable)]
+        if len(unavailable) == len(results):
+            return unavailable[0]
+        items = {sequence: item for sequence, item in items.items() if sequence not in errors or errors[sequence].status < 500}
+    return _Done(place.advance(bundle.head, items), results,
+                 [(error, bundle.names.get(sequence, "")) for sequence, error in errors.items()])
+
+
+def _tell(tx: Tx, bundle: _Bundle, done: _Done) -> None:
+    """Look up what else is told with the receipt of a bundle that has had its place."""
+    again = [bundle.arrivals[sequence] for sequence, result in done.results.items() if isinstance(result, Duplicate)]
+    if again:
+        done.results |= ledger.still_held(tx, again)
+    if bundle.head.received is not None:
+        sequences.lost_there(tx, bundle.sibling.id, bundle.head.received, bundle.now)
+    done.later = lines.later(tx, bundle.sibling.id, bundle.head.heard)
 
 
 def _results(results: Mapping[int, Result]) -> Results:
@@ -208,15 +223,11 @@ def _results(results: Mapping[int, Result]) -> Results:
     told: dict[str, list[int]] = {}
     refused: list[Refusal] = []
     for sequence in sorted(results):
-        match results[sequence]:
-            case Duplicate():
-                told.setdefault("duplicate", []).append(sequence)
-            case Held():
-                told.setdefault("held", []).append(sequence)
-            case KonsilError() as error if error.status >= 500:
-                told.setdefault("postponed", []).append(sequence)
-            case KonsilError() as error:
-                refused.append(Refusal(sequence, error.reason, error.message))
-            case Stored() | Ignored():
-                told.setdefault("stored", []).append(sequence)
+        result = results[sequence]
+        if not isinstance(result, KonsilError):
+            told.setdefault(_TOLD[type(result)], []).append(sequence)
+        elif result.status >= 500:
+            told.setdefault("postponed", []).append(sequence)
+        else:
+            refused.append(Refusal(sequence, result.reason, result.message))
     return Results(refused=tuple(refused), **{name: bundles.ranges(found) for name, found in told.items()})

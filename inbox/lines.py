@@ -54,47 +54,63 @@ def line(tx: Tx, sibling_id: int) -> Line | None:
     return Line(row["epoch"], row["contiguous"], row["highest"], _RANGES.decode(row["ahead"])) if row is not None else None
 
 
-def check(tx: Tx, sibling_id: int, head: Head, items: Sequence[bytes]) -> None:
-    """`OtherEpoch` where a bundle cannot belong to the line as it is known here; `items` are the activities' fingerprints."""
-    known = line(tx, sibling_id)
-    if known is None or head.epoch > known.epoch:
-        return
-    if head.epoch < known.epoch:
-        raise OtherEpoch("A later epoch of this line has begun.", known.epoch)
-    if len(known.ahead) > _SPARSE:
-        raise OtherEpoch("This line has more gaps than are kept.", known.epoch)
-    if not head.sequences or head.sequences[0] > known.highest:
-        return
-    before = _before(tx, sibling_id, head.sequences[0], head.sequences[-1])
-    if any(before.get(sequence, item) != item for sequence, item in zip(head.sequences, items, strict=True)):
-        raise OtherEpoch("A number of this line stood for another activity before.", known.epoch)
+class Place:
+    """Where the line of one sibling is, while bundles of it are dealt with in one transaction: read once, written once."""
 
+    def __init__(self, tx: Tx, sibling_id: int) -> None:
+        self._sibling_id, self._was = sibling_id, line(tx, sibling_id)
+        self._line = self._was
+        self._arrived: list[tuple[int, int, int, str, bytes]] = []
 
-def advance(tx: Tx, sibling_id: int, head: Head, items: dict[int, bytes], now: int) -> Line:
-    """A bundle has come: `items` are those that were dealt with, their fingerprints by number. How far the line is then."""
-    known = line(tx, sibling_id)
-    if known is None or known.epoch != head.epoch:
-        known = Line(head.epoch, head.start - 1, head.start - 1, ())
-        tx.run("DELETE FROM arrived_bundles WHERE sibling_id = ?", (sibling_id,))
-    seen = joined((*known.ahead, *ranges(sorted(items)), *head.skipped))
-    contiguous = known.contiguous
-    while seen and seen[0][0] <= contiguous + 1:
-        contiguous = seen[0][1] if seen[0][1] > contiguous else contiguous
-        seen = seen[1:]
-    highest = max((known.highest, contiguous, *items))
-    if items:
-        numbers = sorted(items)
-        tx.run("INSERT INTO arrived_bundles (sibling_id, first, last, sequences, items) VALUES (?, ?, ?, ?, ?)",
-               (sibling_id, numbers[0], numbers[-1], _JSON.encode(numbers).decode(), b"".join(items[one] for one in numbers)))
-        if highest // _KEPT != known.highest // _KEPT:
-            tx.run("DELETE FROM arrived_bundles WHERE sibling_id = ? AND last < ?", (sibling_id, highest - _KEPT))
-    made = Line(head.epoch, contiguous, highest, seen)
-    tx.run("INSERT INTO arrival_lines (sibling_id, epoch, contiguous, highest, ahead, changed_at, told)"
-           " VALUES (?, ?, ?, ?, ?, ?, ?)"
-           " ON CONFLICT (sibling_id) DO UPDATE SET epoch = excluded.epoch, contiguous = excluded.contiguous,"
-           " highest = excluded.highest, ahead = excluded.ahead, changed_at = excluded.changed_at",
-           (sibling_id, made.epoch, made.contiguous, made.highest, _JSON.encode(made.ahead).decode(), now, now))
-    return made
+    def check(self, tx: Tx, head: Head, items: Sequence[bytes]) -> None:
+        """`OtherEpoch` where a bundle cannot belong to the line as it is known here; `items` are the activities' fingerprints."""
+        known = self._line
+        if known is None or head.epoch > known.epoch:
+            return
+        if head.epoch < known.epoch:
+            raise OtherEpoch("A later epoch of this line has begun.", known.epoch)
+        if len(known.ahead) > _SPARSE:
+            raise OtherEpoch("This line has more gaps than are kept.", known.epoch)
+        if not head.sequences or head.sequences[0] > known.highest:
+            return
+        before = _before(tx, self._sibling_id, head.sequences[0], head.sequences[-1])
+        if any(before.get(sequence, item) != item for sequence, item in zip(head.sequences, items, strict=True)):
+            raise OtherEpoch("A number of this line stood for another activity before.", known.epoch)
+
+    def advance(self, head: Head, items: dict[int, bytes]) -> Line:
+        """A bundle has come: `items` are those that were dealt with, their fingerprints by rising number. How far the line is
+        then, once that is kept."""
+        known = self._line
+        if known is None or known.epoch != head.epoch:
+            known = Line(head.epoch, head.start - 1, head.start - 1, ())
+        numbers = list(items)
+        seen = joined((*known.ahead, *ranges(numbers), *head.skipped))
+        contiguous = known.contiguous
+        while seen and seen[0][0] <= contiguous + 1:
+            contiguous = seen[0][1] if seen[0][1] > contiguous else contiguous
+            seen = seen[1:]
+        if numbers:
+            self._arrived.append((self._sibling_id, numbers[0], numbers[-1], _JSON.encode(numbers).decode(),
+                                  b"".join(items.values())))
+        self._line = Line(head.epoch, contiguous, max(known.highest, contiguous, *numbers[-1:]), seen)
+        return self._line
+
+    def keep(self, tx: Tx, now: int) -> None:
+        """Write down how far the line has come, and what has brought it there."""
+        made, was = self._line, self._was
+        if made is None or made is was:
+            return
+        anew = was is None or was.epoch != made.epoch
+        if anew:
+            tx.run("DELETE FROM arrived_bundles WHERE sibling_id = ?", (self._sibling_id,))
+        tx.insert("arrived_bundles (sibling_id, first, last, sequences, items)", 5, self._arrived)
+        if was is not None and not anew and made.highest // _KEPT != was.highest // _KEPT:
+            tx.run("DELETE FROM arrived_bundles WHERE sibling_id = ? AND last < ?", (self._sibling_id, made.highest - _KEPT))
+        tx.run("INSERT INTO arrival_lines (sibling_id, epoch, contiguous, highest, ahead, changed_at, told)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?)"
+               " ON CONFLICT (sibling_id) DO UPDATE SET epoch = excluded.epoch, contiguous = excluded.contiguous,"
+               " highest = excluded.highest, ahead = excluded.ahead, changed_at = excluded.changed_at",
+               (self._sibling_id, made.epoch, made.contiguous, made.highest, _JSON.encode(made.ahead).decode(), now, now))
 
 
 def _before(tx: Tx, sibling_id: int, first: int, last: int) -> dict[int, bytes]:

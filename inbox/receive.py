@@ -9,7 +9,6 @@ carries that name, so that the sender can set aside this one activity and go on 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 from core.clock import Clock
@@ -19,12 +18,13 @@ from core.settings import Federation
 from core.telemetry import get_logger
 from federation.allowlist import Direction, Purpose, Sibling
 from federation.documents import parse
-from federation.door import Caller, Door, Request, check_head
+from federation.door import Door, Request, check_head
 from federation.rates import Client
 from federation.refusals import RefusalLog
 from inbox.arrival import Arrival, Outcome, arrival
 from inbox.authority import check_authority
 from inbox.contact import Contacts
+from inbox.turns import Asked, Turns
 from inbox.writer import Result, Writer
 
 log = get_logger("inbox")
@@ -35,11 +35,9 @@ class Inbox:
 
     def __init__(self, database: Database, door: Door, writer: Writer, refusals: RefusalLog, contacts: Contacts, clock: Clock,
                  settings: Federation) -> None:
-        self._database, self._door, self._writer = database, door, writer
-        self._refusals, self._clock, self._settings = refusals, clock, settings
-        self._contacts = contacts
-        self._turn: list[_Asked] = []
-        self._apply = writer.apply
+        self._database, self._door, self._refusals = database, door, refusals
+        self._contacts, self._settings = contacts, settings
+        self._turns = Turns(database, clock, self._check, writer.apply)
 
     def check_head(self, headers: Mapping[str, str]) -> None:
         """Refuse by the head alone, before a byte of the body is read: 415, 413, 503."""
@@ -53,13 +51,9 @@ class Inbox:
 
     async def receive(self, target: str, headers: Mapping[str, str], body: bytes, client: Client) -> Outcome:
         """Take in one activity; returns once it is durable, raises a `KonsilError` when it was refused."""
-        loop = asyncio.get_running_loop()
-        asked = _Asked(Request("POST", target, headers, body, client), loop.create_future())
-        if not self._turn:
-            loop.call_soon(self._take_turn)
-        self._turn.append(asked)
+        asked = self._turns.take(Request("POST", target, headers, body, client))
         try:
-            result = await asked.result
+            result: Result = await asked.result
         except IntegrityError as error:  # no retry would help, so the sender is told which one it is
             log.exception("an activity clashes with what is stored", activity=asked.name)
             result = Conflict("This clashes with something that is stored here.", reason="clash", cause=str(error))
@@ -69,28 +63,7 @@ class Inbox:
             self._contacts.note(asked.caller)
         return result
 
-    def _take_turn(self) -> None:
-        """Check whatever came in with this turn of the loop in one go, while the processor's caches are warm, and hand it
-        to the writer together."""
-        turn, self._turn = self._turn, []
-        now = self._clock.ms()
-        admitted: dict[str, Sibling] = {}
-        passed: list[tuple[Arrival, asyncio.Future[Result]]] = []
-        for asked in turn:
-            try:
-                passed.append((self._check(asked, admitted, now), asked.result))
-            except KonsilError as error:
-                _settle(asked.result, error)
-            except Exception as error:
-                if not asked.result.done():
-                    asked.result.set_exception(error)
-        try:
-            self._database.enqueue(self._apply, passed)
-        except Unavailable as error:
-            for _, result in passed:
-                _settle(result, error)
-
-    def _check(self, asked: _Asked, admitted: dict[str, Sibling], now: int) -> Arrival:
+    def _check(self, asked: Asked, admitted: dict[str, Sibling], now: int) -> Arrival:
         """From the request to an arrival that may be decided about; raises what it is refused with."""
         asked.caller = self._door.identify(asked.request, Purpose.INBOX, admitted)
         document = parse(asked.request.body)
@@ -101,7 +74,7 @@ class Inbox:
         check_authority(made)
         return made
 
-    def _refused(self, asked: _Asked, error: KonsilError) -> KonsilError:
+    def _refused(self, asked: Asked, error: KonsilError) -> KonsilError:
         """Name the activity in the error and note the refusal; what the door refused, it has noted itself."""
         if asked.caller is not None:
             if error.status < 500:
@@ -109,19 +82,3 @@ class Inbox:
             self._refusals.record(direction=Direction.IN, origin=asked.caller.sibling.origin, purpose=Purpose.INBOX,
                                   reason=error.reason, path=asked.request.target, detail=asked.name or "")
         return error
-
-
-class _Asked:
-    """A request on its way through the inbox, and what has been found out about it so far."""
-
-    __slots__ = ("caller", "name", "request", "result")
-
-    def __init__(self, request: Request, result: asyncio.Future[Result]) -> None:
-        self.request, self.result = request, result
-        self.caller: Caller | None = None
-        self.name: str | None = None
-
-
-def _settle(result: asyncio.Future[Result], value: Result) -> None:
-    if not result.done():  # the sender went away meanwhile
-        result.set_result(value)

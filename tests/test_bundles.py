@@ -258,7 +258,7 @@ async def test_what_comes_again_and_is_not_tried_any_more_is_told_at_once(de: Ru
 
 
 async def test_what_cannot_be_taken_now_is_postponed_and_has_no_place_yet(de: Running, sender: Sender) -> None:
-    object.__setattr__(de.its.inbox._writer, "_held_most", 0)
+    object.__setattr__(de.its.bundles._writer, "_held_most", 0)
     receipt = (await sender.bundle(create(sender, "n1", inReplyTo=f"{sender.sibling.origin}/posts/x"), create(sender, "n2")))[1]
     assert receipt["results"]["postponed"] == [[1, 1]] and receipt["results"]["stored"] == [[2, 2]]
     assert receipt["contiguous"] == 0 and receipt["ahead"] == [[2, 2]]

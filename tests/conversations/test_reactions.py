@@ -356,7 +356,7 @@ async def test_likes_between_posts_are_taken_in_with_them_in_order(tmp_path: Pat
         batch = [came(fake.activity(kind, about, f"a{number}")) for number, (kind, about) in enumerate((
             ("Announce", answer["id"]), ("Like", root), ("Create", answer), ("Announce", root), ("Like", root),
             ("Create", second), ("Announce", second["id"])))]
-        results = await de.its.database.write(lambda tx: de.its.inbox._writer.apply(tx, batch))
+        results = await de.its.database.write(lambda tx: de.its.bundles._writer.apply(tx, batch))
         assert [type(result) for result in results] == [Held, *[Stored] * 6]
         assert await de.count("held", f"next_try <= {batch[0].now}") == 1
         assert await de.count("posts", f"uri = '{root}' AND likes = 1 AND boosts = 1 AND replies = 1") == 1
