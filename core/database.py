@@ -21,6 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -84,7 +85,7 @@ class Tx:
             chunk = rows[start : start + size]
             start += size
             self._connection.execute(
-                f"INSERT INTO {into} VALUES {','.join([place] * size)} {after}", [value for row in chunk for value in row])
+                f"INSERT INTO {into} VALUES {','.join([place] * size)} {after}", list(chain.from_iterable(chunk)))
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:

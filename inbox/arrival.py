@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from core.errors import InvalidInput
 from core.text import clean
@@ -18,13 +19,12 @@ from posts.wire import CLEAN_LENGTH, Note, audience_of, note, poll_of, tags_of
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
-_WORD = re.compile(r"[A-Za-z]{1,64}")
+_WORD_LENGTH = 64
 _KEYWORDS = frozenset({"@graph", "@included", "@id", "@type", "@reverse", "@value", "@list", "@set", "@nest", "@base", "@vocab"})
 NOBODY = Audience(Reach.NAMED, ())
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(msgspec.Struct):
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
     the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `tally` is what a `Count`
     carries, its proof checked, and `result` that of a poll; `digest` is SHA-256 of the raw body; `now` in milliseconds;
@@ -113,7 +113,7 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
         actor = actor.get("id")
     if not isinstance(uri, str) or not 0 < len(uri) <= _URI_LENGTH:
         raise InvalidInput("An activity has an id.", reason="envelope")
-    if not isinstance(kind, str) or _WORD.fullmatch(kind) is None:
+    if not isinstance(kind, str) or len(kind) > _WORD_LENGTH or not (kind.isascii() and kind.isalpha()):
         raise InvalidInput("An activity has exactly one type, a plain word.", reason="envelope")
     if not isinstance(actor, str) or len(actor) > _URI_LENGTH:
         raise InvalidInput("An activity has exactly one actor.", reason="envelope")

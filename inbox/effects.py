@@ -138,6 +138,8 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                     pollstore.store_result(tx, effect.post.id, effect.result)
         concerns.written(tx, ids, [effect.post for effect in new], now)
         ledger.release(tx, [effect.post.uri for effect in new], now)
+        if len(new) == len(effects):  # nearly always
+            return
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
     if votes:
         store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])

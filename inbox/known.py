@@ -21,6 +21,7 @@ from posts.models import Kind, Reach
 from posts.pollstore import Kept
 from posts.store import Poll, Post
 
+_UNDOABLE = frozenset({"Like", "Announce"})
 _ABOUT_KEYS = frozenset({"Accept", "Reject"})
 _ABOUT_FOLLOWS = frozenset({"Accept", "Reject", "Undo"})
 
@@ -60,27 +61,38 @@ class Known:
 
 def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str]) -> Known:
     """Read what these arrivals need: one statement per table."""
-    named = {uri_key(uri) for arrival in arrivals if arrival.audience.reach == Reach.NAMED for uri in arrival.audience.readers}
-    wanted = {uri_key(arrival.object_id) for arrival in arrivals if arrival.type == "Follow"}
-    named |= wanted
-    actors = list({uri_key(arrival.actor) for arrival in arrivals} | wanted)
-    about = {arrival.object_id for arrival in arrivals if arrival.object_id}
-    about |= {arrival.note.in_reply_to for arrival in arrivals if arrival.note is not None and arrival.note.in_reply_to}
-    about |= {arrival.tally.question for arrival in arrivals if arrival.tally is not None}
+    named, actors, about, undoable = set[bytes](), set[bytes](), set[str](), list[bytes]()
+    votes: list[tuple[str, str]] = []
+    for arrival in arrivals:
+        actors.add(uri_key(arrival.actor))
+        if arrival.object_id:
+            about.add(arrival.object_id)
+        if (note := arrival.note) is not None:
+            if note.in_reply_to:
+                about.add(note.in_reply_to)
+                if note.is_vote:
+                    votes.append((note.in_reply_to, arrival.actor))
+            if arrival.audience.reach == Reach.NAMED:
+                named.update(map(uri_key, arrival.audience.readers))
+        elif arrival.tally is not None:
+            about.add(arrival.tally.question)
+        elif arrival.type == "Follow":
+            named.add(uri_key(arrival.object_id))
+            actors.add(uri_key(arrival.object_id))
+        elif arrival.type in _UNDOABLE:  # also before they come
+            undoable.append(uri_key(arrival.uri))
     keys = [uri_key(uri) for uri in about]
-    undoable = [uri_key(arrival.uri) for arrival in arrivals if arrival.type in ("Like", "Announce")]  # also before they come
     people = {row["uri"]: actor_from(row) for row in tx.rows(
-        f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", actors)}
+        f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", list(actors))}
     posts = store.by_keys(tx, keys)
     known = Known(home, states, people, posts, store.tombstoned(tx, keys + undoable),
                   store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
-    if any(uri.startswith(f"{home}/posts/") for uri in about):
+    ours = f"{home}/posts/"
+    if any(uri.startswith(ours) for uri in about):
         known.lost = lost(tx)
-    voters = {
-        (posts[arrival.note.in_reply_to].id, people[arrival.actor].id) for arrival in arrivals
-        if arrival.note is not None and arrival.note.is_vote and arrival.note.in_reply_to in posts and arrival.actor in people}
+    voters = {(posts[question].id, people[voter].id) for question, voter in votes if question in posts and voter in people}
     known.voted = store.voted(tx, voters)
-    _load_counts(tx, known, arrivals)
+    _load_counts(tx, known, arrivals, votes=bool(votes))
     known.here = shown_among(tx, list(named))
     known.follows = follows.by_uris(tx, list({arrival.object_id for arrival in arrivals if arrival.type in _ABOUT_FOLLOWS}))
     if any(arrival.type in _ABOUT_KEYS and arrival.by_instance for arrival in arrivals):
@@ -88,12 +100,12 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     return known
 
 
-def _load_counts(tx: Tx, known: Known, arrivals: Sequence[Arrival]) -> None:
+def _load_counts(tx: Tx, known: Known, arrivals: Sequence[Arrival], *, votes: bool) -> None:
     """What votes, tallies and results are judged by; batches without a poll in them ask nothing."""
     ours = list(known.polls)
     if not ours:
         return
-    if any(arrival.tally is not None or (arrival.note is not None and arrival.note.is_vote) for arrival in arrivals):
+    if votes or any(arrival.tally is not None for arrival in arrivals):
         known.modes = pollstore.modes(tx, ours)
     if any(arrival.tally is not None for arrival in arrivals):
         known.tallied = pollstore.numbers(tx, ours)

@@ -84,6 +84,9 @@ class CaseFacts(msgspec.Struct, frozen=True):
     aim: str = ""
 
 
+NO_FACTS = CaseFacts()
+
+
 class PollDraft(msgspec.Struct, frozen=True):
     """2-20 options of at most 300 characters; `ends_at` in milliseconds."""
 

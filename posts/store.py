@@ -14,7 +14,7 @@ from core.ids import uri_key
 from federation import due
 from federation.store import forget
 from posts import telling
-from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
+from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
@@ -29,6 +29,7 @@ LEAP = 1_000_000
 _SOME = 500
 _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
+_NO_FACTS = _JSON.encode(NO_FACTS).decode()
 _TAGS = msgspec.json.Decoder(Tags)
 _URIS = msgspec.json.Decoder(tuple[str, ...])
 
@@ -65,7 +66,7 @@ class Post(msgspec.Struct, frozen=True):
     @property
     def topics(self) -> tuple[str, ...]:
         """The lists by topic it stands in: specialties, and hashtags with their '#'. Answers and consults stand in none."""
-        if self.parent_id is not None or self.audience.reach == Reach.NAMED:
+        if not (self.facts.specialties or self.tags.hashtags) or self.parent_id is not None or self.audience.reach == Reach.NAMED:
             return ()
         return (*dict.fromkeys((*self.facts.specialties, *(f"#{tag}" for tag in self.tags.hashtags))),)
 
@@ -337,7 +338,7 @@ def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:
 
 
 def _facts_out(facts: CaseFacts) -> str:
-    return _JSON.encode(facts).decode()
+    return _JSON.encode(facts).decode() if facts is not NO_FACTS else _NO_FACTS
 
 
 def _tags_out(tags: Tags) -> str:

@@ -20,7 +20,7 @@ from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
 from posts import seals
-from posts.models import NO_TAGS, Audience, CaseFacts, Kind, Mention, Reach, State, Tags
+from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Mention, Reach, State, Tags
 from posts.seals import Seal
 from posts.store import Poll, Post
 
@@ -159,7 +159,7 @@ def audience_of(parsed: Note, author_origin: str) -> Audience:
     """Who a note is for: the instances whose members collections it names, its author's first. One that names none but names
     actors is a consult between these and its author. `as:Public` never widens anything, and recipients written in other
     ways are ignored."""
-    recipients = (*one_or_many(parsed.to), *one_or_many(parsed.cc))
+    recipients = one_or_many(parsed.to) + (one_or_many(parsed.cc) if parsed.cc else ())
     few = len(recipients) <= _FEW and sum(map(len, recipients)) <= _FEW_LENGTH
     found = (_few_recipients if few else _recipients)(recipients, author_origin)
     if found.reach == Reach.NAMED:
@@ -255,7 +255,7 @@ def language_of(parsed: Note) -> str:
 def facts_of(parsed: Note) -> CaseFacts:
     facts = parsed.facts
     if facts is None:
-        return CaseFacts()
+        return NO_FACTS
     return CaseFacts(tuple(code[:60] for code in facts.specialties[:8]), facts.age_band[:10], facts.sex[:1], facts.aim[:20])
 
 
@@ -293,7 +293,7 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
         made["updated"] = rfc3339(post.updated_at)
     if post.state is not None:
         made["state"] = str(post.state)
-    if post.facts != CaseFacts():
+    if post.facts != NO_FACTS:
         made["facts"] = {"specialties": list(post.facts.specialties), "ageBand": post.facts.age_band, "sex": post.facts.sex,
                          "aim": post.facts.aim}
     if found := _tags(post, author_uri):
