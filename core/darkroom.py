@@ -20,7 +20,7 @@ from core.errors import KonsilError, Unavailable
 from core.papers import PAGE_BYTES, PAGES, Media, Trouble, refusal, sniff
 from core.telemetry import get_logger
 
-MEMORY = 768 << 20
+MEMORY = 640 << 20
 """The most address space of the process."""
 
 log = get_logger("darkroom")
@@ -30,6 +30,7 @@ _LENGTH = struct.Struct(">I")
 _PICTURE, _REFUSED, _DONE = 0, 1, 2
 _WAITING_LIMIT = 16
 _PIECE = 256 << 10
+_END_SECONDS = 1.0
 _WORD_LIMIT = 300
 
 
@@ -100,6 +101,11 @@ class Darkroom:
         self._processes.add(process)
         try:
             yield process
+        except KonsilError:  # it has said no, and ends by itself
+            await _left(process)
+            raise
+        else:
+            await _left(process)
         finally:
             self._processes.discard(process)
             await _end(process)
@@ -146,9 +152,17 @@ def _refused(answer: bytes) -> KonsilError:
     return refusal(Trouble(trouble) if trouble in tuple(Trouble) else Trouble.HEAVY, cause)
 
 
+async def _left(process: Process) -> None:
+    """Give it a moment to end."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            await process.wait()
+
+
 async def _end(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
     await process.communicate()
 
 

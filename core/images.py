@@ -25,6 +25,7 @@ _FORMATS = {Media.JPEG: "JPEG", Media.PNG: "PNG", Media.HEIC: "HEIF"}
 _QUALITIES = (85, 70, 50)
 _INK, _HALO = (20, 30, 60, 88), (255, 255, 255, 104)
 _TURN = 24
+_SHRINKS = ("L", "LA", "RGB", "RGBA", "CMYK")
 _ORIENTATION = 0x0112
 _TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
           5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -112,11 +113,13 @@ def _upright(data: bytes, media: Media, within: tuple[int, int] | None) -> Image
             image.seek(0)
             if within is not None and media is Media.JPEG:
                 image.draft("RGB", within)
+            turn = _turn(image)
             image.load()
+            if within is not None and image.mode in _SHRINKS:  # first, so that there is never a second one of this size
+                image.thumbnail(within, Image.Resampling.LANCZOS, reducing_gap=2.0)
             plain = _plain(image)
             if within is not None:
                 plain.thumbnail(within, Image.Resampling.LANCZOS, reducing_gap=2.0)
-            turn = _turn(image)
             turned = plain if turn is None else plain.transpose(turn)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Undevelopable(Trouble.PIXELS, str(error)) from None
@@ -143,7 +146,7 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         made = image.point(lambda value: value / 256).convert("L").convert("RGB")
     elif image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        clear = image.convert("RGBA")
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
         made = Image.new("RGB", image.size, (255, 255, 255))
         made.paste(clear, (0, 0), clear)
     else:

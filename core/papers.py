@@ -55,7 +55,7 @@ class Trouble(StrEnum):
 
 
 _SENTENCES = {
-    Trouble.EMPTY: N_("There is nothing in this file."),
+    Trouble.EMPTY: N_("No file was chosen, or there is nothing in it."),
     Trouble.KIND: N_("This is not a PDF, JPEG, PNG or HEIC file. Please photograph the document, or print it into a PDF."),
     Trouble.DOUBLE: N_("This file can be read as two different things at once, so it was not taken. Please photograph the"
                        " document, or print it into a new PDF."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
+from io import BytesIO
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -117,7 +118,7 @@ class Place:
 
     async def _read(self, body: Body, decoder: MultipartDecoder) -> Received:
         fields: dict[str, str] = {}
-        file: list[bytes] = []
+        file = BytesIO()  # grows in place, and hands its bytes over without a copy
         part: Field | File | None = None
         async for piece in body:
             self._grow(len(piece))
@@ -127,12 +128,12 @@ class Place:
                     part = event
                 elif isinstance(event, Data) and isinstance(part, File):
                     if part.name == "file":
-                        file.append(event.data)
+                        file.write(event.data)
                 elif isinstance(event, Data) and part is not None:
                     fields[part.name] = fields.get(part.name, "") + event.data.decode(errors="replace")
                     if len(fields[part.name]) > _FIELD_BYTES:
                         raise _unreadable("a field is too long")
-        return Received(fields, b"".join(file))
+        return Received(fields, file.getvalue())
 
     def _grow(self, size: int) -> None:
         if self._uploads.taken + size > _MEMORY:
