@@ -264,8 +264,9 @@ class Papers:
                 finish()
 
     def _remove(self, document_id: int) -> None:
-        for path in self._directory.glob(f"{public(document_id)}-*"):
-            path.unlink(missing_ok=True)
+        for name in (f"{public(document_id)}-*", f".{public(document_id)}-*.part"):
+            for path in self._directory.glob(name):
+                path.unlink(missing_ok=True)
 
     def _names(self) -> set[str]:
         return {path.name for path in self._directory.iterdir()} if self._directory.is_dir() else set()
