@@ -31,6 +31,7 @@ _PICTURE, _REFUSED, _DONE = 0, 1, 2
 _WAITING_LIMIT = 16
 _PIECE = 256 << 10
 _END_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
 _WORD_LIMIT = 300
 
 
@@ -171,14 +172,18 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     import os
     import signal
 
-    from core import egress, images, pdf
+    from core import egress, images
 
-    images.prepare()
-    pdf.prepare()
+    images.prepare(media)
+    if media is Media.PDF:
+        from core import pdf
+
+        pdf.prepare()
     egress.arm()
+    _die_with_parent()
     _bound(seconds)
     os.nice(5)
-    signal.alarm(2 * seconds)  # should its parent have died meanwhile
+    signal.alarm(2 * seconds)  # should its parent have died before that was asked for
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     text = source.read(*_LENGTH.unpack(source.read(_LENGTH.size))).decode()
     data = source.read()
@@ -206,6 +211,15 @@ def serve(seconds: int, task: Task, media: Media) -> None:
         say(_REFUSED, f"{Trouble.DAMAGED} {type(error).__name__}: {error}"[:_WORD_LIMIT].encode(errors="replace"))
     else:
         say(_DONE, b"")
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process when its parent has ended, however it did (Linux)."""
+    import ctypes
+    import signal
+
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _bound(seconds: int) -> None:

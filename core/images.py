@@ -11,7 +11,6 @@ import warnings
 from importlib import import_module
 from io import BytesIO
 
-import pillow_heif
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.papers import PAGE_BYTES, PIXELS, SIDE, Media, Trouble
@@ -40,12 +39,15 @@ class Undevelopable(Exception):
         self.trouble = trouble
 
 
-def prepare() -> None:
-    """Load what reads and writes files, because later nothing can be loaded; a picture over the bounds is an error."""
+def prepare(media: Media) -> None:
+    """Load what reads and writes such files, because later nothing can be loaded; a picture over the bounds is an error."""
     warnings.simplefilter("ignore")  # of what is not as it should be and can be read all the same
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = PIXELS
-    pillow_heif.register_heif_opener()
+    if media is Media.HEIC:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     for name in ("TiffImagePlugin", "MpoImagePlugin"):  # what a telephone says of a photograph, and several in one file
         import_module(f"PIL.{name}")
     for name in ("utf_16", "utf_16_be", "utf_16_le", "cp1252"):
@@ -77,20 +79,15 @@ def marked(data: bytes, text: str) -> bytes:
     """A page that is kept, with a text across all of it: it can be read on white and on black, and what lies below it as well."""
     image = _upright(data, Media.JPEG, None)
     longer = max(image.size)
-    font = _font(max(11, longer // 70))
-    width, height = (round(side) for side in font.getbbox(text)[2:])
-    tile = Image.new("RGBA", (width + longer // 9, height * 9), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(tile)
-    for left, top in ((0, 0), (tile.width // 2, tile.height // 2), (tile.width // 2 - tile.width, tile.height // 2)):
-        draw.text((left, top), text, _INK, font, stroke_width=max(1, longer // 1000), stroke_fill=_HALO)
-    reach = round(longer * 1.5)  # as much as stays covered when it is turned
-    sheet = Image.new("RGBA", (reach, reach), (0, 0, 0, 0))
-    for top in range(0, reach, tile.height):
-        for left in range(0, reach, tile.width):
-            sheet.paste(tile, (left, top))
-    left, top = (reach - image.width) // 2, (reach - image.height) // 2
-    sheet = sheet.rotate(_TURN, Image.Resampling.BILINEAR).crop((left, top, left + image.width, top + image.height))
-    image.paste(sheet, (0, 0), sheet)
+    font, halo = _font(max(11, longer // 70)), max(1, longer // 1000)
+    width, height = (round(side) + 2 * halo for side in font.getbbox(text, stroke_width=halo)[2:])
+    stamp = Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    ImageDraw.Draw(stamp).text((halo, halo), text, _INK, font, stroke_width=halo, stroke_fill=_HALO)
+    stamp = stamp.rotate(_TURN, Image.Resampling.BICUBIC, expand=True)
+    across, down = stamp.width + longer // 20, stamp.height * 7 // 8
+    for row, top in enumerate(range(-stamp.height // 2, image.height, down)):
+        for left in range(-across * 2 // 3 * (row % 2), image.width, across):
+            image.paste(stamp, (left, top), stamp)
     return kept(image)
 
 
