@@ -30,6 +30,7 @@ _LENGTH = struct.Struct(">I")
 _PICTURE, _REFUSED, _DONE = 0, 1, 2
 _WAITING_LIMIT = 16
 _PIECE = 256 << 10
+_PATIENCE = 4
 _END_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _WORD_LIMIT = 300
@@ -46,11 +47,12 @@ class Task(StrEnum):
 class Darkroom:
     """Develops what people hand in, one file after the other; pages that are kept are shown beside it, one after the other too.
 
-    `deadline`: the most seconds a file may take; its process is killed then. Belongs to one event loop.
+    `seconds`: the most time of the processor that a file may take; its process is killed then, and on a machine that is busy with
+    other things after four times as long. Belongs to one event loop.
     """
 
-    def __init__(self, deadline: float = 20.0) -> None:
-        self._deadline = deadline
+    def __init__(self, seconds: int = 15) -> None:
+        self._seconds = seconds
         self._turns = {task: asyncio.Lock() for task in Task}
         self._waiting = dict.fromkeys(Task, 0)
         self._processes: set[Process] = set()
@@ -86,7 +88,7 @@ class Darkroom:
             raise Unavailable("Many documents are being looked at right now. Please try again in a minute.", retry_after=60)
         self._waiting[task] += 1
         try:
-            async with self._turns[task], self._process(task, media) as process, asyncio.timeout(self._deadline):
+            async with self._turns[task], self._process(task, media) as process, asyncio.timeout(_PATIENCE * self._seconds):
                 return await _exchange(process, text.encode(), data)
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
             raise refusal(Trouble.HEAVY, f"no answer: {type(error).__name__}") from None
@@ -97,7 +99,7 @@ class Darkroom:
     async def _process(self, task: Task, media: Media) -> AsyncIterator[Process]:
         """A process that ends with the block, however that ends."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "core.darkroom", str(int(self._deadline) + 1), task, media, stdin=PIPE, stdout=PIPE,
+            sys.executable, "-m", "core.darkroom", str(self._seconds), task, media, stdin=PIPE, stdout=PIPE,
             stderr=DEVNULL, cwd=_ROOT, env={"PYTHONPATH": _ROOT, "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"})
         self._processes.add(process)
         try:
@@ -183,7 +185,7 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     _die_with_parent()
     _bound(seconds)
     os.nice(5)
-    signal.alarm(2 * seconds)  # should its parent have died before that was asked for
+    signal.alarm(2 * _PATIENCE * seconds)  # should its parent have died before that was asked for
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     text = source.read(*_LENGTH.unpack(source.read(_LENGTH.size))).decode()
     data = source.read()

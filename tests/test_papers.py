@@ -23,6 +23,7 @@ from core.ids import public
 from core.settings import Joining, Settings
 from core.vault import token, token_hash
 from tests.drawn import opened, pdf, photograph, written
+from tests.promises.hostile_papers import FILES
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser
 
@@ -177,15 +178,14 @@ async def test_kind_number_and_tries_are_bounded_and_the_same_file_is_kept_once(
     assert len(files(de)) == 1
 
 
-async def test_a_file_that_took_too_long_counts_for_many(de: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_took_too_much_counts_for_many(de: Running) -> None:
     application, secret = await apply(de)
     _, other = await apply(de, "ZZ99-ZZ99")
-    monkeypatch.setattr(de.its.darkroom, "_deadline", 0.05)
+    heavy = FILES["a PDF with a gigabyte of drawing"].make()
     async with Browser(de) as anna:
         for _ in range(3):
-            assert (await hand_in(anna, secret, photograph()))[0] == 400
+            assert (await hand_in(anna, secret, heavy))[0] == 400
         assert (await hand_in(anna, secret, photograph()))[0] == 429
-        monkeypatch.undo()
         assert (await hand_in(anna, other, photograph()))[0] == 303
 
 

@@ -35,7 +35,7 @@ _SERVER_GROWS = 96 << 20
 _SERVER_SECONDS = 5.0
 _GIB = 1 << 30
 _SLOW = ("a JPEG of 60 000 rounds",)
-"""What is stopped by the clock and by nothing else: the clock is set to less for it."""
+"""What is stopped by its time and by nothing else: it is given less."""
 
 
 class Worst(NamedTuple):
@@ -69,7 +69,7 @@ async def watched(server: psutil.Process | None, darkroom: Darkroom | None = Non
 async def test_a_hostile_file_is_refused_or_becomes_a_harmless_picture_within_bounds(name: str) -> None:
     data = FILES[name].make()
     assert len(data) <= BYTES
-    darkroom = Darkroom(deadline=3.0 if name in _SLOW else 20.0)
+    darkroom = Darkroom(3 if name in _SLOW else 15)
     async with watched(None, darkroom) as worst:
         if FILES[name].refused is not None:
             with pytest.raises(KonsilError) as error:
