@@ -68,6 +68,10 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     ("GET", "/reconciliation/copies/<post_id>", "active sibling"): NOWHERE,
     # what does not say that it is an activity is not looked at any further
     **{("POST", rule, who): UNREAD for rule in ("/inbox", "/inbox/bundle", "/handshake") for who in PEOPLE},
+    # no application has the link in this table, and no document this number
+    **{(method, "/join/<token>/documents", who): NOWHERE for method in ("GET", "POST") for who in (*PEOPLE, *SERVERS)},
+    **{("POST", "/join/<token>/documents/<document_id>/remove", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
+    ("GET", "/admin/documents/<document_id>/<page>", "operator"): NOWHERE,
     # an empty form is no password
     **{("POST", "/login", who): UNSIGNED for who in (*PEOPLE, *SERVERS)},
 }
@@ -150,6 +154,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
+                                    "document_id": "0000000000000", "page": "1",
                                     "check_id": "0000000000000", "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)

@@ -19,7 +19,7 @@ import uvicorn
 from core.settings import Federation, Server
 from federation import bundles
 from federation.addresses import special_use
-from instance.app import _FORM_BYTES
+from instance.app import _FORM_BYTES, behind_the_front
 from instance.cli import main
 from instance.exits import SETS, Exit, script
 from tests.mailserver import certificate
@@ -76,12 +76,21 @@ def test_proxies_take_a_little_more_than_konsil_does_so_that_the_answer_is_ours(
         assert f"client_body_buffer_size {nginx[place] // 1024}k;" in read("nginx.conf")
 
 
+def test_proxies_pass_documents_on_as_they_come_and_leave_it_to_konsil_to_say_what_is_too_large() -> None:
+    [(rule, block)] = re.findall(r"location ~ (\S+) \{(.*?)\}", read("nginx.conf"), re.DOTALL)
+    assert "client_max_body_size 0;" in block and "proxy_request_buffering off;" in block
+    larger = {route.rule for route in behind_the_front() if (route.body_limit or 0) > _FORM_BYTES}
+    assert larger == {"/join/<token>/documents"} and re.match(rule, "/join/abc-_9/documents")
+    assert not any(re.match(rule, path) for path in ("/join/documents", "/join/a/b/documents", "/join/a/documents/b/remove", "/"))
+    assert "not path /inbox /inbox/bundle /join/*/documents\n" in read("Caddyfile")
+
+
 def test_proxies_hang_up_before_the_server_does_and_wait_for_nobody_for_ever() -> None:
     kept = uvicorn.Config("x", log_config=None).timeout_keep_alive
     for name, patterns in {"Caddyfile": (r"\bkeepalive (\d+)s",), "nginx.conf": (r"\bkeepalive_timeout (\d+)s",)}.items():
         for pattern in patterns:
             assert [int(seconds) < kept for seconds in re.findall(pattern, read(name))] == [True], name
-    assert all(word in read("Caddyfile") for word in ("read_header 10s", "read_body 20s"))
+    assert all(word in read("Caddyfile") for word in ("read_header 10s", "read_body 2m"))
     assert all(word in read("nginx.conf") for word in ("client_header_timeout 10s", "client_body_timeout 10s"))
 
 
