@@ -22,8 +22,8 @@ NUMBER_LIMIT = 40
 
 
 class Outcome(StrEnum):
-    """`format`: no number of this register is written so; `check_digit`: it is, and the check digit does not fit; `sample`: it is
-    right, and printed as an example in public documents; `unchecked`: it is written as it should, and there is nothing to check."""
+    """`format`: no number of this register is written so; `check_digit`: it is, and the check digit does not fit; `sample`: it
+    is right, and printed as an example in public documents; `unchecked`: it is written as it should, and has no check digit."""
 
     OK = "ok"
     FORMAT = "format"

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from actors import mailboxes
+from actors import joining, mailboxes
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.directory import Directory
+from actors.invitations import Invitations
+from actors.joining import Joining
 from actors.keys import load_identity
+from actors.lapsing import Lapsing, documents_gone
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
 from actors.postoffice import PostOffice
@@ -112,6 +115,9 @@ class Assembly:
     ties: Tied
     ordered_erasures: OrderedErasures
     accounts: Accounts
+    joining: Joining
+    lapsing: Lapsing
+    invitations: Invitations
     sessions: Sessions
     credentials: Credentials
     directory: Directory
@@ -220,7 +226,11 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
-            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
+            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS),
+            joining=Joining(database, vault, clock, ids, country, settings.joining, settings.accounts.login_window_seconds,
+                            documents_gone),
+            lapsing=Lapsing(database, clock, settings.joining, documents_gone),
+            invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),

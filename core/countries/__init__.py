@@ -86,6 +86,10 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A register's number that applicants may name here."""
         return next((one for one in (*self.identifiers, *self.abroad) if one.id == code), None)
 
+    def chamber_title_in(self, language: str) -> str:
+        """What a chamber is asked for as, in a language, else in English; '' where there are none."""
+        return _in(self.chamber_titles, language) or self.chamber_titles.get("en", "")
+
     def chamber(self, code: str) -> Chamber | None:
         """One of the country's chambers."""
         return next((one for one in self.chambers if one.code == code), None)

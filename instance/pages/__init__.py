@@ -1,10 +1,13 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
 from instance.pages import (
+    applying,
     compose,
     consults,
     drafts,
     home,
+    inviting,
+    joining,
     mail,
     notifications,
     people,
@@ -29,6 +32,9 @@ _MODULES = (
     people,
     settings,
     mail,
+    inviting,
+    joining,
+    applying,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)
