@@ -1,0 +1,55 @@
+"""What nobody goes on with lapses, and after a decision nothing is kept for longer than an appeal takes."""
+
+from __future__ import annotations
+
+from actors.applications import ApplicationState
+from instance.assembly import Assembly
+from instance.pruning import prune
+from tests.test_joining import DAY, PERSON, assert_forgotten, began, count, decided, filled, handed_in
+
+
+async def test_an_address_nobody_has_confirmed_is_gone_after_three_days(its: Assembly) -> None:
+    await its.joining.ask("vera@klinik.example", "de", "203.0.113.5")
+    its.clock.offset = 3 * DAY - 5
+    assert await its.lapsing.prune() == 0
+    its.clock.offset = 3 * DAY + 5
+    assert await its.lapsing.prune() == 1
+    assert await count(its, "applications") == 0 and await count(its, "mails", "application_id IS NOT NULL") == 0
+
+
+async def test_drafts_and_what_was_asked_for_lapse_after_the_days_of_the_settings_and_what_waits_for_operators_does_not(
+        its: Assembly) -> None:
+    draft, waits, asked = await filled(its, "a@k.example"), await handed_in(its, "b@k.example"), await handed_in(its, "c@k.example")
+    await decided(its, asked, ApplicationState.ASKED)
+    its.clock.offset = its.settings.joining.idle_days * DAY - 60
+    await its.joining.say_who(asked, PERSON, "de")  # a step keeps it
+    assert await its.lapsing.prune() == 0
+    its.clock.offset += 120
+    await prune(its)
+    for token, state in ((draft, ApplicationState.LAPSED), (waits, ApplicationState.SUBMITTED), (asked, ApplicationState.ASKED)):
+        assert (await its.joining.standing(token)).application.state == state
+    lapsed = await its.joining.standing(draft)
+    assert_forgotten(lapsed.application)
+    assert lapsed.documents == 0 and (await its.joining.standing(asked)).documents == 1
+
+
+async def test_after_a_decision_what_was_said_is_kept_for_the_days_of_the_settings(its: Assembly) -> None:
+    tokens = {state: await handed_in(its, f"{state}@k.example") for state in (ApplicationState.ACCEPTED, ApplicationState.REJECTED)}
+    for state, token in tokens.items():
+        await decided(its, token, state)
+    its.clock.offset = its.settings.joining.document_days * DAY - 60
+    assert await its.lapsing.prune() == 0
+    its.clock.offset += 120
+    assert await its.lapsing.prune() == 2 and await its.lapsing.prune() == 0
+    for state, token in tokens.items():
+        standing = await its.joining.standing(token)
+        assert standing.application.state == state and standing.appeal_until is None and standing.documents == 0
+        assert_forgotten(standing.application)
+
+
+async def test_many_lapse_at_once(its: Assembly) -> None:
+    for place in range(120):
+        await its.joining.ask(f"a{place}@k.example", "de", f"203.0.113.{place}")
+    await began(its, "b@k.example")
+    its.clock.offset = 4 * DAY
+    assert await its.lapsing.prune() == 120 and await count(its, "applications") == 1
