@@ -95,8 +95,8 @@ class Statements:
             field.id: _answer(field, said.answers.get(field.id, "")) for field in self.fields(role)})
 
     def fields(self, role: str) -> tuple[Field, ...]:
-        """What else somebody of this role is asked."""
-        return self._pack.fields.get(role, ())
+        """What else somebody of this role is asked; a doctor, as long as nothing is said."""
+        return self._pack.fields.get(role or Role.DOCTOR, ())
 
     def asks_chamber(self, role: str) -> bool:
         """Whether somebody of this role belongs to a chamber; students do not yet."""

@@ -47,8 +47,8 @@ def application_show(ctx: click.Context, reference: str, as_json: bool) -> None:
 def _row(found: Application) -> dict[str, Any]:
     return {
         "reference": found.reference, "kind": str(found.kind), "state": str(found.state), "name": found.name,
-        "birth_name": found.birth_name, "role": found.role, "specialties": ",".join(found.specialties), "register": found.register,
-        "chamber": found.chamber, "number": found.number,
+        "birth_name": found.birth_name, "role": found.role, "specialties": ",".join(found.specialties),
+        "register": found.register, "chamber": found.chamber, "number": found.number,
         "verdict": str(verdict(found.register, found.number).outcome) if found.number else "",
         "answers": found.answers, "invited": found.invitation_id is not None, "address": found.address,
         "language": found.language, "confirmed": time_of(found.confirmed_at), "consents": found.consents, "appeal": found.appeal,

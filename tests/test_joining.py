@@ -164,8 +164,9 @@ async def test_nothing_is_said_before_the_address_is_confirmed_and_a_wrong_link_
 
 async def test_it_can_be_handed_in_when_every_step_is_done_and_not_before(its: Assembly) -> None:
     token = await began(its)
-    for step, do in (("person", its.joining.say_who(token, PERSON, "de")), ("register", its.joining.say_number(token, ENTRY, "de")),
-                     ("documents", with_document(its, token)), ("consents", its.joining.consent(token, ALL, "", "de"))):
+    for step, do in (("person", its.joining.say_who(token, PERSON, "de")),
+                     ("register", its.joining.say_number(token, ENTRY, "de")), ("documents", with_document(its, token)),
+                     ("consents", its.joining.consent(token, ALL, "", "de"))):
         assert (await its.joining.standing(token)).missing == step
         with pytest.raises(InvalidInput) as caught:
             await its.joining.hand_in(token)

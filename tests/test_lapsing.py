@@ -19,7 +19,8 @@ async def test_an_address_nobody_has_confirmed_is_gone_after_three_days(its: Ass
 
 async def test_drafts_and_what_was_asked_for_lapse_after_the_days_of_the_settings_and_what_waits_for_operators_does_not(
         its: Assembly) -> None:
-    draft, waits, asked = await filled(its, "a@k.example"), await handed_in(its, "b@k.example"), await handed_in(its, "c@k.example")
+    draft = await filled(its, "a@k.example")
+    waits, asked = await handed_in(its, "b@k.example"), await handed_in(its, "c@k.example")
     await decided(its, asked, ApplicationState.ASKED)
     its.clock.offset = its.settings.joining.idle_days * DAY - 60
     await its.joining.say_who(asked, PERSON, "de")  # a step keeps it
@@ -34,7 +35,8 @@ async def test_drafts_and_what_was_asked_for_lapse_after_the_days_of_the_setting
 
 
 async def test_after_a_decision_what_was_said_is_kept_for_the_days_of_the_settings(its: Assembly) -> None:
-    tokens = {state: await handed_in(its, f"{state}@k.example") for state in (ApplicationState.ACCEPTED, ApplicationState.REJECTED)}
+    states = (ApplicationState.ACCEPTED, ApplicationState.REJECTED)
+    tokens = {state: await handed_in(its, f"{state}@k.example") for state in states}
     for state, token in tokens.items():
         await decided(its, token, state)
     its.clock.offset = its.settings.joining.document_days * DAY - 60

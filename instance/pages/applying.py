@@ -128,16 +128,15 @@ async def _step(step: str, token: str, standing: Standing, error: InvalidInput |
         if isinstance(error, Conflict):
             raise error
         return redirect(f"/join/{token}", 303)
-    role = found.role or "doctor"
     page = await render_template(
         f"join_{step}.html", token=token, progress=standing, application=found, error=error, step=step, **shown,
         roles=ROLES, name_limit=NAME_LIMIT, answer_limit=ANSWER_LIMIT, number_limit=NUMBER_LIMIT,
         specialties_limit=SPECIALTIES_LIMIT, consents=CONSENTS, none=NO_NUMBER,
         registers=[(one.id, one.title_in(language()), how_written(one.id), home) for numbers, home in (
             (pack.identifiers, True), (pack.abroad, False)) for one in numbers],
-        chambers=pack.chambers if statements.asks_chamber(role) else (), chamber_title=pack.chamber_title_in(language()),
-        fields=[(one, one.title_in(language())) for one in statements.fields(role)],
-        accepted=[document_title(code, language()) for code in pack.documents.get(role, ())])
+        chambers=pack.chambers if statements.asks_chamber(found.role) else (), chamber_title=pack.chamber_title_in(language()),
+        fields=[(one, one.title_in(language())) for one in statements.fields(found.role)],
+        accepted=[document_title(code, language()) for code in pack.documents.get(found.role, ())])
     return await make_response(page, error.status if error is not None else 200)
 
 
