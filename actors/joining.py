@@ -188,7 +188,7 @@ class Joining:
         def write(tx: Tx) -> None:
             found = _found(tx, token)
             self._move(tx, found, ApplicationState.WITHDRAWN, decided_at=self._clock.ms())
-            forget(tx, found.id, self._forget_documents)
+            forget(tx, found, self._clock.ms(), self._forget_documents)
 
         await self._database.write(write)
 

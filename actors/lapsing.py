@@ -6,29 +6,28 @@ it stays for as long as she may appeal. What was decided, how and by whom stands
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from actors.applications import APPLICATION_STATES, ApplicationState
+from actors.applications import APPLICATION_STATES, COLUMNS, Application, ApplicationState, application_from, by_reference
 from core.clock import Clock
 from core.database import Database, Tx
 from core.settings import Joining
+from federation import due
 
 _DAY_MS = 86_400_000
 _UNCONFIRMED_DAYS = 3
+_INVITATION_DAYS = 90
 _AT_A_TIME = 100
 
 
-def forget(tx: Tx, application_id: int, forget_documents: Callable[[Tx, int], object]) -> None:
-    """Delete what an applicant has said and handed in, on the disk as well."""
-    forget_documents(tx, application_id)
+def forget(tx: Tx, application: Application, now: int, forget_documents: Callable[[Tx, int], object]) -> None:
+    """Delete what an applicant has said and handed in, on the disk as well, and have it written down, so that no backup brings
+    it back."""
+    forget_documents(tx, application.id)
     tx.run("UPDATE applications SET address = '', name = '', birth_name = '', specialties = '[]', register = '', chamber = '',"
-           " number = '', number_key = NULL, answers = '{}', consents = '{}', appeal = '' WHERE id = ?", (application_id,))
+           " number = '', number_key = NULL, answers = '{}', consents = '{}', appeal = '' WHERE id = ?", (application.id,))
+    due.add(tx, due.FORGOTTEN, application.reference, now)
     tx.scrub()
-
-
-def documents_gone(tx: Tx, application_id: int) -> None:
-    """Mark the documents of an application as deleted."""
-    tx.run("UPDATE documents SET deleted_at = uploaded_at WHERE application_id = ? AND deleted_at IS NULL", (application_id,))
 
 
 class Lapsing:
@@ -46,24 +45,49 @@ class Lapsing:
             done += gone
         return done
 
+    async def forget_again(self, references: Sequence[str]) -> None:
+        """Forget applications that were forgotten before, and are back with a backup."""
+        def write(tx: Tx) -> None:
+            for reference in references:
+                found = by_reference(tx, reference)
+                if found is None or not (found.address or found.name):
+                    continue
+                if APPLICATION_STATES.allows(found.state, ApplicationState.WITHDRAWN):
+                    self._end(tx, found, ApplicationState.WITHDRAWN)
+                forget(tx, found, self._clock.ms(), self._forget_documents)
+
+        if references:
+            await self._database.write(write)
+
     def _some(self, tx: Tx) -> int:
         now = self._clock.ms()
-        unasked = [row["id"] for row in tx.rows(
-            "SELECT id FROM applications WHERE state = 'draft' AND confirmed_at IS NULL AND touched_at < ? LIMIT ?",
-            (now - _UNCONFIRMED_DAYS * _DAY_MS, _AT_A_TIME))]
-        for number in unasked:
-            tx.run("DELETE FROM mails WHERE application_id = ?", (number,))
-            tx.run("DELETE FROM applications WHERE id = ?", (number,))
-        idle = tx.rows("SELECT id, state FROM applications WHERE state IN ('draft', 'asked') AND touched_at < ? LIMIT ?",
-                       (now - self._settings.idle_days * _DAY_MS, _AT_A_TIME))
-        for row in idle:
-            APPLICATION_STATES.check(row["state"], ApplicationState.LAPSED)
-            tx.run("UPDATE applications SET state = ?, decided_at = ? WHERE id = ?", (ApplicationState.LAPSED, now, row["id"]))
-            forget(tx, row["id"], self._forget_documents)
-        decided = tx.rows("SELECT id FROM applications WHERE state IN ('accepted', 'rejected') AND decided_at < ? AND name <> ''"
-                          " LIMIT ?", (now - self._settings.document_days * _DAY_MS, _AT_A_TIME))
-        for row in decided:
-            forget(tx, row["id"], self._forget_documents)
-        if unasked:
+        unasked = _where(tx, "state = 'draft' AND confirmed_at IS NULL AND touched_at < ?", now - _UNCONFIRMED_DAYS * _DAY_MS)
+        for one in unasked:
+            tx.run("DELETE FROM mails WHERE application_id = ?", (one.id,))
+            tx.run("DELETE FROM applications WHERE id = ?", (one.id,))
             tx.scrub()
+        idle = _where(tx, "state IN ('draft', 'asked') AND touched_at < ?", now - self._settings.idle_days * _DAY_MS)
+        for one in idle:
+            self._end(tx, one, ApplicationState.LAPSED)
+            forget(tx, one, now, self._forget_documents)
+        decided = _where(tx, "state IN ('accepted', 'rejected') AND name <> '' AND decided_at < ?",
+                         now - self._settings.document_days * _DAY_MS)
+        for one in decided:
+            forget(tx, one, now, self._forget_documents)
+        tx.run("DELETE FROM invitations WHERE expires_at < ? AND NOT EXISTS"
+               " (SELECT 1 FROM applications a WHERE a.invitation_id = invitations.id)", (now - _INVITATION_DAYS * _DAY_MS,))
         return len(unasked) + len(idle) + len(decided)
+
+    def _end(self, tx: Tx, application: Application, state: ApplicationState) -> None:
+        APPLICATION_STATES.check(application.state, state)
+        tx.run("UPDATE applications SET state = ?, decided_at = ? WHERE id = ?", (state, self._clock.ms(), application.id))
+
+
+def documents_gone(tx: Tx, application_id: int) -> None:
+    """Mark the documents of an application as deleted."""
+    tx.run("UPDATE documents SET deleted_at = uploaded_at WHERE application_id = ? AND deleted_at IS NULL", (application_id,))
+
+
+def _where(tx: Tx, where: str, before: int) -> list[Application]:
+    return [application_from(row) for row in tx.rows(
+        f"SELECT {COLUMNS} FROM applications WHERE {where} ORDER BY id LIMIT ?", (before, _AT_A_TIME))]

@@ -198,7 +198,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
-    erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
+    lapsing = Lapsing(database, clock, settings.joining, documents_gone)
+    erasures = Erasures(database, identity, siblings, accounts, lapsing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
@@ -229,8 +230,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings.joining, settings.accounts.login_window_seconds,
                             documents_gone),
-            lapsing=Lapsing(database, clock, settings.joining, documents_gone),
-            invitations=Invitations(database, vault, clock, ids, settings.joining),
+            lapsing=lapsing, invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from actors.applications import ApplicationState
-from instance.assembly import Assembly
+from instance.assembly import Assembly, assemble
 from instance.pruning import prune
+from tests.test_erasures import at_work, holds, kept, lines, put_back
 from tests.test_joining import DAY, PERSON, assert_forgotten, began, count, decided, filled, handed_in
 
 
@@ -55,3 +58,33 @@ async def test_many_lapse_at_once(its: Assembly) -> None:
     await began(its, "b@k.example")
     its.clock.offset = 4 * DAY
     assert await its.lapsing.prune() == 120 and await count(its, "applications") == 1
+
+
+async def test_what_was_withdrawn_after_a_backup_was_made_does_not_come_back_with_it(tmp_path: Path) -> None:
+    backup = tmp_path / "aside.db"
+    async with at_work(tmp_path) as (de, _):
+        token = await handed_in(de.its, "planted7c1e@k.example")
+        lapsed = await began(de.its, "other@k.example")
+        kept(de, backup)
+        await de.its.joining.withdraw(token)
+        settings = de.its.settings
+    put_back(settings, backup)
+    assert holds(settings) == ["konsil.db"]
+    async with assemble(settings) as its:
+        standing = await its.joining.standing(token)
+        assert standing.application.state == ApplicationState.WITHDRAWN and standing.documents == 0
+        assert_forgotten(standing.application)
+        assert (await its.joining.standing(lapsed)).application.address == "other@k.example"
+    assert holds(settings) == []
+
+
+async def test_a_journal_that_is_begun_anew_knows_what_was_forgotten(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as (de, _):
+        token = await handed_in(de.its, "planted7c1e@k.example")
+        reference = (await de.its.joining.standing(token)).application.reference
+        await de.its.joining.withdraw(token)
+        settings = de.its.settings
+    settings.path("erasures.journal").unlink()
+    async with assemble(settings):
+        pass
+    assert [taken.name for taken in lines(settings) if taken.what == "forgotten"] == [reference]
