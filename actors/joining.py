@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
@@ -23,10 +22,11 @@ from actors.applications import (
     by_token,
 )
 from actors.invitations import usable
-from actors.lapsing import forget
+from actors.lapsing import Lapsing
 from actors.mails import MailKind, Recipient, WaitingMail
 from actors.models import Account, Actor
 from actors.postoffice import UNWANTED, Rule
+from actors.progress import Progress, is_edited, progress_of
 from actors.statements import Entry, Person, Statements
 from core.clock import Clock
 from core.countries import CountryPack
@@ -34,13 +34,10 @@ from core.database import Database, Tx
 from core.errors import Conflict, InvalidInput, NotFound, TooMany
 from core.ids import Ids
 from core.mailaddress import mail_address
-from core.settings import Joining as JoiningSettings
+from core.settings import Settings
 from core.throttle import count, network_of
 from core.vault import KeyVault, token_hash
 from core.words import Phrase
-
-STEPS = ("person", "register", "documents", "consents")
-"""What has to be done before an application can be handed in, in the order it is asked."""
 
 APPEAL_LIMIT = 2_000
 """The most characters of an appeal."""
@@ -50,45 +47,18 @@ _PER_NETWORK = 10  # a hospital's
 _IN_ALL = 200  # what a flood from everywhere may leave behind
 _LINKS_A_DAY = 5  # more would be mail to somebody who did not ask for it
 _DAY_MS = 86_400_000
-_EDITED = (ApplicationState.DRAFT, ApplicationState.ASKED)
 _OPEN = "state IN ('draft', 'submitted', 'asked')"
 _DECIDED = "state IN ('accepted', 'rejected')"
 
 
-class Standing(NamedTuple):
-    """An application as its applicant sees it: how many documents there are, which steps are done, what the operators have last
-    asked for or given as their reason, and until when she may appeal (ms)."""
-
-    application: Application
-    documents: int
-    done: frozenset[str]
-    said: str
-    appeal_until: int | None
-
-    @property
-    def edited(self) -> bool:
-        """Whether she may change what she has said."""
-        return self.application.state in _EDITED
-
-    @property
-    def may_withdraw(self) -> bool:
-        return APPLICATION_STATES.allows(self.application.state, ApplicationState.WITHDRAWN)
-
-    @property
-    def missing(self) -> str:
-        """The first step that is not done, else ''."""
-        return next((step for step in STEPS if step not in self.done), "")
-
-
 class Joining:
-    """Takes applications in. `forget_documents` deletes an application's documents within a transaction."""
+    """Takes applications in; `lapsing` forgets them."""
 
-    def __init__(self, database: Database, vault: KeyVault, clock: Clock, ids: Ids, pack: CountryPack, settings: JoiningSettings,
-                 window_seconds: int, forget_documents: Callable[[Tx, int], object]) -> None:
+    def __init__(self, database: Database, vault: KeyVault, clock: Clock, ids: Ids, pack: CountryPack, settings: Settings,
+                 lapsing: Lapsing) -> None:
         self._database, self._vault, self._clock, self._ids = database, vault, clock, ids
-        self._settings, self._window = settings, window_seconds * 1000
-        self._forget_documents = forget_documents
-        self.statements = Statements(pack, vault)
+        self._settings, self._window = settings.joining, settings.accounts.login_window_seconds * 1000
+        self.lapsing, self.statements = lapsing, Statements(pack, vault)
 
     async def ask(self, address: str, language: str, network: str, invitation: str = "") -> None:
         """Have a link sent to an address: to its application, or to a new one. `InvalidInput` for what is no address, `TooMany`
@@ -112,9 +82,9 @@ class Joining:
         """The secret of an application's link."""
         return self._vault.token_for(f"application {application_id}")
 
-    async def standing(self, token: str) -> Standing:
+    async def progress(self, token: str) -> Progress:
         """How an application stands; `NotFound` for a link that leads nowhere."""
-        return await self._database.read(lambda tx: self._standing(tx, _found(tx, token)))
+        return await self._database.read(lambda tx: self._progress(tx, _found(tx, token)))
 
     async def confirm(self, token: str) -> None:
         """Its applicant reads the mail that comes to her address; a second time changes nothing."""
@@ -161,7 +131,7 @@ class Joining:
         def write(tx: Tx) -> None:
             found = _found(tx, token)
             self._check_edited(found)
-            if missing := self._standing(tx, found).missing:
+            if missing := self._progress(tx, found).missing:
                 raise InvalidInput("Something is still missing. Please complete the step that is marked.", field=missing)
             self._move(tx, found, ApplicationState.SUBMITTED, submitted_at=self._clock.ms())
 
@@ -176,8 +146,8 @@ class Joining:
 
         def write(tx: Tx) -> None:
             found = _found(tx, token)
-            standing = self._standing(tx, found)
-            if standing.appeal_until is None:
+            progress = self._progress(tx, found)
+            if progress.appeal_until is None:
                 raise Conflict("There is no appeal against this, or not any more.")
             self._move(tx, found, ApplicationState.SUBMITTED, submitted_at=self._clock.ms(), appeal=text, decided_at=None)
 
@@ -188,7 +158,7 @@ class Joining:
         def write(tx: Tx) -> None:
             found = _found(tx, token)
             self._move(tx, found, ApplicationState.WITHDRAWN, decided_at=self._clock.ms())
-            forget(tx, found, self._clock.ms(), self._forget_documents)
+            self.lapsing.forget(tx, found)
 
         await self._database.write(write)
 
@@ -233,17 +203,8 @@ class Joining:
                (number, f"{letters[:4]}-{letters[4:]}", kind, token_hash(self.token(number)), language, address, invitation,
                 now, now))
 
-    def _standing(self, tx: Tx, application: Application) -> Standing:
-        [papers] = tx.rows("SELECT count(*) AS n FROM documents WHERE application_id = ? AND deleted_at IS NULL",
-                           (application.id,))
-        last = tx.row("SELECT what, reason, at FROM verifications WHERE application_id = ? AND what IN ('asked', 'rejected')"
-                      " ORDER BY id DESC LIMIT 1", (application.id,))
-        said = last["reason"] if last is not None and last["what"] == application.state else ""
-        until = None
-        if application.state == ApplicationState.REJECTED and not application.appeal and application.name:
-            until = (application.decided_at or 0) + self._settings.document_days * _DAY_MS
-        done = self.statements.done(application) | ({"documents"} if papers["n"] else set())
-        return Standing(application, papers["n"], frozenset(done), said, until if until and until > self._clock.ms() else None)
+    def _progress(self, tx: Tx, application: Application) -> Progress:
+        return progress_of(tx, application, self.statements, self._settings.document_days * _DAY_MS, self._clock.ms())
 
     async def _edit(self, token: str, language: str, said: Callable[[Application], dict[str, object]]) -> None:
         await self._edit_in(token, language, lambda _, application: said(application))
@@ -258,7 +219,7 @@ class Joining:
         await self._database.write(write)
 
     def _check_edited(self, application: Application) -> None:
-        if application.state not in _EDITED:
+        if not is_edited(application.state):
             raise Conflict("This application is “%(state)s”: what is in it cannot be changed now.",
                            values={"state": Phrase(application.state)})
         if application.confirmed_at is None:

@@ -20,16 +20,6 @@ _INVITATION_DAYS = 90
 _AT_A_TIME = 100
 
 
-def forget(tx: Tx, application: Application, now: int, forget_documents: Callable[[Tx, int], object]) -> None:
-    """Delete what an applicant has said and handed in, on the disk as well, and have it written down, so that no backup brings
-    it back."""
-    forget_documents(tx, application.id)
-    tx.run("UPDATE applications SET address = '', name = '', birth_name = '', specialties = '[]', register = '', chamber = '',"
-           " number = '', number_key = NULL, answers = '{}', consents = '{}', appeal = '' WHERE id = ?", (application.id,))
-    due.add(tx, due.FORGOTTEN, application.reference, now)
-    tx.scrub()
-
-
 class Lapsing:
     """Looks once a day. `forget_documents` deletes an application's documents within a transaction."""
 
@@ -37,6 +27,16 @@ class Lapsing:
                  forget_documents: Callable[[Tx, int], object]) -> None:
         self._database, self._clock, self._settings = database, clock, settings
         self._forget_documents = forget_documents
+
+    def forget(self, tx: Tx, application: Application) -> None:
+        """Delete what an applicant has said and handed in, on the disk as well, and have it written down, so that no backup
+        brings it back."""
+        self._forget_documents(tx, application.id)
+        tx.run("UPDATE applications SET address = '', name = '', birth_name = '', specialties = '[]', register = '',"
+               " chamber = '', number = '', number_key = NULL, answers = '{}', consents = '{}', appeal = '' WHERE id = ?",
+               (application.id,))
+        due.add(tx, due.FORGOTTEN, application.reference, self._clock.ms())
+        tx.scrub()
 
     async def prune(self) -> int:
         """Forget what is due; how many applications that were."""
@@ -54,7 +54,7 @@ class Lapsing:
                     continue
                 if APPLICATION_STATES.allows(found.state, ApplicationState.WITHDRAWN):
                     self._end(tx, found, ApplicationState.WITHDRAWN)
-                forget(tx, found, self._clock.ms(), self._forget_documents)
+                self.forget(tx, found)
 
         if references:
             await self._database.write(write)
@@ -69,11 +69,11 @@ class Lapsing:
         idle = _where(tx, "state IN ('draft', 'asked') AND touched_at < ?", now - self._settings.idle_days * _DAY_MS)
         for one in idle:
             self._end(tx, one, ApplicationState.LAPSED)
-            forget(tx, one, now, self._forget_documents)
+            self.forget(tx, one)
         decided = _where(tx, "state IN ('accepted', 'rejected') AND name <> '' AND decided_at < ?",
                          now - self._settings.document_days * _DAY_MS)
         for one in decided:
-            forget(tx, one, now, self._forget_documents)
+            self.forget(tx, one)
         tx.run("DELETE FROM invitations WHERE expires_at < ? AND NOT EXISTS"
                " (SELECT 1 FROM applications a WHERE a.invitation_id = invitations.id)", (now - _INVITATION_DAYS * _DAY_MS,))
         return len(unasked) + len(idle) + len(decided)

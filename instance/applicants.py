@@ -19,7 +19,7 @@ def application() -> None:
 
 
 @application.command("list")
-@click.option("--state", type=click.Choice(tuple(ApplicationState)), default=ApplicationState.SUBMITTED, show_default=True,
+@click.option("--state", type=click.Choice([state.value for state in ApplicationState]), default="submitted", show_default=True,
               help="In which state.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @AS_JSON

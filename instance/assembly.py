@@ -116,7 +116,6 @@ class Assembly:
     ordered_erasures: OrderedErasures
     accounts: Accounts
     joining: Joining
-    lapsing: Lapsing
     invitations: Invitations
     sessions: Sessions
     credentials: Credentials
@@ -221,16 +220,14 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
-            reactions=Reactions(database, identity, clock, ids),
-            timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
-            threads=Threads(database, identity, clock), notifications=Notifications(database, clock),
-            readerships=Readerships(database, identity, clock, doctors),
+            reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
+            topics=Topics(database, clock), threads=Threads(database, identity, clock),
+            notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS),
-            joining=Joining(database, vault, clock, ids, country, settings.joining, settings.accounts.login_window_seconds,
-                            documents_gone),
-            lapsing=lapsing, invitations=Invitations(database, vault, clock, ids, settings.joining),
+            joining=Joining(database, vault, clock, ids, country, settings, lapsing),
+            invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),

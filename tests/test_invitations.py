@@ -25,11 +25,11 @@ async def test_an_invitation_is_used_once_by_link_or_secret(its: Assembly) -> No
     assert not made.used and made.expires - made.created == its.settings.joining.invitation_days * DAY * 1000
     one, other = await began(its, "a@k.example"), await began(its, "b@k.example")
     await its.joining.consent(one, ALL, f" https://de.example/join?invitation={made.token} ", "de")
-    assert (await its.joining.standing(one)).application.invitation_id is not None
+    assert (await its.joining.progress(one)).application.invitation_id is not None
     await its.joining.consent(one, ALL, made.token, "de")  # hers already
     with pytest.raises(InvalidInput) as caught:
         await its.joining.consent(other, ALL, made.token, "de")
-    assert caught.value.field == "invitation" and (await its.joining.standing(other)).application.consents == {}
+    assert caught.value.field == "invitation" and (await its.joining.progress(other)).application.consents == {}
     await its.joining.consent(other, ALL, "", "de")
     assert [one.used for one in await its.invitations.of(ada.account.id)] == [True]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.applications import Application, ApplicationKind, ApplicationState, by_reference
-from actors.joining import APPEAL_LIMIT, Standing
+from actors.joining import APPEAL_LIMIT
 from actors.mailboxes import Rhythm
 from actors.models import Role
 from actors.statements import CONSENTS, NO_NUMBER, VERSION, Entry, Person
@@ -38,7 +38,7 @@ async def began(its: Assembly, address: str = ADDRESS) -> str:
 
 
 async def with_document(its: Assembly, token: str) -> None:
-    application = (await its.joining.standing(token)).application
+    application = (await its.joining.progress(token)).application
     await its.database.write(lambda tx: tx.run(
         "INSERT INTO documents (id, application_id, kind, media_type, bytes, pages, digest, uploaded_at)"
         " VALUES (?, ?, 'approbation', 'application/pdf', 1, 1, ?, ?)",
@@ -63,7 +63,7 @@ async def handed_in(its: Assembly, address: str = ADDRESS) -> str:
 
 async def decided(its: Assembly, token: str, state: ApplicationState, said: str = "") -> Application:
     """Bring an application into a state, as a decision does."""
-    application = (await its.joining.standing(token)).application
+    application = (await its.joining.progress(token)).application
 
     def write(tx: Tx) -> None:
         tx.run("UPDATE applications SET state = ?, decided_at = ? WHERE id = ?", (state, its.clock.ms(), application.id))
@@ -125,7 +125,7 @@ async def test_an_address_gets_the_link_of_its_application_again_and_at_most_fiv
     its.clock.offset = DAY + 1
     await its.joining.ask(ADDRESS, "fr", "203.0.113.5")
     assert await count(its, "mails") == 6
-    assert (await its.joining.standing(token)).application.language == "de"  # others cannot change it
+    assert (await its.joining.progress(token)).application.language == "de"  # others cannot change it
 
 
 async def test_too_many_links_from_one_network_are_refused_whomever_they_are_for(its: Assembly) -> None:
@@ -151,15 +151,15 @@ async def test_nothing_is_said_before_the_address_is_confirmed_and_a_wrong_link_
     with pytest.raises(Conflict):
         await its.joining.say_who(token, PERSON, "de")
     for wrong in (token[:-1], "", token + "x", "x" * 43):
-        for attempt in (its.joining.standing(wrong), its.joining.confirm(wrong), its.joining.hand_in(wrong),
+        for attempt in (its.joining.progress(wrong), its.joining.confirm(wrong), its.joining.hand_in(wrong),
                         its.joining.withdraw(wrong), its.joining.say_who(wrong, PERSON, "de")):
             with pytest.raises(NotFound):
                 await attempt
     await its.joining.confirm(token)
-    first = (await its.joining.standing(token)).application.confirmed_at
+    first = (await its.joining.progress(token)).application.confirmed_at
     its.clock.offset = 60
     await its.joining.confirm(token)
-    assert (await its.joining.standing(token)).application.confirmed_at == first
+    assert (await its.joining.progress(token)).application.confirmed_at == first
 
 
 async def test_it_can_be_handed_in_when_every_step_is_done_and_not_before(its: Assembly) -> None:
@@ -167,15 +167,15 @@ async def test_it_can_be_handed_in_when_every_step_is_done_and_not_before(its: A
     for step, do in (("person", its.joining.say_who(token, PERSON, "de")),
                      ("register", its.joining.say_number(token, ENTRY, "de")), ("documents", with_document(its, token)),
                      ("consents", its.joining.consent(token, ALL, "", "de"))):
-        assert (await its.joining.standing(token)).missing == step
+        assert (await its.joining.progress(token)).missing == step
         with pytest.raises(InvalidInput) as caught:
             await its.joining.hand_in(token)
         assert caught.value.field == step
         await do
     await its.joining.hand_in(token)
-    standing = await its.joining.standing(token)
-    application = standing.application
-    assert application.state == ApplicationState.SUBMITTED and application.submitted_at and not standing.edited
+    progress = await its.joining.progress(token)
+    application = progress.application
+    assert application.state == ApplicationState.SUBMITTED and application.submitted_at and not progress.edited
     assert application.answers == ANSWERS and application.consents[VERSION] == its.pack.consents
     assert set(application.consents) == {*CONSENTS, VERSION}
     for attempt in (its.joining.say_who(token, PERSON, "de"), its.joining.say_number(token, ENTRY, "de"),
@@ -187,7 +187,7 @@ async def test_it_can_be_handed_in_when_every_step_is_done_and_not_before(its: A
 async def test_consents_to_other_words_have_to_be_given_anew(its: Assembly) -> None:
     token = await filled(its)
     await its.database.write(lambda tx: tx.run("UPDATE applications SET consents = '{\"version\": 20010101}'"))
-    assert (await its.joining.standing(token)).missing == "consents"
+    assert (await its.joining.progress(token)).missing == "consents"
 
 
 @pytest.mark.parametrize("number", ["10003461033", "802760107654320", "802760012345673", "x"])
@@ -195,7 +195,7 @@ async def test_a_number_that_does_not_fit_is_kept_and_never_rejects(its: Assembl
     token = await filled(its)
     await its.joining.say_number(token, ENTRY._replace(number=number), "de")
     await its.joining.hand_in(token)
-    assert (await its.joining.standing(token)).application.number == number
+    assert (await its.joining.progress(token)).application.number == number
 
 
 async def test_the_same_number_has_the_same_key_however_it_is_typed_and_in_no_other_register(its: Assembly) -> None:
@@ -205,7 +205,7 @@ async def test_the_same_number_has_the_same_key_however_it_is_typed_and_in_no_ot
         token = await began(its, f"a{place}@klinik.example")
         await its.joining.say_who(token, PERSON, "de")
         await its.joining.say_number(token, entry, "de")
-        keys.append((await its.joining.standing(token)).application.number_key)
+        keys.append((await its.joining.progress(token)).application.number_key)
     assert keys[0] == keys[1] != keys[2] and keys[0] and keys[3] is None
     assert b"802760107654328" not in keys[0]
 
@@ -213,20 +213,20 @@ async def test_the_same_number_has_the_same_key_however_it_is_typed_and_in_no_ot
 async def test_what_operators_ask_for_is_shown_and_it_can_be_changed_and_handed_in_again(its: Assembly) -> None:
     token = await handed_in(its)
     await decided(its, token, ApplicationState.ASKED, "The back, please.")
-    standing = await its.joining.standing(token)
-    assert standing.edited and standing.said == "The back, please." and standing.missing == ""
+    progress = await its.joining.progress(token)
+    assert progress.edited and progress.said == "The back, please." and progress.missing == ""
     await its.joining.say_who(token, PERSON._replace(birth_name="Müster"), "fr")
     await its.joining.hand_in(token)
-    standing = await its.joining.standing(token)
-    assert standing.application.state == ApplicationState.SUBMITTED and standing.said == ""
-    assert (standing.application.birth_name, standing.application.language) == ("Müster", "fr")
+    progress = await its.joining.progress(token)
+    assert progress.application.state == ApplicationState.SUBMITTED and progress.said == ""
+    assert (progress.application.birth_name, progress.application.language) == ("Müster", "fr")
 
 
 async def test_a_rejection_can_be_appealed_against_once_and_for_some_days(its: Assembly) -> None:
     token = await handed_in(its)
     await decided(its, token, ApplicationState.REJECTED, "Not in the register.")
-    standing = await its.joining.standing(token)
-    assert standing.said == "Not in the register." and standing.appeal_until is not None and not standing.edited
+    progress = await its.joining.progress(token)
+    assert progress.said == "Not in the register." and progress.appeal_until is not None and not progress.edited
     for text in ("", " ", "x" * (APPEAL_LIMIT + 1)):
         with pytest.raises(InvalidInput) as caught:
             await its.joining.appeal(token, text)
@@ -236,7 +236,7 @@ async def test_a_rejection_can_be_appealed_against_once_and_for_some_days(its: A
         await its.joining.appeal(token, "I am.")
     its.clock.offset = 0
     await its.joining.appeal(token, "I am.\r\nLook again.")
-    found = (await its.joining.standing(token)).application
+    found = (await its.joining.progress(token)).application
     assert (found.state, found.appeal, found.decided_at) == (ApplicationState.SUBMITTED, "I am.\nLook again.", None)
     await decided(its, token, ApplicationState.REJECTED)
     with pytest.raises(Conflict):
@@ -247,9 +247,9 @@ async def test_whoever_withdraws_leaves_nothing_but_that_there_was_an_applicatio
     for make in (began, filled, handed_in):
         token = await make(its, f"{make.__name__}@klinik.example")
         await its.joining.withdraw(token)
-        standing = await its.joining.standing(token)
-        assert standing.application.state == ApplicationState.WITHDRAWN and standing.documents == 0
-        assert_forgotten(standing.application)
+        progress = await its.joining.progress(token)
+        assert progress.application.state == ApplicationState.WITHDRAWN and progress.documents == 0
+        assert_forgotten(progress.application)
         with pytest.raises(Conflict):
             await its.joining.withdraw(token)
         with pytest.raises(Conflict):
@@ -271,16 +271,16 @@ async def test_a_renewal_begins_with_what_is_known_and_is_there_once(its: Assemb
     assert account is not None
     token = await its.joining.renew(account, ada.actor)
     assert await its.joining.renew(account, ada.actor) == token and await count(its, "applications") == 1
-    standing: Standing = await its.joining.standing(token)
-    application = standing.application
+    progress = await its.joining.progress(token)
+    application = progress.application
     assert (application.kind, application.account_id, application.name) == (ApplicationKind.RENEWAL, account.id, ada.actor.name)
-    assert application.confirmed_at and standing.missing == "register" and application.role == Role.DOCTOR
+    assert application.confirmed_at and progress.missing == "register" and application.role == Role.DOCTOR
     await its.joining.withdraw(token)
     assert await its.joining.renew(account, ada.actor) != token
 
 
 async def test_a_reference_finds_its_application_however_it_is_typed(its: Assembly) -> None:
-    application = (await its.joining.standing(await began(its))).application
+    application = (await its.joining.progress(await began(its))).application
     for typed in (application.reference, f" {application.reference.lower()} "):
         assert await its.database.read(lambda tx, typed=typed: by_reference(tx, typed)) == application  # type: ignore[misc]
 

@@ -55,7 +55,7 @@ async def begun(at: Running, mail: MailServer, visitor: Browser, address: str = 
 
 async def with_document(at: Running, path: str) -> None:
     """Have a document lie with an application."""
-    found = await at.its.joining.standing(path.removeprefix("/join/"))
+    found = await at.its.joining.progress(path.removeprefix("/join/"))
     await at.its.database.write(lambda tx: tx.run(
         "INSERT INTO documents (id, application_id, kind, media_type, bytes, pages, digest, uploaded_at)"
         " VALUES (?, ?, 'approbation', 'application/pdf', 1, 1, ?, ?)",
@@ -168,7 +168,7 @@ async def test_what_cannot_be_taken_comes_back_with_what_was_typed(de: Running, 
                 ("consents", CONSENTS | {"invitation": "wrong"}, "invitation", 'value="wrong"'), ("check", {}, "", "")):
             status, page = await visitor.post(f"{path}/{step}", said)
             assert status == 400 and kept in page and (not field or f'id="error-{field}"' in page), (step, field)
-        found = (await de.its.joining.standing(path.removeprefix("/join/"))).application
+        found = (await de.its.joining.progress(path.removeprefix("/join/"))).application
         assert (found.name, found.number, found.consents) == ("", "", {})
 
 
@@ -251,7 +251,7 @@ async def test_the_mail_and_the_pages_speak_the_language_that_was_chosen(de: Run
         assert "Kardiologie" in (await visitor.get(f"{path}/person"))[1]
         await visitor.get(f"{path}/person?lang=it")
         await visitor.post(f"{path}/person", PERSON)
-        assert (await de.its.joining.standing(path.removeprefix("/join/"))).application.language == "it"
+        assert (await de.its.joining.progress(path.removeprefix("/join/"))).application.language == "it"
 
 
 async def test_each_country_asks_what_its_pack_says(tmp_path: Path, mail: MailServer) -> None:

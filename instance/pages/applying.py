@@ -9,7 +9,7 @@ from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from actors.joining import Standing
+from actors.progress import Progress
 from actors.statements import (
     ANSWER_LIMIT,
     CONSENTS,
@@ -21,7 +21,6 @@ from actors.statements import (
     Person,
 )
 from core.access import Access, Route
-from core.countries import document_title
 from core.errors import Conflict, InvalidInput
 from core.registers import NUMBER_LIMIT, Verdict, how_written, verdict
 from instance.context import language, services
@@ -30,9 +29,9 @@ from instance.guard import check_room
 
 async def person_form(token: str) -> ResponseReturnValue:
     """Who she is."""
-    standing = await services().joining.standing(token)
-    found = standing.application
-    return await _step("person", token, standing, said=Person(found.name, found.birth_name, found.role, found.specialties))
+    progress = await services().joining.progress(token)
+    found = progress.application
+    return await _step("person", token, progress, said=Person(found.name, found.birth_name, found.role, found.specialties))
 
 
 async def say_person(token: str) -> ResponseReturnValue:
@@ -43,15 +42,15 @@ async def say_person(token: str) -> ResponseReturnValue:
     try:
         await services().joining.say_who(token, said, language())
     except InvalidInput as error:
-        return await _step("person", token, await services().joining.standing(token), error, said=said)
+        return await _step("person", token, await services().joining.progress(token), error, said=said)
     return await _next(token)
 
 
 async def register_form(token: str) -> ResponseReturnValue:
     """Where she is registered, and what is said about the number that is stored."""
-    standing = await services().joining.standing(token)
-    found = standing.application
-    return await _step("register", token, standing, said=Entry(found.register, found.chamber, found.number, found.answers),
+    progress = await services().joining.progress(token)
+    found = progress.application
+    return await _step("register", token, progress, said=Entry(found.register, found.chamber, found.number, found.answers),
                        told=_told(found.register, found.number))
 
 
@@ -63,7 +62,7 @@ async def say_register(token: str) -> ResponseReturnValue:
     try:
         await services().joining.say_number(token, said, language())
     except InvalidInput as error:
-        return await _step("register", token, await services().joining.standing(token), error, said=said, told=None)
+        return await _step("register", token, await services().joining.progress(token), error, said=said, told=None)
     told = _told(said.register, said.number)
     return redirect(f"/join/{token}/register?told=1", 303) if told is not None and not told.passes else await _next(token)
 
@@ -74,8 +73,8 @@ def _told(register: str, number: str) -> Verdict | None:
 
 async def consents_form(token: str) -> ResponseReturnValue:
     """What everybody agrees to and promises."""
-    standing = await services().joining.standing(token)
-    return await _step("consents", token, standing, given=set(CONSENTS) if "consents" in standing.done else set(), invitation="")
+    progress = await services().joining.progress(token)
+    return await _step("consents", token, progress, given=set(CONSENTS) if "consents" in progress.done else set(), invitation="")
 
 
 async def give_consents(token: str) -> ResponseReturnValue:
@@ -85,18 +84,18 @@ async def give_consents(token: str) -> ResponseReturnValue:
     try:
         await services().joining.consent(token, given, invitation, language())
     except InvalidInput as error:
-        return await _step("consents", token, await services().joining.standing(token), error, given=given, invitation=invitation)
+        return await _step("consents", token, await services().joining.progress(token), error, given=given, invitation=invitation)
     return await _next(token)
 
 
 async def check_form(token: str) -> ResponseReturnValue:
     """All of it once more, before it is handed in."""
-    return await _check(token, await services().joining.standing(token))
+    return await _check(token, await services().joining.progress(token))
 
 
-async def _check(token: str, standing: Standing, error: InvalidInput | None = None) -> ResponseReturnValue:
-    found = standing.application
-    return await _step("check", token, standing, error, told=_told(found.register, found.number))
+async def _check(token: str, progress: Progress, error: InvalidInput | None = None) -> ResponseReturnValue:
+    found = progress.application
+    return await _step("check", token, progress, error, told=_told(found.register, found.number))
 
 
 async def hand_in(token: str) -> ResponseReturnValue:
@@ -105,7 +104,7 @@ async def hand_in(token: str) -> ResponseReturnValue:
     try:
         await services().joining.hand_in(token)
     except InvalidInput as error:
-        return await _check(token, await services().joining.standing(token), error)
+        return await _check(token, await services().joining.progress(token), error)
     return redirect(f"/join/{token}", 303)
 
 
@@ -116,27 +115,26 @@ async def _form() -> MultiDict[str, str]:
 
 async def _next(token: str) -> ResponseReturnValue:
     """On to what is still to do."""
-    standing = await services().joining.standing(token)
-    return redirect(f"/join/{token}/{standing.missing or 'check'}", 303)
+    progress = await services().joining.progress(token)
+    return redirect(f"/join/{token}/{progress.missing or 'check'}", 303)
 
 
-async def _step(step: str, token: str, standing: Standing, error: InvalidInput | None = None,
+async def _step(step: str, token: str, progress: Progress, error: InvalidInput | None = None,
                 **shown: Any) -> ResponseReturnValue:
     """A step's page, as long as she may change what she has said; else the page that says how it stands."""
-    found, pack, statements = standing.application, services().pack, services().joining.statements
-    if found.confirmed_at is None or not standing.edited:
+    found, pack, statements = progress.application, services().pack, services().joining.statements
+    if found.confirmed_at is None or not progress.edited:
         if isinstance(error, Conflict):
             raise error
         return redirect(f"/join/{token}", 303)
     page = await render_template(
-        f"join_{step}.html", token=token, progress=standing, application=found, error=error, step=step, **shown,
+        f"join_{step}.html", token=token, progress=progress, application=found, error=error, step=step, **shown,
         roles=ROLES, name_limit=NAME_LIMIT, answer_limit=ANSWER_LIMIT, number_limit=NUMBER_LIMIT,
         specialties_limit=SPECIALTIES_LIMIT, consents=CONSENTS, none=NO_NUMBER,
         registers=[(one.id, one.title_in(language()), how_written(one.id), home) for numbers, home in (
             (pack.identifiers, True), (pack.abroad, False)) for one in numbers],
         chambers=pack.chambers if statements.asks_chamber(found.role) else (), chamber_title=pack.chamber_title_in(language()),
-        fields=[(one, one.title_in(language())) for one in statements.fields(found.role)],
-        accepted=[document_title(code, language()) for code in pack.documents.get(found.role, ())])
+        fields=[(one, one.title_in(language())) for one in statements.fields(found.role)])
     return await make_response(page, error.status if error is not None else 200)
 
 

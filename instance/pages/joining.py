@@ -9,7 +9,8 @@ from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from actors.applications import ApplicationState
-from actors.joining import APPEAL_LIMIT, Standing
+from actors.joining import APPEAL_LIMIT
+from actors.progress import Progress
 from actors.statements import ROLES
 from core.access import Access, Route
 from core.countries import document_title
@@ -63,16 +64,16 @@ async def _form(error: InvalidInput | TooMany | None, address: str, invitation: 
 
 async def application(token: str) -> ResponseReturnValue:
     """How an application stands, and what can be done next."""
-    return await _standing(token, await services().joining.standing(token))
+    return await _page(token, await services().joining.progress(token))
 
 
-async def _standing(token: str, standing: Standing, error: InvalidInput | None = None, appeal: str = "") -> ResponseReturnValue:
-    found = standing.application
+async def _page(token: str, progress: Progress, error: InvalidInput | None = None, appeal: str = "") -> ResponseReturnValue:
+    found = progress.application
     if found.state == ApplicationState.DRAFT and found.confirmed_at is None:
         return await render_template("join_confirm.html")
     settings = services().settings.joining
     page = await render_template(
-        "join_application.html", token=token, progress=standing, application=found, error=error, appeal=appeal,
+        "join_application.html", token=token, progress=progress, application=found, error=error, appeal=appeal,
         appeal_limit=APPEAL_LIMIT, idle_days=settings.idle_days, document_days=settings.document_days)
     return await make_response(page, error.status if error is not None else 200)
 
@@ -90,14 +91,14 @@ async def appeal_application(token: str) -> ResponseReturnValue:
     try:
         await services().joining.appeal(token, said)
     except InvalidInput as error:
-        return await _standing(token, await services().joining.standing(token), error, said)
+        return await _page(token, await services().joining.progress(token), error, said)
     return redirect(f"/join/{token}", 303)
 
 
 async def withdraw_form(token: str) -> ResponseReturnValue:
     """Ask whether she means it."""
-    standing = await services().joining.standing(token)
-    if not standing.may_withdraw:
+    progress = await services().joining.progress(token)
+    if not progress.may_withdraw:
         return redirect(f"/join/{token}", 303)
     return await render_template("join_withdraw.html", token=token)
 
