@@ -95,6 +95,13 @@ def by_token(tx: Tx, token: str) -> Application | None:
     return _one(tx, "token_hash = ?", token_hash(token))
 
 
+def listed(tx: Tx, state: ApplicationState, limit: int) -> list[Application]:
+    """Applications in a state, longest waiting first."""
+    return [application_from(row) for row in tx.rows(
+        f"SELECT {COLUMNS} FROM applications WHERE state = ? ORDER BY coalesce(submitted_at, created_at), id LIMIT ?",
+        (state, limit))]
+
+
 def application_from(row: Row) -> Application:
     """The application in a row of `COLUMNS`."""
     given = dict(zip(Application.__struct_fields__, row, strict=True))

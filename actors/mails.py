@@ -30,6 +30,7 @@ TOPIC = "mail"
 class MailKind(StrEnum):
     CONFIRMATION = N_("confirmation")
     DIGEST = N_("digest")
+    APPLICATION = N_("application")
 
 
 class MailState(StrEnum):

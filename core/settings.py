@@ -78,8 +78,11 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    document_days: Count = 14
+    open: bool = True
     idle_days: Count = 30
+    document_days: Count = 14
+    invitations_per_week: Whole = 5
+    invitation_days: Count = 30
 
 
 class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ import asyncio
 from typing import NamedTuple
 
 from actors.accounts import Accounts
+from actors.lapsing import Lapsing
 from actors.models import AccountState
 from core.audit import Audit
 from core.clock import Clock, happens
@@ -53,9 +54,10 @@ class Replayed(NamedTuple):
 class Erasures:
     """Keeps the journal, and does again what stands in it."""
 
-    def __init__(self, database: Database, identity: Identity, siblings: Siblings, accounts: Accounts, audit: Audit,
-                 journal: Journal, clock: Clock, ids: Ids) -> None:
+    def __init__(self, database: Database, identity: Identity, siblings: Siblings, accounts: Accounts, lapsing: Lapsing,
+                 audit: Audit, journal: Journal, clock: Clock, ids: Ids) -> None:
         self._database, self._identity, self._siblings, self._accounts = database, identity, siblings, accounts
+        self._lapsing = lapsing
         self._journal = journal
         self._audit, self._clock, self._ids = audit, clock, ids
         self._woken = asyncio.Event()
@@ -142,6 +144,7 @@ class Erasures:
                     states.setdefault(taken.name, []).append(taken)
         self.replayed = Replayed(erased, await self._close_again(states), await self._suspend_again(states))
         await self._order_again(states)
+        await self._lapsing.forget_again([name for name, changes in states.items() if changes[-1].what == due.FORGOTTEN])
         if erased or name != place.name or upto - start > _MARK_BYTES:
             await self._database.write(lambda tx: self._stands_at(tx, name, upto))
         if unreadable or shortened or not name:

@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from actors import mailboxes
+from actors import joining, mailboxes
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.directory import Directory
+from actors.invitations import Invitations
+from actors.joining import Joining
 from actors.keys import load_identity
+from actors.lapsing import Lapsing, documents_gone
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
 from actors.papers import Papers
@@ -115,6 +118,8 @@ class Assembly:
     ties: Tied
     ordered_erasures: OrderedErasures
     accounts: Accounts
+    joining: Joining
+    invitations: Invitations
     sessions: Sessions
     credentials: Credentials
     directory: Directory
@@ -199,7 +204,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
-    erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
+    lapsing = Lapsing(database, clock, settings.joining, documents_gone)
+    erasures = Erasures(database, identity, siblings, accounts, lapsing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
@@ -221,13 +227,14 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
-            reactions=Reactions(database, identity, clock, ids),
-            timelines=Timelines(database, identity, clock), topics=Topics(database, clock),
-            threads=Threads(database, identity, clock), notifications=Notifications(database, clock),
-            readerships=Readerships(database, identity, clock, doctors),
+            reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
+            topics=Topics(database, clock), threads=Threads(database, identity, clock),
+            notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
-            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
+            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS),
+            joining=Joining(database, vault, clock, ids, country, settings, lapsing),
+            invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             darkroom=darkroom, uploads=Uploads(),
             papers=Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings),

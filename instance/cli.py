@@ -22,6 +22,7 @@ from federation.documents import parse
 from federation.overview import SiblingRow
 from federation.signatures.keys import fingerprint_words, grouped
 from instance.admitting import sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_row
+from instance.applicants import application
 from instance.assembly import Assembly
 from instance.backups import backup
 from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show
@@ -290,6 +291,7 @@ def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bo
     sys.exit(run(chosen, base_port, directory, fresh=fresh, check=check))
 
 
+main.add_command(application)
 main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore_command)

@@ -43,7 +43,7 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
                 raise NotSignedIn("Your session has ended.")
             await _check_role(route.access, g.viewer)
             if request.method not in _SAFE and route.access in _WRITE and not route.frees:
-                _check_room()
+                check_room()
         return await route.endpoint(**arguments)  # type: ignore[no-any-return]
 
     call.__name__ = route.endpoint.__name__
@@ -58,7 +58,7 @@ async def let_members_pass() -> None:
         raise waits
 
 
-def _check_room() -> None:
+def check_room() -> None:
     """Nothing new is begun on a disk that is almost full; operators go on, and whatever takes away."""
     if services().space.low:
         raise Unavailable("The disk of this instance is almost full: nothing new can be stored at the moment. Deleting goes on.",

@@ -13,6 +13,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.refusals.prune(assembly.settings.federation.refusal_days)
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.papers.delete_due()
+    await assembly.joining.lapsing.prune()
     await assembly.sessions.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()

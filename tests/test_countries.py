@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from core.countries import CODES, pack, specialties, specialty_title
+from core.countries import CODES, document_title, pack, specialties, specialty_title
 from core.errors import Misconfigured
 from core.i18n import is_language
+from core.registers import IDENTIFIERS
 
 _ROOT = Path(__file__).parent.parent
 _SPOKEN = ("de", "fr", "it", "es", "en")
@@ -22,9 +23,29 @@ def test_a_pack_is_whole(code: str) -> None:
     assert found.code == code and found.languages and all(is_language(language) for language in found.languages)
     assert set(found.names) == set(found.emergency_notice) == set(_SPOKEN)
     assert all(found.emergency_number in notice for notice in found.emergency_notice.values())
-    assert found.register_url.startswith("https://") and found.documents and found.identifiers
+    assert found.register_url.startswith("https://") and found.identifiers and found.secrecy_law
     assert found.authority_url.startswith("https://") and found.authority_name
     assert set(found.student_may) <= {"read", "reply", "post", "vote"}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_pack_says_what_an_applicant_is_asked_and_what_proves_it(code: str) -> None:
+    found = pack(code)
+    assert set(found.documents) == set(found.fields) == {"doctor", "resident", "student"}
+    for accepted in found.documents.values():
+        assert accepted and all(document_title(document, language) != document for document in accepted for language in _SPOKEN)
+    asked = [*found.identifiers, *found.abroad, *(field for fields in found.fields.values() for field in fields)]
+    assert all(set(one.titles) == set(_SPOKEN) and one.title_in("pl") == one.titles["en"] for one in asked)
+    numbers = [identifier.id for identifier in (*found.identifiers, *found.abroad)]
+    assert sorted(numbers) == sorted(IDENTIFIERS) and all(found.identifier(one) is not None for one in numbers)
+    assert found.identifier("none") is None and found.chamber("none") is None
+    assert bool(found.chambers) == bool(found.chamber_titles)
+    assert len({chamber.code for chamber in found.chambers}) == len(found.chambers)
+    assert all(not chamber.url or chamber.url.startswith("https://") for chamber in found.chambers)
+
+
+def test_germany_has_its_seventeen_chambers_each_with_where_it_is_asked() -> None:
+    assert len(pack("de").chambers) == 17 and all(chamber.url for chamber in pack("de").chambers)
 
 
 def test_each_country_has_the_clock_on_its_walls() -> None:

@@ -1,10 +1,13 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
 from instance.pages import (
+    applying,
     compose,
     consults,
     drafts,
     home,
+    inviting,
+    joining,
     mail,
     notifications,
     papers,
@@ -31,6 +34,9 @@ _MODULES = (
     settings,
     mail,
     papers,
+    inviting,
+    joining,
+    applying,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors.applications import ApplicationState
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
 from core.database import Tx
@@ -21,6 +22,7 @@ from posts import pollstore
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from posts.pollstore import Snapshot
+from tests import test_joining as joining
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 
@@ -69,6 +71,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made |= await _left(de)
     made |= await _waits(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
+    made |= await _applications(de)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
 
@@ -198,6 +201,28 @@ async def _drafts(de: Running, made: dict[str, str]) -> dict[str, str]:
         await keep(ada, Sheet(What.REPLY, about, "", "1"), Written(text="Dazu später mehr.", language="de"))
     assert new is not None
     return {"draft": new.about}
+
+
+async def _applications(de: Running) -> dict[str, str]:
+    """An application in every state, each by its link; and two invitations of Ada's, one in use."""
+    its, made = de.its, {}
+    await its.joining.ask("vera@klinik.example", "de", "203.0.113.5")
+    row = await its.database.read(lambda tx: tx.row("SELECT id FROM applications"))
+    assert row is not None
+    made["unconfirmed"] = its.joining.token(row["id"])
+    made["empty"] = await joining.began(its, "a@klinik.example")
+    made["full"] = await joining.filled(its, "donaudampfschifffahrtsgesellschaft@krankenhaus-der-barmherzigen.example")
+    await its.joining.say_number(made["full"], joining.ENTRY._replace(number="10003461033"), "de")
+    for state in (ApplicationState.SUBMITTED, ApplicationState.ASKED, ApplicationState.ACCEPTED, ApplicationState.REJECTED,
+                  ApplicationState.WITHDRAWN, ApplicationState.LAPSED):
+        made[state] = await joining.handed_in(its, f"{state}@klinik.example")
+        await joining.decided(its, made[state], state, "Bitte auch die Rückseite.")
+    ada = await its.credentials.require_verified(de.doctors["ada"])
+    await its.invitations.make(ada)
+    await its.invitations.make(ada)
+    used = (await its.invitations.of(ada.account.id))[0]
+    await its.joining.consent(made["full"], joining.ALL, used.token, "de")
+    return {f"join_{name}": token for name, token in made.items()}
 
 
 async def _mail(de: Running, mail: MailServer) -> dict[str, str]:

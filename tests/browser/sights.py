@@ -33,6 +33,16 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ("de", ""): (  # a visitor
         "/login", "/imprint", "/privacy", "/terms", "/notice", "/notice?reference=ABCD-EFGH", "/mail/confirm/{confirm}",
         "/mail/stop/{stop}",
+        "/join", "/join?sent=1", "/join?invitation=nobody", "/join/{join_unconfirmed}",
+        *(f"/join/{{join_empty}}{step}" for step in ("", "/person", "/register", "/consents", "/check", "/withdraw")),
+        *(f"/join/{{join_full}}{step}" for step in ("", "/person", "/register", "/consents", "/check")),
+        *(f"/join/{{join_{state}}}" for state in ("submitted", "asked", "accepted", "rejected", "withdrawn", "lapsed")),
+        Sight("/join/no-such-link", 404), Sight("/join", 400, ((_NEXT, {"address": "nowhere"}),)),
+        Sight("/join/{join_empty}/person", 400, ((_NEXT, {"name": " "}),)),
+        Sight("/join/{join_empty}/register", 400, ((_NEXT, {"chamber": ""}),)),
+        Sight("/join/{join_full}/register", 400, ((_NEXT, {"answer-licence-year": "bald"}),)),
+        Sight("/join/{join_empty}/consents", 400, ((_NEXT, {}),)),
+        Sight("/join/{join_rejected}", 400, ((_NEXT, {"appeal": " "}),)),
         Sight("/nothing", 404), Sight("/login", 401, ((".door .button", {"handle": "ada", "password": "guessed it"}),)),
         Sight("/notice", 400, ((_NEXT, {"text": "Das bin ich."}),)), Sight("/notice", 400, ((_NEXT, {"concern": "other"}),)),
         Sight("/mail/confirm/no-such-link", 404, (("main .button", {}),)),
@@ -47,7 +57,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
-        "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile",
+        "/invite", "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile",
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
@@ -73,7 +83,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/settings/mail", 400, ((_NEXT, {"address": "nowhere"}),)),
     ),
     ("de", "stu"): (  # a student
-        "/", "/mine", "/p/{case}", "/p/{unvoted}", Sight("/compose", 403),
+        "/invite", "/", "/mine", "/p/{case}", "/p/{unvoted}", Sight("/compose", 403),
     ),
     ("de", "old"): (  # a doctor whose verification does not hold
         "/mine", "/drafts", "/settings", "/p/{lapsed}/delete", Sight("/", 403),
@@ -109,7 +119,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "ada"): (  # where nobody has done anything yet
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
-        "/settings/mail",
+        "/settings/mail", "/join",
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",

@@ -62,6 +62,13 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
+    # the link in this table leads to no application, and this instance sends no mail, so that nobody can apply
+    **{(method, f"/join/<token>{step}", who): NOWHERE for who in (*PEOPLE, *SERVERS) for method, step in (
+        ("GET", ""), ("POST", ""), ("POST", "/appeal"), ("GET", "/withdraw"), ("POST", "/withdraw"),
+        *((method, step) for step in ("/person", "/register", "/consents", "/check") for method in ("GET", "POST")))},
+    # students invite nobody, and the invitation in this table is nobody's
+    ("POST", "/invite", "student"): FORBIDDEN,
+    **{("POST", "/invite/<invitation_id>/withdraw", who): NOWHERE for who in ("student", "doctor")},
     # no self-test of the sibling in this table is kept
     ("GET", "/admin/siblings/<domain>/checks/<check_id>", "operator"): NOWHERE,
     # nothing of the sibling's own is called so here
@@ -152,7 +159,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
-                                    "notification_id": "0000000000000", "token": "x" * 43,
+                                    "notification_id": "0000000000000", "invitation_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
                                     "document_id": "0000000000000", "page": "1",
                                     "check_id": "0000000000000", "sequence": "1", "key": "0" * 64, "kind": "held",

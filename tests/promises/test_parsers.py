@@ -110,6 +110,7 @@ OF_OURS = {
     "federation.addresses.authority_of",
     "posts.wire.delete_again",
     "core.clock.rfc3339",
+    "core.countries.document_title",
     "core.countries.specialty_title",
     "core.countries.specialties_in",
     "core.i18n.catalogue_path",
