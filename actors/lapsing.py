@@ -83,11 +83,6 @@ class Lapsing:
         tx.run("UPDATE applications SET state = ?, decided_at = ? WHERE id = ?", (state, self._clock.ms(), application.id))
 
 
-def documents_gone(tx: Tx, application_id: int) -> None:
-    """Mark the documents of an application as deleted."""
-    tx.run("UPDATE documents SET deleted_at = uploaded_at WHERE application_id = ? AND deleted_at IS NULL", (application_id,))
-
-
 def _where(tx: Tx, where: str, before: int) -> list[Application]:
     return [application_from(row) for row in tx.rows(
         f"SELECT {COLUMNS} FROM applications WHERE {where} ORDER BY id LIMIT ?", (before, _AT_A_TIME))]

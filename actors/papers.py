@@ -102,7 +102,7 @@ class Papers:
     async def add(self, application_id: int, kind: str, upload: bytes) -> Document:
         """Draw, seal and keep the pages of what was handed in. The refusals are those of `core.papers`, with the field `file`;
         `InvalidInput` (kind) for a kind the country does not know, `Conflict` when the application is closed or has enough."""
-        if kind not in self._country.documents:
+        if kind not in self._country.documents_of(""):
             raise InvalidInput("Say what kind of document this is.", field="kind", reason="kind")
         media = sniff(upload)
         size = len(upload)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from actors import joining, mailboxes
 from actors.accounts import Accounts
@@ -13,10 +14,10 @@ from actors.directory import Directory
 from actors.invitations import Invitations
 from actors.joining import Joining
 from actors.keys import load_identity
-from actors.lapsing import Lapsing, documents_gone
+from actors.lapsing import Lapsing
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
-from actors.papers import Papers
+from actors.papers import Gone, Papers
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
@@ -204,7 +205,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
-    lapsing = Lapsing(database, clock, settings.joining, documents_gone)
+    papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
+    lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
@@ -237,7 +239,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             darkroom=darkroom, uploads=Uploads(),
-            papers=Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings),
+            papers=papers,
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),

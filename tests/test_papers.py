@@ -27,7 +27,7 @@ from tests.promises.hostile_papers import FILES
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser
 
-KIND = "Approbation certificate"
+KIND = "approbation"
 
 
 @pytest.fixture

@@ -86,6 +86,10 @@ class CountryPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A register's number that applicants may name here."""
         return next((one for one in (*self.identifiers, *self.abroad) if one.id == code), None)
 
+    def documents_of(self, role: str) -> tuple[str, ...]:
+        """The codes of the documents that prove a role; of all of them, where no role is said yet."""
+        return self.documents.get(role) or tuple(dict.fromkeys(code for codes in self.documents.values() for code in codes))
+
     def chamber_title_in(self, language: str) -> str:
         """What a chamber is asked for as, in a language, else in English; '' where there are none."""
         return _in(self.chamber_titles, language) or self.chamber_titles.get("en", "")

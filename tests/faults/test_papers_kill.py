@@ -28,7 +28,7 @@ from tests.promises.hostile_papers import many_scans
 from tests.servers import until
 
 _ROUNDS = 40 if SOAK else 4
-_KIND = "Approbation certificate"
+_KIND = "approbation"
 
 
 async def one(directory: Path, applications: int = 1) -> Settings:

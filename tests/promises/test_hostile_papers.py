@@ -20,7 +20,7 @@ import pytest
 
 from core.darkroom import MEMORY, Darkroom
 from core.errors import KonsilError
-from core.papers import BYTES, Trouble
+from core.papers import BYTES
 from core.settings import Settings
 from core.vault import token, token_hash
 from instance.assembly import assemble
@@ -153,7 +153,7 @@ async def person(served: Served) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def form(file: bytes, name: str = "a.jpg", media: str = "image/jpeg") -> aiohttp.FormData:
-    made = aiohttp.FormData({"kind": "Approbation certificate"})
+    made = aiohttp.FormData({"kind": "approbation"})
     made.add_field("file", BytesIO(file), filename=name, content_type=media)
     return made
 
