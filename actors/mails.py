@@ -30,6 +30,9 @@ TOPIC = "mail"
 class MailKind(StrEnum):
     CONFIRMATION = N_("confirmation")
     DIGEST = N_("digest")
+    SIGNED_IN = N_("new device")
+    SECURED = N_("signing in changed")
+    RESET = N_("new password")
 
 
 class MailState(StrEnum):

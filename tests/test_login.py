@@ -83,7 +83,7 @@ async def test_the_wait_ends_with_the_window(de: Running) -> None:
 
 async def test_what_has_ended_is_forgotten_by_the_day(de: Running) -> None:
     await guess(de, "ada", "203.0.113.5", 1)
-    token = await de.its.sessions.login("ben", PASSWORD, "203.0.113.6")
+    token = (await de.its.sessions.login("ben", PASSWORD, "203.0.113.6")).token
     await de.its.sessions.prune()
     assert await de.count("login_attempts", "subject LIKE '%203.0.113.5%'") == 2 and await de.its.sessions.find(token)
     de.its.clock.offset = 901
@@ -95,9 +95,9 @@ async def test_what_has_ended_is_forgotten_by_the_day(de: Running) -> None:
 
 
 async def test_a_session_is_another_one_after_each_login_and_the_old_one_has_ended(de: Running) -> None:
-    first = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
-    other_browser = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
-    second = await de.its.sessions.login("ben", PASSWORD, "203.0.113.5", replacing=first)
+    first = (await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token
+    other_browser = (await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token
+    second = (await de.its.sessions.login("ben", PASSWORD, "203.0.113.5", replacing=first)).token
     assert len({first, second, other_browser}) == 3
     assert await de.its.sessions.find(first) is None and await de.its.sessions.find("") is None
     found = await de.its.sessions.find(second)

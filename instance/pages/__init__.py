@@ -10,6 +10,8 @@ from instance.pages import (
     people,
     public,
     reactions,
+    resets,
+    security,
     session,
     settings,
     thread,
@@ -28,6 +30,8 @@ _MODULES = (
     topics,
     people,
     settings,
+    resets,
+    security,
     mail,
     public,
 )
