@@ -100,7 +100,8 @@ class Factors:
         """No codes any more; `Conflict` for the last factor of somebody who has to have one. Without any factor recovery codes
         open nothing and go too."""
         def write(tx: Tx) -> None:
-            tx.run("DELETE FROM code_keys WHERE account_id = ?", (account.id,))
+            if not tx.run("DELETE FROM code_keys WHERE account_id = ?", (account.id,)):
+                return
             check_left(tx, account)
             if not enrolled(tx, account.id):
                 tx.run("DELETE FROM recovery_codes WHERE account_id = ?", (account.id,))

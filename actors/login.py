@@ -305,12 +305,13 @@ class Sessions:
                      (token_hash(given), self._clock.ms(), _HALF_TRIES))
         return row if row is not None and row["state"] in MAY_SIGN_IN else None
 
-    def _one_try_less(self, tx: Tx, given: str, account_id: int, visit: Visit) -> Opened:
-        """A wrong code: its owner is told when there were too many. The step stays, as an `Opened` without a token."""
+    def _one_try_less(self, tx: Tx, given: str, account_id: int, visit: Visit) -> Opened | None:
+        """A wrong code: the step stays, as an `Opened` without a token, until there were too many, and its owner is told."""
         tx.run("UPDATE half_sessions SET tries = tries + 1 WHERE token_hash = ?", (token_hash(given),))
-        if self._waiting(tx, given) is None:
-            self._signins.note(tx, account_id, Happened.GUESSED, visit)
-        return Opened("", wanted=True)
+        if self._waiting(tx, given) is not None:
+            return Opened("", wanted=True)
+        self._signins.note(tx, account_id, Happened.GUESSED, visit)
+        return None
 
     def _entered(self, opened: Opened | _Throttled | None) -> Opened:
         if isinstance(opened, _Throttled):

@@ -54,7 +54,7 @@ async def page(session: Session, error: KonsilError | None = None, onward: str =
         "unlock.html", who=session.account, idle=session.idle, error=error, onward=onward, kept=[] if onward else kept,
         again="/unlock" if onward else request.full_path.rstrip("?"), lost=[*files],
         question=keys.question() if keys.possible else "")
-    response = await make_response(shown, error.status if error is not None else 401)
+    response = await make_response(shown, error.status if error is not None else 200 if onward else 401)
     if error is not None and error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)
     return response

@@ -95,11 +95,7 @@ async def logout() -> ResponseReturnValue:
 async def unlock_form() -> ResponseReturnValue:
     """Who is there? Then on to where she wanted to go."""
     found, onward = session(), guard.inside(request.args.get("next", "")) or "/"
-    if found is None:
-        return redirect("/login", 303)
-    if found.fresh and not found.idle:
-        return redirect(onward, 303)
-    return await locking.page(found, onward=onward)
+    return redirect("/login", 303) if found is None else await locking.page(found, onward=onward)
 
 
 async def unlock() -> ResponseReturnValue:
@@ -108,16 +104,15 @@ async def unlock() -> ResponseReturnValue:
     if found is None:
         return redirect("/login", 303)
     try:
-        if await locking.shown(found):
-            return redirect(onward, 303)
+        shown = await locking.shown(found)
     except (NotSignedIn, TooMany) as error:
         return await locking.page(found, error, onward)
-    return await locking.page(found, onward=onward)
+    return redirect(onward, 303) if shown else await locking.page(found, onward=onward)
 
 
 async def _door(error: KonsilError | None, handle: str, onward: str) -> ResponseReturnValue:
     keys = services().passkeys
-    page = await render_template("login.html", error=error, handle=handle, next=onward, mailed=services().mailer.on,
+    page = await render_template("login.html", error=error, handle=handle, next=onward,
                                  question=keys.question() if keys.possible else "")
     return await _answered(page, error)
 
