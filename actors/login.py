@@ -203,6 +203,11 @@ class Sessions:
         if not now - session.seen < _MINUTE_MS:
             await self._database.write(lambda tx: tx.run("UPDATE sessions SET seen_at = ? WHERE id = ?", (now, session.id)))
 
+    def seconds_left(self, session: Session) -> int:
+        """How long nothing may be done in a session before it is idle; 0 for ever."""
+        idle = self._settings.idle_minutes * _MINUTE_MS
+        return max(1, (session.seen + idle + _MINUTE_MS - self._clock.ms()) // 1000 + 1) if idle else 0
+
     async def prove(self, session: Session, password: str, address: str) -> None:
         """Whoever is there types the password of the session's owner: it is idle no more, and fresh. `NotSignedIn` or
         `TooMany`."""

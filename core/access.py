@@ -62,7 +62,7 @@ def check_declared(routes: Iterable[Route]) -> None:
             raise TypeError(f"{route.rule}: the route does not declare who may call it")
         if route.from_anywhere and route.access != Access.VISITOR:
             raise TypeError(f"{route.rule}: what a session may do is asked for from our own pages")
-        if route.access in (Access.VISITOR, Access.SIBLING) and (route.fresh or route.enrolling or route.by_itself):
+        if route.access in (Access.VISITOR, Access.SIBLING) and (route.fresh or route.enrolling):
             raise TypeError(f"{route.rule}: nobody is signed in there")
         if bool(route.purpose) != (route.access == Access.SIBLING):
             raise TypeError(f"{route.rule}: a sibling's route says for which purpose it is let through, and no other does")

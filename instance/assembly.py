@@ -10,22 +10,14 @@ from actors import mailboxes, resets, signins
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.directory import Directory
-from actors.factors import Factors
 from actors.keys import load_identity
-from actors.links import Links
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
-from actors.passkeys import Passkeys
-from actors.passwords import Passwords
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
-from actors.resets import Resets
-from actors.security import Security
-from actors.signins import SignIns
 from actors.store import sort_names
 from core.audit import Audit
-from core.breaches import Breaches
 from core.clock import Clock
 from core.countries import CountryPack, pack
 from core.database import Database, open_database
@@ -68,6 +60,7 @@ from inbox.reconciler import Reconciler
 from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
+from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from posts import concerns, digests
 from posts.attesting import Attesting
@@ -121,11 +114,7 @@ class Assembly:
     ordered_erasures: OrderedErasures
     accounts: Accounts
     sessions: Sessions
-    factors: Factors
-    passkeys: Passkeys
-    security: Security
-    links: Links
-    resets: Resets
+    signing: SigningIn
     credentials: Credentials
     directory: Directory
     profiles: Profiles
@@ -166,7 +155,6 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     ids = Ids(Clock())  # the order in which things came here, also where a test or the demo moves the clock
     federation = settings.federation
     vault = KeyVault(settings.path("secret.key"))
-    breaches = Breaches(settings.path(settings.accounts.breach_list)) if settings.accounts.breach_list else None
     mailer = Mailer(settings.mail, settings.path("."), settings.instance.name, settings.instance.domain)
     database = await open_database(
         settings.database.url, settings.path("."), readers=settings.database.readers,
@@ -205,12 +193,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     contacts = Contacts(database, clock)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
-    passwords = Passwords(settings.accounts, breaches)
-    accounts = Accounts(database, identity, clock, ids, audit, passwords)
-    links = Links(vault, ids)
-    noted = SignIns(audit, clock, ids)
-    factors = Factors(database, vault, clock, noted, identity.name)
-    passkeys = Passkeys(database, vault, clock, ids, noted, identity.origin, identity.name)
+    signing = signing_in(settings, database, vault, identity, clock, ids, audit)
+    accounts = Accounts(database, identity, clock, ids, audit, signing.passwords)
     erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
@@ -225,11 +209,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
-            sessions=Sessions(database, clock, ids, audit, settings.accounts, passwords, factors, passkeys, noted),
-            factors=factors, passkeys=passkeys, security=Security(database, clock, passwords, noted, identity.name),
-            links=links,
-            resets=Resets(database, vault, clock, ids, settings.accounts, passwords, links, noted, identity.name),
-            directory=doctors, profiles=profiles,
+            sessions=signing.sessions, signing=signing, directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),

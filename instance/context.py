@@ -201,7 +201,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
             "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking,
             "specialty_codes": specialties_in(language()),
             "now": assembly.clock.ms(), "languages": written_in, "page_language": language(), "offered": offered(),
-            "in_language": _in_language,
+            "in_language": _in_language, "idle_seconds": assembly.settings.accounts.idle_minutes * 60,
             "emergency_notice": assembly.pack.notice_in(language()),
         }
         if looking is not None and looking.actor is not None:

@@ -130,7 +130,7 @@ async def _make(countries: tuple[str, ...], base_port: int, directory: Path, see
                     await assembly.accounts.add_operator(person.handle, person.name, login["password"], "demo")
                     account = await assembly.accounts.by_handle(person.handle)
                     assert account is not None
-                    login["second_factor"] = (await assembly.factors.hand_out(account, "demo")).secret
+                    login["second_factor"] = (await assembly.signing.factors.hand_out(account, "demo")).secret
                 else:
                     await assembly.accounts.add_doctor(
                         NewDoctor(person.handle, person.name, login["password"], person.badge_role, person.specialties,

@@ -49,7 +49,7 @@ async def page(session: Session, error: KonsilError | None = None, onward: str =
     form, files = await request.form, await request.files
     kept = [(name, value) for name, value in form.items(multi=True) if not name.startswith(PREFIX)]
     g.viewer, g.wished_language = None, language_of(session.account)
-    keys = services().passkeys
+    keys = services().signing.passkeys
     shown = await render_template(
         "unlock.html", who=session.account, idle=session.idle, error=error, onward=onward, kept=[] if onward else kept,
         again="/unlock" if onward else request.full_path.rstrip("?"), lost=[*files],

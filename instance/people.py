@@ -123,16 +123,16 @@ def doctor_reset_factor(ctx: click.Context, handle: str, yes: bool, dry_run: boo
 
 def _password(ctx: click.Context, kind: str, handle: str, password_stdin: bool, as_json: bool) -> None:
     password = password_from(password_stdin)
-    assembled(ctx, lambda a: a.security.give_password(kind, handle, password, me()))
+    assembled(ctx, lambda a: a.signing.security.give_password(kind, handle, password, me()))
     show_added({"handle": handle}, f"{handle} has a new password.", None if password_stdin else password, as_json)
 
 
 def _reset(ctx: click.Context, kind: str, handle: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    held = assembled(ctx, lambda a: a.security.held(kind, handle))
+    held = assembled(ctx, lambda a: a.signing.security.held(kind, handle))
     if not dry_run:
         if not yes:
             click.confirm(f"Take all second factors of {handle} away and end her sessions?", abort=True, err=True)
-        held = assembled(ctx, lambda a: a.security.reset_factors(kind, handle, me()))
+        held = assembled(ctx, lambda a: a.signing.security.reset_factors(kind, handle, me()))
     show([{"handle": handle, "codes": held.codes, "passkeys": held.passkeys, "recovery_codes": held.recovery}], as_json, one=True)
 
 
@@ -169,7 +169,7 @@ def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: boo
     async def work(assembly: Assembly) -> CodeKey | None:
         await assembly.accounts.add_operator(handle, name, password, me())
         account = await assembly.accounts.by_handle(handle)
-        return await assembly.factors.hand_out(account, me()) if second_factor and account is not None else None
+        return await assembly.signing.factors.hand_out(account, me()) if second_factor and account is not None else None
 
     key = assembled(ctx, work)
     show_added({"handle": handle, "name": name} | ({"second_factor": key.secret} if key is not None else {}),

@@ -40,7 +40,8 @@ class Authenticator:
         numbers = self.key.public_key().public_numbers()
         public = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
         attested = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + public
-        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": self._data(wanted["rp"]["id"], _ATTESTED) + attested})
+        attestation = cbor2.dumps({
+            "fmt": "none", "attStmt": {}, "authData": self._data(wanted["rp"]["id"], _ATTESTED) + attested})
         return self._answer({"attestationObject": _text(attestation),
                              "clientDataJSON": _text(self._client("webauthn.create", wanted["challenge"], origin))})
 

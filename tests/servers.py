@@ -79,7 +79,7 @@ class Running:
         if handle not in self.keys:
             account = await self.its.accounts.by_handle(handle)
             assert account is not None
-            self.keys[handle] = (await self.its.factors.hand_out(account, "test")).secret
+            self.keys[handle] = (await self.its.signing.factors.hand_out(account, "test")).secret
         await self.its.database.write(lambda tx: tx.run("UPDATE code_keys SET last_step = 0"))
         return pyotp.TOTP(self.keys[handle]).at(int(self.its.clock.now()))
 

@@ -129,7 +129,7 @@ async def test_wrong_codes_end_the_step_and_its_owner_reads_of_it(de: Running) -
 
 async def test_the_second_step_waits_ten_minutes_and_a_suspended_account_has_none(de: Running) -> None:
     account = de.doctors["ada"]
-    key = (await de.its.factors.hand_out(account, "test")).secret
+    key = (await de.its.signing.factors.hand_out(account, "test")).secret
     late, suspended = [(await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token for _ in range(2)]
     await de.its.accounts.suspend("ada", "left", "test")
     with pytest.raises(NotSignedIn):
@@ -145,10 +145,10 @@ async def test_the_second_step_waits_ten_minutes_and_a_suspended_account_has_non
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "１２３４５６", "abcdef", "'; --", "0" * 5_000, "\udcff"])
 async def test_what_is_no_code_is_none(de: Running, code: str) -> None:
     account = de.doctors["ada"]
-    await de.its.factors.begin(account)
+    await de.its.signing.factors.begin(account)
     with pytest.raises(InvalidInput):
-        await de.its.factors.confirm(account, code, NOWHERE)
-    await de.its.factors.hand_out(account, "test")
+        await de.its.signing.factors.confirm(account, code, NOWHERE)
+    await de.its.signing.factors.hand_out(account, "test")
     half = (await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token
     with pytest.raises(NotSignedIn):
         await de.its.sessions.second(half, code)

@@ -282,7 +282,7 @@ def test_every_route_declares_who_may_call_it() -> None:
     declared = routes()
     assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
     public = {route.rule for route in declared if route.access == Access.VISITOR}
-    assert public == {"/login", "/login/second", "/login/passkey", "/logout", "/unlock", "/reset", "/reset/<token>",
+    assert public == {"/login", "/login/second", "/login/passkey", "/logout", "/unlock", "/locked", "/reset", "/reset/<token>",
                       "/welcome/<token>", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo",
                       "/nodeinfo/2.1",
                       "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}

@@ -29,7 +29,7 @@ async def added(at: Running, handle: str, name: str = "my key") -> Authenticator
     """A passkey somebody has."""
     made = Authenticator()
     account = at.doctors[handle]
-    await at.its.passkeys.add(account, made.make(await at.its.passkeys.invitation(account), at.url), name, VISIT)
+    await at.its.signing.passkeys.add(account, made.make(await at.its.signing.passkeys.invitation(account), at.url), name, VISIT)
     return made
 
 
@@ -81,7 +81,7 @@ async def test_a_passkey_is_a_second_step_too_but_only_its_owners(de: Running) -
 async def signs(at: Running, key: Authenticator, origin: str = "", question: str = "", **changes: str) -> bool:
     try:
         return bool(await at.its.sessions.passkey(
-            key.sign(question or at.its.passkeys.question(), origin or at.url, **changes), "203.0.113.5"))
+            key.sign(question or at.its.signing.passkeys.question(), origin or at.url, **changes), "203.0.113.5"))
     except NotSignedIn:
         return False
 
@@ -89,20 +89,20 @@ async def signs(at: Running, key: Authenticator, origin: str = "", question: str
 async def test_an_answer_counts_once_in_time_and_for_this_place(de: Running) -> None:
     key = await added(de, "ada")
     assert await signs(de, key)
-    question = de.its.passkeys.question()
+    question = de.its.signing.passkeys.question()
     assert await signs(de, key, question=question) and not await signs(de, key, question=question)
     assert not await signs(de, key, origin="http://localhost.evil.example")
     assert not await signs(de, key, signature="AAAA") and not await signs(de, key, userHandle="AAAA")
-    invitation = await de.its.passkeys.invitation(de.doctors["ada"])
+    invitation = await de.its.signing.passkeys.invitation(de.doctors["ada"])
     challenge = re.search(r'"challenge": "([^"]+)"', invitation)
     assert challenge is not None
     other = re.sub(r'"challenge": "[^"]+"', f'"challenge": "{challenge[1]}"', question)
     assert not await signs(de, key, question=other), "what was asked to make a passkey is no question who is there"
     assert not await signs(de, key, question=re.sub(r'"challenge": "[^"]+"', '"challenge": "AAAA"', question))
-    question = de.its.passkeys.question()
+    question = de.its.signing.passkeys.question()
     de.its.clock.offset = 601
     assert not await signs(de, key, question=question)
-    await de.its.passkeys.prune()
+    await de.its.signing.passkeys.prune()
     assert await de.count("answered_challenges") == 0 and await signs(de, key)
 
 
@@ -116,15 +116,15 @@ async def test_a_key_that_did_not_look_who_holds_it_and_one_that_was_copied_open
     assert not await signs(de, key), "somebody else's copy has counted on"
     unverified = Authenticator()
     unverified.verifies = False
-    made = unverified.make(await de.its.passkeys.invitation(de.doctors["ben"]), de.url)
+    made = unverified.make(await de.its.signing.passkeys.invitation(de.doctors["ben"]), de.url)
     with pytest.raises(InvalidInput):
-        await de.its.passkeys.add(de.doctors["ben"], made, "x", VISIT)
+        await de.its.signing.passkeys.add(de.doctors["ben"], made, "x", VISIT)
 
 
 async def test_an_invitation_is_for_whom_it_was_made(de: Running) -> None:
-    made = Authenticator().make(await de.its.passkeys.invitation(de.doctors["ada"]), de.url)
+    made = Authenticator().make(await de.its.signing.passkeys.invitation(de.doctors["ada"]), de.url)
     with pytest.raises(InvalidInput):
-        await de.its.passkeys.add(de.doctors["ben"], made, "x", VISIT)
+        await de.its.signing.passkeys.add(de.doctors["ben"], made, "x", VISIT)
     assert await de.count("passkeys") == 0
 
 
@@ -134,7 +134,7 @@ async def test_what_is_no_answer_is_refused_and_stores_nothing(de: Running, answ
     with pytest.raises(NotSignedIn):
         await de.its.sessions.passkey(answer, "203.0.113.5")
     with pytest.raises(InvalidInput):
-        await de.its.passkeys.add(de.doctors["ada"], answer, "x", VISIT)
+        await de.its.signing.passkeys.add(de.doctors["ada"], answer, "x", VISIT)
     assert await de.count("answered_challenges") == await de.count("passkeys") == await de.count("sessions") == 0
 
 
@@ -144,14 +144,14 @@ async def test_an_operators_last_factor_stays(de: Running) -> None:
     assert account is not None
     de.doctors["op"] = account
     await added(de, "op")
-    overview = await de.its.security.of(account)
+    overview = await de.its.signing.security.of(account)
     with pytest.raises(Conflict):
-        await de.its.passkeys.remove(account, overview.passkeys[0].id, VISIT)
+        await de.its.signing.passkeys.remove(account, overview.passkeys[0].id, VISIT)
     assert await de.count("passkeys") == 1
     await de.code("op")
-    await de.its.passkeys.remove(account, overview.passkeys[0].id, VISIT)
+    await de.its.signing.passkeys.remove(account, overview.passkeys[0].id, VISIT)
     with pytest.raises(NotFound):
-        await de.its.passkeys.remove(account, overview.passkeys[0].id, VISIT)
+        await de.its.signing.passkeys.remove(account, overview.passkeys[0].id, VISIT)
 
 
 async def test_where_an_instance_has_a_number_for_a_name_none_are_offered(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ async def test_several_words_are_taken_and_long_ones_take_no_longer() -> None:
 async def test_what_has_leaked_is_not_taken_wherever_a_password_is_set(tmp_path: Path) -> None:
     (tmp_path / "leaked.txt").write_text(hashlib.sha1(b"several words of mine").hexdigest().upper() + ":3\n")
     accounts = Accounts(breach_list=str(tmp_path / "leaked.txt"))
-    settled = lambda settings: msgspec.structs.replace(settings, accounts=accounts)  # noqa: E731
+    settled = lambda settings: msgspec.structs.replace(settings, accounts=accounts)
     async with countries(tmp_path, "de", worker=False, settled=settled) as (de,), Browser(de) as ada:
         with pytest.raises(InvalidInput) as caught:
             await de.its.accounts.add_doctor(NewDoctor("eva", "Eva", "several words of mine"))
@@ -56,7 +56,7 @@ async def test_what_has_leaked_is_not_taken_wherever_a_password_is_set(tmp_path:
         status, page = await ada.post("/settings/security/password", {"old": PASSWORD, "password": "several words of mine"})
         assert status == 400 and "have leaked" in page and await ada.login("ada") == 303
         with pytest.raises(InvalidInput):
-            await de.its.security.give_password("doctor", "ada", "several words of mine", "cli")
+            await de.its.signing.security.give_password("doctor", "ada", "several words of mine", "cli")
 
 
 async def test_a_changed_password_ends_all_other_sessions(de: Running) -> None:

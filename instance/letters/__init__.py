@@ -42,7 +42,7 @@ class Letters:
     async def work(self) -> int:
         """Make the digests and the links that are due and send what may be sent now; how much that was. After a failure that
         would be everybody's, nothing is tried for a while."""
-        made = await self._its.digests.make_due() + await self._its.resets.make_due()
+        made = await self._its.digests.make_due() + await self._its.signing.resets.make_due()
         if time.monotonic() < self._not_before or not (due := await self._office.due(_AT_A_TIME)):
             return made
         reached = 0

@@ -11,7 +11,7 @@ from instance.letters.writing import Write, Written
 
 def _reset(its: Assembly, words: Translator, mail: WaitingMail, _: Recipient) -> Written:
     return Written("reset", words.gettext("A new password for %(instance)s", instance=its.identity.name), {
-        "link": f"{its.identity.origin}/reset/{its.links.token(mail.about_id)}"})
+        "link": f"{its.identity.origin}/reset/{its.signing.links.token(mail.about_id)}"})
 
 
 def _told(its: Assembly, words: Translator, mail: WaitingMail, _: Recipient) -> Written:

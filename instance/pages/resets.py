@@ -24,7 +24,7 @@ async def ask_reset() -> ResponseReturnValue:
         raise NotFound("This instance sends no mail.")
     error = None
     try:
-        await services().resets.ask((await request.form).get("who", "")[:254], request.remote_addr or "")
+        await services().signing.resets.ask((await request.form).get("who", "")[:254], request.remote_addr or "")
     except TooMany as found:
         error = found
     page = await render_template("reset.html", asked=error is None, error=error, on=True)
@@ -43,7 +43,7 @@ async def set_new_password(token: str) -> ResponseReturnValue:
     """It counts from now on; all sessions have ended, and the door asks for it."""
     password = (await request.form).get("password", "")[:1025]
     try:
-        await services().resets.set(token, Purpose.RESET, password, visit())
+        await services().signing.resets.set(token, Purpose.RESET, password, visit())
     except NotFound:
         return await _form(token, Purpose.RESET)
     except InvalidInput as error:
@@ -60,7 +60,7 @@ async def set_first_password(token: str) -> ResponseReturnValue:
     """Her first password is set, and she is in: the next page offers her a second factor."""
     password = (await request.form).get("password", "")[:1025]
     try:
-        found = await services().resets.set(token, Purpose.WELCOME, password, visit())
+        found = await services().signing.resets.set(token, Purpose.WELCOME, password, visit())
     except NotFound:
         return await _form(token, Purpose.WELCOME)
     except InvalidInput as error:
@@ -77,7 +77,7 @@ async def set_first_password(token: str) -> ResponseReturnValue:
 
 
 async def _form(token: str, purpose: Purpose, error: InvalidInput | None = None) -> ResponseReturnValue:
-    found = await services().resets.whose(token, purpose)
+    found = await services().signing.resets.whose(token, purpose)
     page = await render_template("reset_set.html", found=found, first=purpose == Purpose.WELCOME, error=error,
                                  on=services().mailer.on, shortest=services().settings.accounts.password_min_length)
     return await make_response(page, 404 if found is None else error.status if error is not None else 200)

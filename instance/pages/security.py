@@ -28,7 +28,7 @@ async def change_password() -> ResponseReturnValue:
     """Another password; the other sessions end."""
     form = await request.form
     try:
-        await services().security.change_password(_session(), form.get("old", "")[:1024], form.get("password", "")[:1025],
+        await services().signing.security.change_password(_session(), form.get("old", "")[:1024], form.get("password", "")[:1025],
                                                   visit())
     except InvalidInput as error:
         return await _page("password", error)
@@ -37,7 +37,7 @@ async def change_password() -> ResponseReturnValue:
 
 async def begin_codes() -> ResponseReturnValue:
     """A key for the app, to be confirmed by its first code."""
-    await services().factors.begin(me().account)
+    await services().signing.factors.begin(me().account)
     return redirect(f"{_HERE}/codes", 303)
 
 
@@ -49,7 +49,7 @@ async def codes_page() -> ResponseReturnValue:
 async def confirm_codes() -> ResponseReturnValue:
     """The first code: from now on one is asked for."""
     try:
-        codes = await services().factors.confirm(me().account, (await request.form).get("code", "")[:64], visit())
+        codes = await services().signing.factors.confirm(me().account, (await request.form).get("code", "")[:64], visit())
     except InvalidInput as error:
         return await _codes(error)
     return await _recovery(codes) if codes else _saved("codes")
@@ -57,13 +57,13 @@ async def confirm_codes() -> ResponseReturnValue:
 
 async def turn_codes_off() -> ResponseReturnValue:
     """No codes any more."""
-    return await _changed("codes", services().factors.turn_off(me().account, visit()))
+    return await _changed("codes", services().signing.factors.turn_off(me().account, visit()))
 
 
 async def new_recovery() -> ResponseReturnValue:
     """Ten recovery codes, shown this once."""
     try:
-        return await _recovery(await services().factors.new_recovery(me().account, visit()))
+        return await _recovery(await services().signing.factors.new_recovery(me().account, visit()))
     except InvalidInput as error:
         return await _page("recovery", error)
 
@@ -77,7 +77,7 @@ async def add_passkey() -> ResponseReturnValue:
     """The passkey that the browser has made."""
     form = await request.form
     try:
-        await services().passkeys.add(me().account, form.get("passkey", ""), form.get("name", ""), visit())
+        await services().signing.passkeys.add(me().account, form.get("passkey", ""), form.get("name", ""), visit())
     except InvalidInput as error:
         return await _new_passkey(error, form.get("name", "")[:60])
     return _saved("passkeys")
@@ -88,7 +88,7 @@ async def remove_passkey(passkey_id: str) -> ResponseReturnValue:
     found = number(passkey_id)
     if found is None:
         raise NotFound("There is no such passkey.")
-    return await _changed("passkeys", services().passkeys.remove(me().account, found, visit()))
+    return await _changed("passkeys", services().signing.passkeys.remove(me().account, found, visit()))
 
 
 async def end_session(session_id: str) -> ResponseReturnValue:
@@ -105,15 +105,15 @@ async def end_others() -> ResponseReturnValue:
 
 async def _page(section: str = "", error: KonsilError | None = None) -> ResponseReturnValue:
     """The page; `section` is the one whose form could not be carried out, and `error` says why."""
-    overview = await services().security.of(me().account)
+    overview = await services().signing.security.of(me().account)
     page = await render_template(
         "security.html", found=overview, here=_session().id, section=section, error=error, said=SAID, needed=_needed(),
-        possible=services().passkeys.possible, shortest=services().settings.accounts.password_min_length)
+        possible=services().signing.passkeys.possible, shortest=services().settings.accounts.password_min_length)
     return await make_response(page, error.status if error is not None else 200)
 
 
 async def _codes(error: InvalidInput | None = None) -> ResponseReturnValue:
-    key = await services().factors.pending(me().account)
+    key = await services().signing.factors.pending(me().account)
     if key is None:
         return redirect(f"{_HERE}#codes", 303)
     page = await render_template("security_codes.html", key=key, picture=picture(key.uri), error=error)
@@ -125,7 +125,7 @@ async def _recovery(codes: tuple[str, ...]) -> ResponseReturnValue:
 
 
 async def _new_passkey(error: InvalidInput | None = None, name: str = "") -> ResponseReturnValue:
-    keys = services().passkeys
+    keys = services().signing.passkeys
     if not keys.possible:
         raise NotFound("There is no such page.")
     page = await render_template("security_passkey.html", invitation=await keys.invitation(me().account), error=error,

@@ -98,20 +98,34 @@ async def unlock_form() -> ResponseReturnValue:
     return redirect("/login", 303) if found is None else await locking.page(found, onward=onward)
 
 
+async def locked() -> ResponseReturnValue:
+    """Whether this session is locked by now or has ended, and else in how many seconds it would be locked: for a page that covers
+    itself."""
+    found = session()
+    if found is None:
+        return {"locked": True, "ended": True}
+    return {"locked": found.idle, "ended": False, "seconds": services().sessions.seconds_left(found)}
+
+
 async def unlock() -> ResponseReturnValue:
     """Check who is there, and on."""
     found, onward = session(), guard.inside((await request.form).get("next", "")) or "/"
     if found is None:
         return redirect("/login", 303)
+    for_page = "text/html" in request.headers.get("accept", "")
     try:
         shown = await locking.shown(found)
     except (NotSignedIn, TooMany) as error:
-        return await locking.page(found, error, onward)
+        if for_page:
+            return await locking.page(found, error, onward)
+        raise
+    if not for_page:
+        return {"locked": not shown}
     return redirect(onward, 303) if shown else await locking.page(found, onward=onward)
 
 
 async def _door(error: KonsilError | None, handle: str, onward: str) -> ResponseReturnValue:
-    keys = services().passkeys
+    keys = services().signing.passkeys
     page = await render_template("login.html", error=error, handle=handle, next=onward,
                                  question=keys.question() if keys.possible else "")
     return await _answered(page, error)
@@ -121,7 +135,7 @@ async def _second(error: KonsilError | None, onward: str) -> ResponseReturnValue
     half = await services().sessions.half(_cookie(step_cookie(services())))
     if half is None:
         return redirect(f"/login{_carried(onward)}", 303)
-    keys = services().passkeys
+    keys = services().signing.passkeys
     page = await render_template("login_second.html", error=error, half=half, next=onward,
                                  question=keys.question() if keys.possible and half.passkeys else "")
     return await _answered(page, error)
@@ -160,4 +174,5 @@ ROUTES = (
     Route("/logout", ("POST",), logout, Access.VISITOR),  # a locked session is ended without a password
     Route("/unlock", ("GET",), unlock_form, Access.VISITOR),
     Route("/unlock", ("POST",), unlock, Access.VISITOR),
+    Route("/locked", ("GET",), locked, Access.VISITOR, by_itself=True),
 )

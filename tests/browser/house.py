@@ -78,12 +78,12 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
 async def _signing_in(de: Running) -> dict[str, str]:
     """A doctor who types codes, one who is about to, and two links to a password."""
     its, now = de.its, de.its.clock.ms()
-    await its.factors.hand_out(de.doctors["eva"], "test")
-    await its.factors.begin(de.doctors["ada"])
+    await its.signing.factors.hand_out(de.doctors["ben"], "test")
+    await its.signing.factors.begin(de.doctors["ada"])
     reset, welcome = await its.database.write(lambda tx: [
-        its.links.issue(tx, de.doctors[who].id, purpose, now)
+        its.signing.links.issue(tx, de.doctors[who].id, purpose, now)
         for purpose, who in ((Purpose.RESET, "old"), (Purpose.WELCOME, "stu"))])
-    return {"reset": its.links.token(reset), "welcome": its.links.token(welcome)}
+    return {"reset": its.signing.links.token(reset), "welcome": its.signing.links.token(welcome)}
 
 
 async def _left(de: Running) -> dict[str, str]:

@@ -75,7 +75,8 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{(method, rule, who): NOWHERE for method in ("GET", "POST") for rule in ("/reset/<token>", "/welcome/<token>")
        for who in (*PEOPLE, *SERVERS)},
     **{(method, rule, who): NOWHERE for method, rule in (
-        ("GET", "/settings/security/passkeys/new"), ("POST", "/settings/security/passkeys/<passkey_id>/remove"))
+        ("GET", "/settings/security/passkeys/new"), ("POST", "/settings/security/passkeys/new"),
+        ("POST", "/settings/security/passkeys/<passkey_id>/remove"))
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
 }
 
