@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from actors import factors
+from actors import factors, signins
 from actors.accounts import account_from
 from actors.devices import NOWHERE, Visit, recognise
 from actors.factors import Factors
@@ -253,12 +253,14 @@ class Sessions:
         await self._database.write(work)
 
     async def prune(self) -> None:
-        """Forget sessions that have ended and attempts that count no more."""
+        """Forget sessions that have ended, attempts that count no more, and what happened long ago."""
         now = self._clock.ms()
 
         def work(tx: Tx) -> None:
             tx.run("DELETE FROM sessions WHERE expires_at < ?", (now,))
             tx.run("DELETE FROM half_sessions WHERE expires_at < ?", (now,))
+            tx.run("DELETE FROM answered_challenges WHERE expires_at < ?", (now,))
+            signins.prune(tx, now)
             forget(tx, now, self._settings.login_window_seconds * 1000)
 
         await self._database.write(work)

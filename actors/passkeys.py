@@ -148,11 +148,6 @@ class Passkeys:
             return None
         return seen.new_sign_count
 
-    async def prune(self) -> None:
-        """Forget the answered challenges that would not count any more."""
-        now = self._clock.ms()
-        await self._database.write(lambda tx: tx.run("DELETE FROM answered_challenges WHERE expires_at < ?", (now,)))
-
     def _challenge(self, purpose: str) -> bytes:
         head = secrets.token_bytes(_NONCE) + (self._clock.ms() + _LASTS_MS).to_bytes(_TIME, "big")
         return head + self._mac(purpose, head)

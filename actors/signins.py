@@ -16,7 +16,10 @@ from core.database import Tx
 from core.ids import Ids
 from core.words import N_, Phrase
 
-_KEPT_MS = 180 * 86_400_000
+KEPT_DAYS = 180
+"""How long it is kept what happened."""
+_DAY_MS = 86_400_000
+_DEVICE_DAYS = 365
 _MOST = 50
 MAY_SIGN_IN = (AccountState.VERIFIED, AccountState.APPLICANT)
 """Whose accounts open a session; whose verification has run out still reads what she wrote."""
@@ -76,7 +79,6 @@ class SignIns:
         now = self._clock.ms()
         tx.run("INSERT INTO sign_in_events (id, account_id, what, device, network, at) VALUES (?, ?, ?, ?, ?, ?)",
                (self._ids.new(), account_id, what, visit.device, visit.network, now))
-        tx.run("DELETE FROM sign_in_events WHERE account_id = ? AND at < ?", (account_id, now - _KEPT_MS))
         kind = MailKind.SECURED if what in _MAILED else MailKind.SIGNED_IN
         row = tx.row("SELECT a.handle, a.kind, m.address FROM accounts a LEFT JOIN mailboxes m ON m.account_id = a.id"
                      " WHERE a.id = ?", (account_id,))
@@ -88,6 +90,12 @@ class SignIns:
             self._audit.note(tx, by=by or row["handle"], action="operator.secured", target=row["handle"], detail=what)
         elif by:
             self._audit.note(tx, by=by, action="doctor.secured", target=row["handle"], detail=what)
+
+
+def prune(tx: Tx, now: int) -> None:
+    """Forget what happened long ago, and browsers that nobody has used for a year."""
+    tx.run("DELETE FROM sign_in_events WHERE at < ?", (now - KEPT_DAYS * _DAY_MS,))
+    tx.run("DELETE FROM known_devices WHERE used_at < ?", (now - _DEVICE_DAYS * _DAY_MS,))
 
 
 def lately(tx: Tx, account_id: int) -> tuple[SignInEvent, ...]:

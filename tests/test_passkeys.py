@@ -102,7 +102,7 @@ async def test_an_answer_counts_once_in_time_and_for_this_place(de: Running) -> 
     question = de.its.signing.passkeys.question()
     de.its.clock.offset = 601
     assert not await signs(de, key, question=question)
-    await de.its.signing.passkeys.prune()
+    await de.its.sessions.prune()
     assert await de.count("answered_challenges") == 0 and await signs(de, key)
 
 
