@@ -11,7 +11,7 @@ from quart import g, make_response, redirect, render_template, request, url_for
 from quart.typing import ResponseReturnValue
 
 from actors.login import Session
-from core.errors import KonsilError, NotSignedIn, TooMany
+from core.errors import InvalidInput, KonsilError, NotSignedIn, TooMany
 from instance.context import language_of, services
 
 PREFIX = "unlock_"
@@ -26,6 +26,8 @@ async def ask(session: Session) -> ResponseReturnValue | None:
         return redirect(url_for("unlock_form", next=request.full_path.rstrip("?")), 303)
     try:
         if await shown(session):
+            if (await request.form).get(f"{PREFIX}lost"):
+                raise InvalidInput("The file you chose could not be kept. Please go back and choose it again.", reason="file-lost")
             return None
     except (NotSignedIn, TooMany) as error:
         return await page(session, error)

@@ -130,6 +130,20 @@ async def test_changes_to_signing_in_want_to_know_who_is_there(de: Running) -> N
         assert await de.count("code_keys") == 1 and (await ada.get(f"{here}/codes"))[0] == 200
 
 
+async def test_a_file_cannot_be_kept_and_nothing_goes_on_without_it(de: Running) -> None:
+    await de.its.accounts.add_operator("op", "Operator", PASSWORD)
+    async with Browser(de) as op:
+        await op.login("op")
+        de.its.clock.offset = 17 * MINUTE
+        form = aiohttp.FormData({"domain": "fr.example", "country": "fr", "fingerprint": "ab" * 32})
+        form.add_field("file", b"{}", filename="fr.json")
+        status, page = await op.post("/admin/siblings/new", form)
+        assert status == 401 and "you will choose it again" in page and "is kept" not in page
+        status, page = await op.post("/admin/siblings/new", kept(page) | {"unlock_password": PASSWORD})
+        assert status == 400 and "choose it again" in page and "Back button" in page
+        assert (await op.get("/admin/siblings"))[0] == 200 and await de.count("refusals") == 0
+
+
 async def test_no_minutes_mean_never(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", worker=False) as (de,), Browser(de) as ada:
         await ada.login("ada")
