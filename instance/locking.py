@@ -27,7 +27,7 @@ async def ask(session: Session) -> ResponseReturnValue | None:
     try:
         if await shown(session):
             if (await request.form).get(f"{PREFIX}lost"):
-                raise InvalidInput("The file you chose could not be kept. Please go back and choose it again.", reason="file-lost")
+                raise InvalidInput("The file you chose could not be kept. Please choose it again.", reason="file-lost")
             return None
     except (NotSignedIn, TooMany) as error:
         return await page(session, error)

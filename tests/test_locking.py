@@ -140,7 +140,7 @@ async def test_a_file_cannot_be_kept_and_nothing_goes_on_without_it(de: Running)
         status, page = await op.post("/admin/siblings/new", form)
         assert status == 401 and "you will choose it again" in page and "is kept" not in page
         status, page = await op.post("/admin/siblings/new", kept(page) | {"unlock_password": PASSWORD})
-        assert status == 400 and "choose it again" in page and "Back button" in page
+        assert status == 400 and "Please choose it again" in page and "Back button" in page
         assert (await op.get("/admin/siblings"))[0] == 200 and await de.count("refusals") == 0
 
 
