@@ -6,7 +6,6 @@ siblings are told when it ends and when it holds again; before it has begun nobo
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors.models import Account, AccountState, Actor, Badge, Role
+from actors.passwords import Passwords
 from actors.profiles import announce
 from actors.relations import follow_topics
 from actors.store import by_ids, save
@@ -24,9 +24,7 @@ from core.database import Database, IntegrityError, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.i18n import is_language
 from core.ids import Ids, public
-from core.settings import Accounts as AccountSettings
 from core.states import StateGraph
-from core.vault import hash_password
 from core.words import Phrase
 from federation import due
 from federation.identity import Identity
@@ -80,13 +78,13 @@ class Accounts:
     """Makes and lists accounts."""
 
     def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids, audit: Audit,
-                 settings: AccountSettings) -> None:
+                 passwords: Passwords) -> None:
         self._database, self._identity, self._clock, self._ids, self._audit = database, identity, clock, ids, audit
-        self._settings = settings
+        self._passwords = passwords
 
     async def add_doctor(self, new: NewDoctor, by: str = "cli") -> Actor:
         """A doctor with her actor; `InvalidInput` or `Conflict` says what is wrong, and nothing was added."""
-        _check(new.handle, new.name, new.password, self._settings.password_min_length)
+        _check(new.handle, new.name)
         unknown = [code for code in new.specialties if code not in specialties()]
         if unknown:
             raise InvalidInput("There is no specialty %(code)s.", values={"code": unknown[0]}, field="specialty")
@@ -99,7 +97,7 @@ class Accounts:
         actor = Actor(number, f"{self._identity.origin}/actors/{public(number)}", new.handle, self._identity.domain,
                       new.name.strip(), badge)
         state = AccountState.VERIFIED if new.method else AccountState.APPLICANT
-        hashed = await asyncio.to_thread(hash_password, new.password)
+        hashed = await self._passwords.made(new.password, (new.handle, new.name, self._identity.name))
 
         def store(tx: Tx) -> None:
             save(tx, actor, now)
@@ -112,8 +110,8 @@ class Accounts:
 
     async def add_operator(self, handle: str, name: str, password: str, by: str = "cli") -> None:
         """An operator: a login without an actor and without a timeline."""
-        _check(handle, name, password, self._settings.password_min_length)
-        hashed = await asyncio.to_thread(hash_password, password)
+        _check(handle, name)
+        hashed = await self._passwords.made(password, (handle, name, self._identity.name))
 
         def store(tx: Tx) -> None:
             self._account(tx, handle, name.strip(), "operator", AccountState.VERIFIED, None, hashed, "", "")
@@ -227,10 +225,8 @@ def _signed_out(tx: Tx, account: Account, actor: Actor, now: int) -> None:
     tx.run("DELETE FROM sessions WHERE account_id = ?", (account.id,))
 
 
-def _check(handle: str, name: str, password: str, shortest: int) -> None:
+def _check(handle: str, name: str) -> None:
     if not _HANDLE.fullmatch(handle):
         raise InvalidInput("A handle is 1-40 lower-case letters, digits, dots, dashes or underscores.", field="handle")
     if not name.strip() or len(name) > 120:
         raise InvalidInput("A name has 1-120 characters.", field="name")
-    if len(password) < shortest:
-        raise InvalidInput("A password has at least %(least)s characters.", values={"least": shortest}, field="password")

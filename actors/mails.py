@@ -31,6 +31,9 @@ class MailKind(StrEnum):
     CONFIRMATION = N_("confirmation")
     DIGEST = N_("digest")
     APPLICATION = N_("application")
+    SIGNED_IN = N_("new device")
+    SECURED = N_("signing in changed")
+    RESET = N_("new password")
 
 
 class MailState(StrEnum):

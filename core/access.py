@@ -33,7 +33,9 @@ class Route:
     our own pages, because the path itself holds a secret that only whom it was sent to can know. `purpose`: what a sibling
     wants at the gate there; siblings' routes name one and no others do. `body_limit`: the most bytes its body may have, where
     that is another number than for the others. `frees`: it takes away, or writes next to nothing, and so goes on when the disk is
-    almost full; every other form of a doctor waits then."""
+    almost full; every other form of a doctor waits then. `fresh`: whoever is signed in has shown within the last minutes that it
+    is she, or shows it now. `enrolling`: open to an operator who has no second factor yet. `by_itself`: pages ask for it without
+    anybody doing anything, so it keeps no session awake."""
 
     rule: str
     methods: tuple[str, ...]
@@ -43,6 +45,9 @@ class Route:
     purpose: str = ""
     body_limit: int | None = None
     frees: bool = False
+    fresh: bool = False
+    enrolling: bool = False
+    by_itself: bool = False
 
 
 def check_declared(routes: Iterable[Route]) -> None:
@@ -57,6 +62,8 @@ def check_declared(routes: Iterable[Route]) -> None:
             raise TypeError(f"{route.rule}: the route does not declare who may call it")
         if route.from_anywhere and route.access != Access.VISITOR:
             raise TypeError(f"{route.rule}: what a session may do is asked for from our own pages")
+        if route.access in (Access.VISITOR, Access.SIBLING) and (route.fresh or route.enrolling):
+            raise TypeError(f"{route.rule}: nobody is signed in there")
         if bool(route.purpose) != (route.access == Access.SIBLING):
             raise TypeError(f"{route.rule}: a sibling's route says for which purpose it is let through, and no other does")
         if not route.rule.startswith("/"):

@@ -75,6 +75,8 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     login_attempts: Count = 8
     login_window_seconds: Count = 900
     password_min_length: Count = 10
+    breach_list: str = ""
+    idle_minutes: Whole = 15
 
 
 class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

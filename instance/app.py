@@ -15,7 +15,7 @@ from core.telemetry import get_logger
 from inbox import routes as inbox_routes
 from inbox.room import Room
 from inbox.routes import Front, Receive, Receiver, Scope, Send
-from instance import comparing, context, guard, objects, static
+from instance import comparing, context, guard, locking, objects, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
 from instance.context import viewer
@@ -95,7 +95,8 @@ async def _written() -> list[tuple[str, str]]:
     """What somebody sent after her session had ended, or while nothing could be stored, so that it can be sent again. What was
     to be published comes back to its last look first: somebody else may have signed in at this ward's computer."""
     form = await request.form
-    return [(name, "confirm" if (name, value) == ("step", "publish") else value) for name, value in form.items(multi=True)]
+    return [(name, "confirm" if (name, value) == ("step", "publish") else value) for name, value in form.items(multi=True)
+            if not name.startswith(locking.PREFIX)]
 
 
 class Server:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import joining, mailboxes
+from actors import joining, mailboxes, resets, signins
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.directory import Directory
@@ -66,6 +66,7 @@ from inbox.reconciler import Reconciler
 from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
+from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
 from posts import concerns, digests
@@ -122,6 +123,7 @@ class Assembly:
     joining: Joining
     invitations: Invitations
     sessions: Sessions
+    signing: SigningIn
     credentials: Credentials
     directory: Directory
     profiles: Profiles
@@ -204,7 +206,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     contacts = Contacts(database, clock)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
-    accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
+    signing = signing_in(settings, database, vault, identity, clock, ids, audit)
+    accounts = Accounts(database, identity, clock, ids, audit, signing.passwords)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, audit, journal, clock, ids)
@@ -221,7 +224,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
-            sessions=Sessions(database, clock, audit, settings.accounts), directory=doctors, profiles=profiles,
+            sessions=signing.sessions, signing=signing, directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
@@ -234,7 +237,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
-            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS),
+            post_office=PostOffice(
+                database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS | signins.MAILS | resets.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),

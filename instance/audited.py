@@ -51,6 +51,8 @@ DEEDS = {
     "doctor.suspended": N_("suspended the doctor"),
     "operator.added": N_("added an operator"),
     "operator.signed-in": N_("signed in"),
+    "operator.secured": N_("changed how an operator signs in"),
+    "doctor.secured": N_("changed how the doctor signs in"),
     "notice.handled": N_("handled a notice from outside"),
     "poll.attested": N_("asked other instances to attest the count of a poll"),
     "post.deleted": N_("deleted a post of her own"),

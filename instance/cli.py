@@ -281,9 +281,15 @@ def _changed(ctx: click.Context, acting_as: str | None, as_json: bool,
 @click.option("--dir", "directory", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 @click.option("--fresh", is_flag=True, help="Begin with empty instances.")
 @click.option("--check", is_flag=True, help="Run the cross-border round, print each step, exit 0 or 1.")
-def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bool) -> None:
+@click.option("--codes", is_flag=True, help="Print the operators' codes of this moment and end.")
+def demo(countries: str, base_port: int, directory: Path, fresh: bool, check: bool, codes: bool) -> None:
     """Run the countries' instances on this machine."""
+    from instance import demo as shown
     from instance.demo import run
+
+    if codes:
+        click.echo(shown.codes(directory))
+        return
 
     chosen = tuple(code.strip().lower() for code in countries.split(",") if code.strip())
     if not chosen or len(set(chosen)) != len(chosen):

@@ -23,7 +23,7 @@ DRY = click.option("--dry-run", is_flag=True, help="Say what would happen and ch
 
 
 AS_OPERATOR = click.option("--as", "acting_as", metavar="HANDLE",
-                           help="Which operator you are; the password is asked for, or is the first line of standard input.")
+                           help="Which operator you are; password and code are asked for, or are lines of standard input.")
 
 
 def settings_of(ctx: click.Context) -> Settings:
@@ -74,11 +74,14 @@ async def acting(assembly: Assembly, handle: str | None) -> str:
     """Who does this, for the audit log: the operator named with `--as`, who proves it, or whoever sits at the machine."""
     if handle is None:
         return me()
+    asked = await assembly.sessions.needs_code(handle)
     if sys.stdin.isatty():
         password = click.prompt(f"Password of {handle}", hide_input=True, err=True)
+        code = click.prompt(f"Code of {handle}", err=True) if asked else ""
     else:
         password = sys.stdin.readline().rstrip("\n")
-    return (await assembly.sessions.operator(handle, password, "")).handle
+        code = sys.stdin.readline().strip() if asked else ""
+    return (await assembly.sessions.operator(handle, password, code, "")).handle
 
 
 def me() -> str:

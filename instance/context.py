@@ -15,6 +15,8 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 from quart import Quart, current_app, g, request
 
+from actors.devices import Visit, visit_of
+from actors.login import Session
 from actors.models import Account, Actor
 from core.clock import rfc3339
 from core.countries import CODES, CountryName, document_title, languages, pack, specialties_in, specialty_title
@@ -61,6 +63,22 @@ def viewer() -> Viewer | None:
     """Who is looking, if anybody is signed in."""
     found: Viewer | None = g.get("viewer")
     return found
+
+
+def viewer_of(session: Session) -> Viewer:
+    """Who looks, in a session."""
+    return Viewer(session.account, session.actor, language_of(session.account))
+
+
+def session() -> Session | None:
+    """The session a browser came with, also while it is idle and nobody is looking."""
+    found: Session | None = g.get("session")
+    return found
+
+
+def visit() -> Visit:
+    """Where this request comes from, as coarse as it is kept."""
+    return visit_of(request.headers.get("user-agent", ""), request.remote_addr or "")
 
 
 def me() -> Viewer:
@@ -183,7 +201,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
             "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking,
             "specialty_codes": specialties_in(language()),
             "now": assembly.clock.ms(), "languages": written_in, "page_language": language(), "offered": offered(),
-            "in_language": _in_language,
+            "in_language": _in_language, "idle_seconds": assembly.settings.accounts.idle_minutes * 60,
             "emergency_notice": assembly.pack.notice_in(language()),
         }
         if looking is not None and looking.actor is not None:

@@ -1,4 +1,5 @@
-"""The two cookies: whose session it is, and in which language a visitor reads.
+"""The cookies: whose session it is, who is at the second step of signing in, by which a browser is known again, and in which
+language a visitor reads.
 
 Their names carry the port, so that instances on one host stay apart, and `__Host-` wherever there is TLS.
 """
@@ -9,7 +10,8 @@ from quart import Response
 
 from instance.assembly import Assembly
 
-_LANGUAGE_SECONDS = 365 * 86_400
+_LANGUAGE_SECONDS = _DEVICE_SECONDS = 365 * 86_400
+_STEP_SECONDS = 600
 
 
 def session_cookie(its: Assembly) -> str:
@@ -20,6 +22,28 @@ def session_cookie(its: Assembly) -> str:
 def language_cookie(its: Assembly) -> str:
     """The name of the language's cookie."""
     return f"{session_cookie(its)}-language"
+
+
+def step_cookie(its: Assembly) -> str:
+    """The name of the cookie between the two steps of signing in."""
+    return f"{session_cookie(its)}-step"
+
+
+def device_cookie(its: Assembly) -> str:
+    """The name of the cookie by which a browser is known again."""
+    return f"{session_cookie(its)}-device"
+
+
+def set_step(its: Assembly, response: Response, token: str) -> None:
+    """Remember for some minutes whose second step it is; an empty token forgets it."""
+    response.set_cookie(step_cookie(its), token, max_age=_STEP_SECONDS if token else 0, httponly=True, samesite="Strict",
+                        path="/", secure=_secure(its))
+
+
+def set_device(its: Assembly, response: Response, token: str) -> None:
+    """Have the browser known again for a year; the cookie opens nothing."""
+    response.set_cookie(device_cookie(its), token, max_age=_DEVICE_SECONDS, httponly=True, samesite="Strict", path="/",
+                        secure=_secure(its))
 
 
 def set_session(its: Assembly, response: Response, token: str) -> None:

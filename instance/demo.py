@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyotp
 
 from actors.accounts import NewDoctor
 from core.countries import pack
@@ -127,6 +128,9 @@ async def _make(countries: tuple[str, ...], base_port: int, directory: Path, see
             for person, login in zip(people, logins, strict=True):
                 if person.role == "operator":
                     await assembly.accounts.add_operator(person.handle, person.name, login["password"], "demo")
+                    account = await assembly.accounts.by_handle(person.handle)
+                    assert account is not None
+                    login["second_factor"] = (await assembly.signing.factors.hand_out(account, "demo")).secret
                 else:
                     await assembly.accounts.add_doctor(
                         NewDoctor(person.handle, person.name, login["password"], person.badge_role, person.specialties,
@@ -213,7 +217,18 @@ def _table(directory: Path, places: list[Place], seconds: float) -> str:
             operator = entry["operators"][0]
             lines.append(f"{entry['country'].upper():<9}{entry['url']:<25}{doctor['handle']:<20}{doctor['password']:<19}"
                          f"{operator['handle']:<16}{operator['password']}")
-    return "\n".join([*lines, "", f"Ready after {seconds:.1f} s. All logins: {directory / 'demo.json'}. Ctrl-C stops.", ""])
+    return "\n".join([*lines, "", "Operators are asked for a code as well: `konsil demo --codes` shows those of this moment.",
+                      f"Ready after {seconds:.1f} s. All logins: {directory / 'demo.json'}. Ctrl-C stops.", ""])
+
+
+def codes(directory: Path) -> str:
+    """The code that each operator's app would show at this moment."""
+    try:
+        notes = json.loads((directory / "demo.json").read_text("utf-8"))
+    except FileNotFoundError:
+        raise InvalidInput("There is no demo in %(path)s.", values={"path": directory}) from None
+    return "\n".join(f"{entry['country'].upper():<9}{login['handle']:<20}{pyotp.TOTP(login['second_factor']).now()}"
+                     for entry in notes["instances"] for login in entry["operators"])
 
 
 def _is_demo(directory: Path) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from quart import Response, g, make_response, redirect, request, url_for
 from quart.typing import ResponseReturnValue
 
+from actors.login import Session
 from core.access import Access, Route
 from core.errors import KonsilError, NotFound, NotSignedIn, Refused, TooMany, Unavailable
 from federation.allowlist import Purpose, Sibling
 from federation.door import Request, gather
 from federation.rates import Client
-from instance.context import Viewer, language_of, services
+from instance import locking
+from instance.context import Viewer, services, viewer_of
 from instance.cookies import session_cookie, set_language
 from instance.limits import WAITS
 
@@ -35,13 +38,23 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
             return await route.endpoint(**arguments)  # type: ignore[no-any-return]
         if request.method not in _SAFE and not route.from_anywhere:
             _check_origin()
-        g.viewer = await _viewer()
+        session = g.session = await _session()
+        if session is not None and not session.idle:
+            g.viewer = viewer_of(session)
+            if not route.by_itself:
+                await _seen(session)
         if route.access != Access.VISITOR:
-            if g.viewer is None:
+            if session is None:
                 if request.method in _SAFE:
                     return redirect(url_for("login_form", next=request.full_path.rstrip("?")), 303)
                 raise NotSignedIn("Your session has ended.")
-            await _check_role(route.access, g.viewer)
+            if session.idle or (route.fresh and not session.fresh):
+                if (answer := await locking.ask(session)) is not None:
+                    return answer
+                g.viewer = viewer_of(session)
+            if session.account.kind == "operator" and not session.enrolled and not route.enrolling:
+                return _to_enrolment()
+            await _check_role(route.access, viewer_of(session))
             if request.method not in _SAFE and route.access in _WRITE and not route.frees:
                 check_room()
         return await route.endpoint(**arguments)  # type: ignore[no-any-return]
@@ -54,8 +67,15 @@ def guarded(route: Route) -> Callable[..., Awaitable[ResponseReturnValue]]:
 async def let_members_pass() -> None:
     """From an address where so much was refused that it has to wait, only who is signed in comes through."""
     waits: TooMany | None = request.scope.get(WAITS)  # type: ignore[assignment]
-    if waits is not None and await _viewer() is None:
+    if waits is not None and await _session() is None:
         raise waits
+
+
+def _to_enrolment() -> ResponseReturnValue:
+    """An operator without a second factor gets one first, and nowhere else."""
+    if request.method in _SAFE:
+        return redirect("/settings/security", 303)
+    raise Refused("Operators sign in with a second factor. Please set one up first.", reason="second-factor")
 
 
 def check_room() -> None:
@@ -70,11 +90,14 @@ def _client() -> Client:
     return found
 
 
-async def _viewer() -> Viewer | None:
-    session = await services().sessions.find(request.cookies.get(session_cookie(services()), ""))
-    if session is None:
-        return None
-    return Viewer(session.account, session.actor, language_of(session.account))
+async def _session() -> Session | None:
+    return await services().sessions.find(request.cookies.get(session_cookie(services()), ""))
+
+
+async def _seen(session: Session) -> None:
+    """Keep a session awake; where that cannot be written, as on a full disk, it is read all the same."""
+    with contextlib.suppress(KonsilError):
+        await services().sessions.seen(session)
 
 
 async def _check_role(access: Access, viewer: Viewer) -> None:
@@ -138,7 +161,7 @@ async def finish(response: Response) -> Response:
 async def explain(error: KonsilError, render: Callable[[KonsilError], Awaitable[str]]) -> Response:
     """An expected error as a page for people and as a problem document for programs. It counts against the address it came
     from, unless somebody who is signed in was at fault; what a sibling was refused, the door has counted."""
-    if 400 <= error.status < 500 and error.status != TooMany.status and "sibling" not in g and await _viewer() is None:
+    if 400 <= error.status < 500 and error.status != TooMany.status and "sibling" not in g and await _session() is None:
         services().rates.refused(_client())
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page:

@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from actors.accounts import DoctorRow, NewDoctor
+from actors.factors import CodeKey
 from actors.models import Role
 from instance.assembly import Assembly
-from instance.console import AS_JSON, assembled, me, password_from, show, show_added, time_of
+from instance.console import AS_JSON, DRY, YES, assembled, me, password_from, show, show_added, time_of
+from instance.qr import drawn
 
 
 @click.group()
@@ -98,6 +100,42 @@ def doctor_resume(ctx: click.Context, handle: str, as_json: bool) -> None:
     _changed(ctx, handle, lambda a: a.accounts.resume(handle, me()), as_json)
 
 
+@doctor.command("password")
+@click.argument("handle")
+@click.option("--password-stdin", is_flag=True)
+@AS_JSON
+@click.pass_context
+def doctor_password(ctx: click.Context, handle: str, password_stdin: bool, as_json: bool) -> None:
+    """Give a doctor a new password; her sessions end, her second factors stay."""
+    _password(ctx, "doctor", handle, password_stdin, as_json)
+
+
+@doctor.command("reset-factor")
+@click.argument("handle")
+@YES
+@DRY
+@AS_JSON
+@click.pass_context
+def doctor_reset_factor(ctx: click.Context, handle: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Take the second factors away of a doctor who has lost them; her sessions end."""
+    _reset(ctx, "doctor", handle, yes, dry_run, as_json)
+
+
+def _password(ctx: click.Context, kind: str, handle: str, password_stdin: bool, as_json: bool) -> None:
+    password = password_from(password_stdin)
+    assembled(ctx, lambda a: a.signing.security.give_password(kind, handle, password, me()))
+    show_added({"handle": handle}, f"{handle} has a new password.", None if password_stdin else password, as_json)
+
+
+def _reset(ctx: click.Context, kind: str, handle: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    held = assembled(ctx, lambda a: a.signing.security.held(kind, handle))
+    if not dry_run:
+        if not yes:
+            click.confirm(f"Take all second factors of {handle} away and end her sessions?", abort=True, err=True)
+        held = assembled(ctx, lambda a: a.signing.security.reset_factors(kind, handle, me()))
+    show([{"handle": handle, "codes": held.codes, "passkeys": held.passkeys, "recovery_codes": held.recovery}], as_json, one=True)
+
+
 def _changed(ctx: click.Context, handle: str, change: Callable[[Assembly], Awaitable[None]], as_json: bool) -> None:
     """Change a doctor's account and show what it is then."""
     async def work(assembly: Assembly) -> DoctorRow:
@@ -121,11 +159,41 @@ def operator() -> None:
 @click.argument("handle")
 @click.option("--name", required=True)
 @click.option("--password-stdin", is_flag=True)
+@click.option("--second-factor", is_flag=True, help="Make the key for her app now; else she sets one up when she first signs in.")
 @AS_JSON
 @click.pass_context
-def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: bool, as_json: bool) -> None:
+def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: bool, second_factor: bool, as_json: bool) -> None:
     """Add an operator."""
     password = password_from(password_stdin)
-    assembled(ctx, lambda a: a.accounts.add_operator(handle, name, password, me()))
-    show_added({"handle": handle, "name": name}, f"The operator {handle} was added.",
-           None if password_stdin else password, as_json)
+
+    async def work(assembly: Assembly) -> CodeKey | None:
+        await assembly.accounts.add_operator(handle, name, password, me())
+        account = await assembly.accounts.by_handle(handle)
+        return await assembly.signing.factors.hand_out(account, me()) if second_factor and account is not None else None
+
+    key = assembled(ctx, work)
+    show_added({"handle": handle, "name": name} | ({"second_factor": key.secret} if key is not None else {}),
+               f"The operator {handle} was added.", None if password_stdin else password, as_json)
+    if key is not None and not as_json:
+        click.echo(f"key of the app: {key.secret}\n{drawn(key.uri)}", err=True)
+
+
+@operator.command("password")
+@click.argument("handle")
+@click.option("--password-stdin", is_flag=True)
+@AS_JSON
+@click.pass_context
+def operator_password(ctx: click.Context, handle: str, password_stdin: bool, as_json: bool) -> None:
+    """Give an operator a new password; her sessions end, her second factors stay."""
+    _password(ctx, "operator", handle, password_stdin, as_json)
+
+
+@operator.command("reset-factor")
+@click.argument("handle")
+@YES
+@DRY
+@AS_JSON
+@click.pass_context
+def operator_reset_factor(ctx: click.Context, handle: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Take the second factors away of an operator who has lost them; her sessions end, and she sets up another one first."""
+    _reset(ctx, "operator", handle, yes, dry_run, as_json)

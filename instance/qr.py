@@ -1,4 +1,5 @@
-"""A fingerprint as a QR code, for the screen and for the terminal. What is read off it can be typed where one is asked for."""
+"""QR codes, for the screen and for the terminal: a fingerprint, which can be typed as it is read off where one is asked for, and
+the key of an app that makes codes."""
 
 from __future__ import annotations
 
@@ -11,17 +12,27 @@ from federation.signatures.keys import scannable
 
 
 def as_svg(domain: str, fingerprint: str) -> Markup:
-    """An inline picture, dark on white whatever the page's colours are: cameras want it so."""
-    return Markup(_code(domain, fingerprint).svg_inline(
-        scale=3, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None, omitsize=True))
+    """A fingerprint as an inline picture."""
+    return picture(scannable(domain, fingerprint))
 
 
 def as_text(domain: str, fingerprint: str) -> str:
     """The same in block characters, for a terminal."""
-    drawn = io.StringIO()
-    _code(domain, fingerprint).terminal(drawn, border=2, compact=True)
-    return drawn.getvalue()
+    return drawn(scannable(domain, fingerprint))
 
 
-def _code(domain: str, fingerprint: str) -> segno.QRCode:
-    return segno.make_qr(scannable(domain, fingerprint), error="m")
+def picture(text: str) -> Markup:
+    """An inline picture, dark on white whatever the page's colours are: cameras want it so."""
+    return Markup(_code(text).svg_inline(
+        scale=3, border=4, dark="#000", light="#fff", svgclass="qr", lineclass=None, omitsize=True))
+
+
+def drawn(text: str) -> str:
+    """In block characters, for a terminal."""
+    out = io.StringIO()
+    _code(text).terminal(out, border=2, compact=True)
+    return out.getvalue()
+
+
+def _code(text: str) -> segno.QRCode:
+    return segno.make_qr(text, error="m")

@@ -6,13 +6,15 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import aiohttp
+import msgspec
+import pyotp
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -42,6 +44,8 @@ class Running:
     url: str
     server: Server
     doctors: dict[str, Account]
+    keys: dict[str, str] = field(default_factory=dict)
+    """Of the apps that make operators' codes, by handle."""
 
     @property
     def its(self) -> Assembly:
@@ -69,6 +73,20 @@ class Running:
         self.doctors[handle] = account
         return account
 
+    async def code(self, handle: str) -> str:
+        """The code that an operator's app shows now; she is given an app where she has none. Tests do not wait for the next one,
+        so what was used before counts again."""
+        if handle not in self.keys:
+            account = await self.its.accounts.by_handle(handle)
+            assert account is not None
+            self.keys[handle] = (await self.its.signing.factors.hand_out(account, "test")).secret
+        await self.its.database.write(lambda tx: tx.run("UPDATE code_keys SET last_step = 0"))
+        return pyotp.TOTP(self.keys[handle]).at(int(self.its.clock.now()))
+
+    async def is_operator(self, handle: str) -> bool:
+        account = await self.its.accounts.by_handle(handle)
+        return account is not None and account.kind == "operator"
+
     async def befriend(self, other: descriptor.Descriptor) -> None:
         domain = other.origin.split("://")[1]
         await self.its.siblings.add(domain, other.country, other.fingerprint, descriptor=other)
@@ -77,12 +95,12 @@ class Running:
 
 @asynccontextmanager
 async def countries(directory: Path, *codes: str, worker: bool = True, friends: bool = True,
-                    settled: Callable[[Settings], Settings] = lambda settings: settings,
+                    settled: Callable[[Settings], Settings] = lambda settings: settings, domain: str = "127.0.0.1",
                     before: Mapping[str, Callable[[int], Awaitable[int]]] = MappingProxyType({}),
                     ) -> AsyncIterator[list[Running]]:
     """Instances of these countries on free ports, each with doctors `ada` and `ben`, all on each other's lists; `settled`
-    may change their settings. What is `before` one by its country is told the port it listens at, and says the one that everybody
-    else is to know."""
+    may change their settings. `domain` is where they listen: passkeys need a name. What is `before` one by its country is told
+    the port it listens at, and says the one that everybody else is to know."""
     running: list[Running] = []
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     try:
@@ -91,9 +109,9 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
             listening.bind(("127.0.0.1", 0))
             listening.listen(256)
             port = listening.getsockname()[1]
-            settings = await create_instance(directory / code, country=code, domain="127.0.0.1",
+            settings = await create_instance(directory / code, country=code, domain=domain,
                                              port=await before[code](port) if code in before else port)
-            app = create_app(settled(settings), worker=worker)
+            app = create_app(settled(_awake(settings)), worker=worker)
             server = uvicorn.Server(uvicorn.Config(
                 app, http=BoundedHeads, ws="none", lifespan="on", log_config=None, access_log=False))
             servers.append((server, asyncio.create_task(server.serve(sockets=[listening]))))
@@ -110,6 +128,11 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
         for server, task in servers:
             server.should_exit = True
             await task
+
+
+def _awake(settings: Settings) -> Settings:
+    """Nobody is locked out where a test moves the clock; those about that set their own minutes."""
+    return msgspec.structs.replace(settings, accounts=msgspec.structs.replace(settings.accounts, idle_minutes=0))
 
 
 async def until(holds: Callable[[], Any], seconds: float = 10.0) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pyotp
 import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
@@ -314,6 +315,43 @@ def test_operators_are_added(de: Konsil) -> None:
     de.refuses("operator", "add", "olga", "--name", "O", saying="olga is taken")
     assert [row[:2] for row in de.rows("SELECT action, target FROM audit ORDER BY seq")] == [
         ("operator.added", "olga"), ("operator.added", "omar")]
+
+
+def test_an_operator_gets_her_second_factor_with_her_password_and_shows_it_at_the_command_line(de: Konsil) -> None:
+    made = de.json("operator", "add", "olga", "--name", "Olga", "--second-factor")
+    assert set(made) == documented("operator add") | {"second_factor"}
+    lines = f"{made['password']}\n{pyotp.TOTP(made['second_factor']).now()}\n"
+    for given in (f"{made['password']}\n", f"{made['password']}\n000000\n"):
+        assert "code does not count" in de.run("keys", "rotate", "--as", "olga", given=given, exits=1).stderr
+    assert de.rows("SELECT action FROM audit WHERE action LIKE 'key.%'") == []
+    de.run("keys", "rotate", "--as", "olga", given=lines)
+    assert "code does not count" in de.run("keys", "cancel", "--yes", "--as", "olga", given=lines, exits=1).stderr
+    assert de.rows("SELECT DISTINCT by FROM audit WHERE action LIKE 'key.%'") == [("olga",)]
+    shown = de.run("operator", "add", "omar", "--name", "Omar", "--second-factor")
+    assert "key of the app: " in shown.stderr and "key" not in shown.stdout
+
+
+def test_operators_help_who_has_lost_password_or_factor(de: Konsil) -> None:
+    de.json("doctor", "add", "anna", "--name", "Dr Anna", "--method", "register", "--evidence", "seen")
+    de.json("operator", "add", "olga", "--name", "Olga", "--second-factor")
+    for kind, handle in (("doctor", "anna"), ("operator", "olga")):
+        made = de.json(kind, "password", handle)
+        assert set(made) == documented(f"{kind} password") and _works(de, handle, made["password"])
+        de.run(kind, "password", handle, "--password-stdin", given="several words of hers\n")
+        assert _works(de, handle, "several words of hers")
+        de.refuses(kind, "password", handle, "--password-stdin", given="password1234\n", saying="tried first")
+        de.refuses(kind, "password", "nobody", saying="nobody")
+    before = de.content()
+    held = de.json("operator", "reset-factor", "olga", "--dry-run")
+    assert held == {"handle": "olga", "codes": True, "passkeys": 0, "recovery_codes": 0} and de.content() == before
+    assert set(held) == documented("operator reset-factor") == documented("doctor reset-factor")
+    de.run("operator", "reset-factor", "olga", given="n\n", exits=1)
+    assert de.content() == before
+    assert de.json("operator", "reset-factor", "olga", "--yes") == held and de.rows("SELECT * FROM code_keys") == []
+    assert de.json("doctor", "reset-factor", "anna", "--yes")["codes"] is False
+    de.refuses("doctor", "reset-factor", "olga", "--yes", saying="olga")
+    assert [row[0] for row in de.rows("SELECT detail FROM audit WHERE target = 'olga' ORDER BY seq")] == [
+        "", "codes-on", "password-given", "password-given", "factors-reset"]
 
 
 async def test_refusals_are_listed_newest_first(de: Konsil, place: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +85,7 @@ async def test_the_wait_ends_with_the_window(de: Running) -> None:
 
 async def test_what_has_ended_is_forgotten_by_the_day(de: Running) -> None:
     await guess(de, "ada", "203.0.113.5", 1)
-    token = await de.its.sessions.login("ben", PASSWORD, "203.0.113.6")
+    token = (await de.its.sessions.login("ben", PASSWORD, "203.0.113.6")).token
     await de.its.sessions.prune()
     assert await de.count("login_attempts", "subject LIKE '%203.0.113.5%'") == 2 and await de.its.sessions.find(token)
     de.its.clock.offset = 901
@@ -95,9 +97,9 @@ async def test_what_has_ended_is_forgotten_by_the_day(de: Running) -> None:
 
 
 async def test_a_session_is_another_one_after_each_login_and_the_old_one_has_ended(de: Running) -> None:
-    first = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
-    other_browser = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
-    second = await de.its.sessions.login("ben", PASSWORD, "203.0.113.5", replacing=first)
+    first = (await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token
+    other_browser = (await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token
+    second = (await de.its.sessions.login("ben", PASSWORD, "203.0.113.5", replacing=first)).token
     assert len({first, second, other_browser}) == 3
     assert await de.its.sessions.find(first) is None and await de.its.sessions.find("") is None
     found = await de.its.sessions.find(second)
@@ -185,3 +187,22 @@ async def test_a_number_that_is_none_is_an_answer_and_not_an_accident(de: Runnin
         assert (await ada.get(f"/?before={odd}"))[0] == 200
         assert (await ada.get(f"/mine?before={odd}"))[0] == 200
         assert (await operator.get(f"/admin/refusals?before={odd}"))[0] == 200
+
+
+async def test_a_wrong_password_tells_nobody_whether_there_is_such_a_person(de: Running) -> None:
+    await de.its.signing.factors.hand_out(de.doctors["ben"], "test")
+    await de.add_doctor("eva")
+    await de.its.accounts.suspend("eva", "left", "test")
+    seen: dict[str, list[float]] = {handle: [] for handle in ("ada", "ben", "eva", "nobody")}
+    pages = set()
+    async with Browser(de) as visitor:
+        for _ in range(15):
+            for handle, times in seen.items():
+                await de.its.database.write(lambda tx: tx.run("DELETE FROM login_attempts"))
+                begun = time.perf_counter()
+                status, page = await visitor.post("/login", {"handle": handle, "password": "a wrong one"})
+                times.append(time.perf_counter() - begun)
+                pages.add((status, page.replace(handle, "")))
+    assert len(pages) == 1
+    medians = [statistics.median(times) for times in seen.values()]
+    assert max(medians) < 1.5 * min(medians), "an account that is not there is answered as slowly"

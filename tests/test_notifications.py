@@ -22,7 +22,8 @@ CASE = Draft(Kind.CASE, "Which test?", "Text", "de", CaseFacts(("cardiology",), 
 
 
 async def doctor(its: Assembly, handle: str) -> Author:
-    await its.accounts.add_doctor(NewDoctor(handle, f"Dr {handle.title()}", "long enough", method="register", evidence="seen"))
+    await its.accounts.add_doctor(NewDoctor(
+        handle, f"Dr {handle.title()}", "long enough to guess", method="register", evidence="seen"))
     account = await its.accounts.by_handle(handle)
     assert account is not None
     return await its.credentials.author(account, "post")

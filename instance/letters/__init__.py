@@ -19,14 +19,14 @@ from core.mail import Connection, Letter, Undelivered
 from core.telemetry import get_logger
 from core.words import Phrase
 from instance.assembly import Assembly
-from instance.letters import addresses, applications, digests
+from instance.letters import addresses, applications, digests, signing_in
 from instance.letters.writing import Write
 from instance.rendering import speak
 
 log = get_logger("mail")
 TEMPLATES = Path(__file__).parent.parent.parent / "templates" / "mail"
 _AT_A_TIME = 50
-_KINDS: Mapping[MailKind, Write] = addresses.LETTERS | digests.LETTERS | applications.LETTERS
+_KINDS: Mapping[MailKind, Write] = addresses.LETTERS | digests.LETTERS | applications.LETTERS | signing_in.LETTERS
 _FIRST_PAUSE, _LIMIT_PAUSE = 2.0, 300.0  # seconds, where nothing goes at all
 
 
@@ -40,9 +40,9 @@ class Letters:
         self._jinja = _templates(words)
 
     async def work(self) -> int:
-        """Make the digests that are due and send what may be sent now; how much that was. After a failure that would be
-        everybody's, nothing is tried for a while."""
-        made = await self._its.digests.make_due()
+        """Make the digests and the links that are due and send what may be sent now; how much that was. After a failure that
+        would be everybody's, nothing is tried for a while."""
+        made = await self._its.digests.make_due() + await self._its.signing.resets.make_due()
         if time.monotonic() < self._not_before or not (due := await self._office.due(_AT_A_TIME)):
             return made
         reached = 0

@@ -48,7 +48,7 @@ async def deletions() -> ResponseReturnValue:
 
 ROUTES = (
     Route("/", ("GET",), home, Access.MEMBER),
-    Route("/new", ("GET",), new_posts, Access.DOCTOR),
+    Route("/new", ("GET",), new_posts, Access.DOCTOR, by_itself=True),
     Route("/mine", ("GET",), mine, Access.MEMBER),
     Route("/mine/deletions", ("GET",), deletions, Access.MEMBER),
 )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
+from actors import signins
 from core.access import Access, Route
 from core.countries import CODES
 from core.errors import InvalidInput, TooMany
@@ -55,7 +56,8 @@ async def privacy() -> ResponseReturnValue:
     settings = services().settings
     return await render_template(
         "privacy.html", imprint=settings.imprint, authority=settings.imprint.authority, countries=CODES,
-        session_hours=settings.accounts.session_hours, attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
+        session_hours=settings.accounts.session_hours, event_days=signins.KEPT_DAYS,
+        attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
         held_days=settings.federation.held_days, refusal_days=settings.federation.refusal_days,
         notice_days=settings.retention.notice_days, idle_days=settings.joining.idle_days,
         document_days=settings.joining.document_days)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors.applications import ApplicationState
+from actors.links import Purpose
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
 from core.database import Tx
@@ -55,7 +56,7 @@ async def house(directory: Path) -> AsyncIterator[House]:
             return msgspec.structs.replace(mail.used()(settings), imprint=IMPRINT)
 
         async with (countries(directory, "de", "fr", settled=settled) as (de, fr),
-                    countries(directory, "it", friends=False) as (it,)):
+                    countries(directory, "it", friends=False, domain="localhost") as (it,)):
             await it.its.accounts.add_operator("op", "Operator", PASSWORD)
             yield House(de, fr, it, await _furnish(de, fr, mail))
 
@@ -68,12 +69,24 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
+    made |= await _signing_in(de)
     made |= await _left(de)
     made |= await _waits(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     made |= await _applications(de)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
+
+
+async def _signing_in(de: Running) -> dict[str, str]:
+    """A doctor who types codes, one who is about to, and two links to a password."""
+    its, now = de.its, de.its.clock.ms()
+    await its.signing.factors.hand_out(de.doctors["ben"], "test")
+    await its.signing.factors.begin(de.doctors["ada"])
+    reset, welcome = await its.database.write(lambda tx: [
+        its.signing.links.issue(tx, de.doctors[who].id, purpose, now)
+        for purpose, who in ((Purpose.RESET, "old"), (Purpose.WELCOME, "stu"))])
+    return {"reset": its.signing.links.token(reset), "welcome": its.signing.links.token(welcome)}
 
 
 async def _left(de: Running) -> dict[str, str]:

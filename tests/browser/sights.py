@@ -13,6 +13,7 @@ from tests.browser.chromium import Chromium
 from tests.browser.hands import Mouse, sign_in
 from tests.browser.house import House
 from tests.browser.window import Window
+from tests.servers import PASSWORD
 
 
 class Sight(NamedTuple):
@@ -31,7 +32,8 @@ _NOTE = (_NEXT, {"question": "Wann?", "text": "Heute oder morgen?"})
 
 SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ("de", ""): (  # a visitor
-        "/login", "/imprint", "/privacy", "/terms", "/notice", "/notice?reference=ABCD-EFGH", "/mail/confirm/{confirm}",
+        "/login", "/reset", "/reset/{reset}", "/welcome/{welcome}",
+        "/imprint", "/privacy", "/terms", "/notice", "/notice?reference=ABCD-EFGH", "/mail/confirm/{confirm}",
         "/mail/stop/{stop}",
         "/join", "/join?sent=1", "/join?invitation=nobody", "/join/{join_unconfirmed}",
         *(f"/join/{{join_empty}}{step}" for step in ("", "/person", "/register", "/consents", "/check", "/withdraw")),
@@ -43,6 +45,11 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/join/{join_full}/register", 400, ((_NEXT, {"answer-licence-year": "bald"}),)),
         Sight("/join/{join_empty}/consents", 400, ((_NEXT, {}),)),
         Sight("/join/{join_rejected}", 400, ((_NEXT, {"appeal": " "}),)),
+        Sight("/login", 200, ((".door .button", {"handle": "ben", "password": PASSWORD}),)),
+        Sight("/login", 401, ((".door .button", {"handle": "ben", "password": PASSWORD}), (".door .button", {"code": "1"}))),
+        Sight("/reset", 200, ((".door .button", {"who": "ada"}),)), Sight("/reset/no-such-link", 404),
+        Sight("/reset/{reset}", 400, ((".door .button", {"password": "password1234"}),)),
+        Sight("/reset/{reset}", 200, ((".door .button", {"password": "several words of nothing"}),)),
         Sight("/nothing", 404), Sight("/login", 401, ((".door .button", {"handle": "ada", "password": "guessed it"}),)),
         Sight("/notice", 400, ((_NEXT, {"text": "Das bin ich."}),)), Sight("/notice", 400, ((_NEXT, {"concern": "other"}),)),
         Sight("/mail/confirm/no-such-link", 404, (("main .button", {}),)),
@@ -57,7 +64,11 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
-        "/invite", "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile",
+        "/invite", "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile", "/unlock?next=/",
+        "/settings/security", "/settings/security?saved=password", "/settings/security/codes",
+        Sight("/settings/security", 400, (("#password .button", {"old": "x", "password": "several words"}),)),
+        Sight("/settings/security/codes", 400, ((_NEXT, {"code": "1"}),)),
+        Sight("/unlock?next=/", 401, ((".door .button", {"unlock_password": "guessed it"}),)),
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
@@ -109,7 +120,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/keys", "/admin/siblings/{sibling}/key",
         Sight("/admin/siblings/{sibling}/key", 400, (("#key-fingerprint ~ button", {"fingerprint": "0"}),)),
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
-        "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings",
+        "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings", "/settings/security",
+        Sight("/settings/security", 200, (("#recovery .button", {}),)),
         Sight("/admin/siblings/{trying}/checks", 400, (("#untested ~ button", {"reason": " "}),)),
         Sight("/nothing", 404), Sight("/admin/notices?reference=AAAA-AAAA", 404),
         Sight("/admin/notices/{waiting}", 400, ((_NEXT, {"note": " "}),)),
@@ -119,7 +131,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "ada"): (  # where nobody has done anything yet
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
-        "/settings/mail", "/join",
+        "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new",
+        Sight("/settings/security/passkeys/new", 400, ((_NEXT, {"name": ""}),)),
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",

@@ -14,8 +14,8 @@ from tests.browser.looking import look_hard
 from tests.browser.sights import SIGHTS, walk
 
 NO_PAGES = {"/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>", "/new",
-            "/admin/identity/descriptor", "/drafts/<what>/<about>"}
-"""What people may fetch and nobody reads; the last one leads on to where a draft is written."""
+            "/admin/identity/descriptor", "/drafts/<what>/<about>", "/locked", "/login/second"}
+"""What people may fetch and nobody reads; the last but one leads on to where a draft is written, the last is seen on the way."""
 
 
 def test_every_page_a_person_can_open_is_among_the_sights() -> None:
