@@ -1,6 +1,7 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
 from instance.admin import (
+    applications,
     audience,
     audit,
     checks,
@@ -12,7 +13,8 @@ from instance.admin import (
     reconciliation,
     refusals,
     siblings,
+    verifications,
 )
 
-ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
-          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
+ROUTES = (*applications.ROUTES, *verifications.ROUTES, *siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES,
+          *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
