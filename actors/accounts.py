@@ -35,6 +35,7 @@ from core.words import Phrase
 from federation import due
 from federation.identity import Identity
 from federation.lanes import FRESH, URGENT
+from federation.listed import sent_to
 
 ACCOUNT_STATES = StateGraph(
     name="account",
@@ -241,6 +242,17 @@ class Accounts:
         if row is None:
             raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})
         return DoctorRow(*row)
+
+    async def reach(self, handle: str) -> dict[str, int]:
+        """What ending a doctor's badge would touch: her sessions, her posts, polls she has voted in, countries that are told."""
+        def look(tx: Tx) -> dict[str, int]:
+            row = tx.row(
+                "SELECT (SELECT count(*) FROM sessions WHERE account_id = a.id) AS sessions, (SELECT count(*) FROM posts WHERE"
+                " author_id = a.actor_id AND erased_at IS NULL) AS posts, (SELECT count(DISTINCT post_id) FROM votes WHERE"
+                " voter_id = a.actor_id) AS polls FROM accounts a WHERE a.handle = ?", (handle,))
+            return (dict(row) if row is not None else {}) | {"countries": len(sent_to(tx))}
+
+        return await self._database.read(look)
 
     async def doctors(self) -> tuple[DoctorRow, ...]:
         """All doctors of this instance by handle."""

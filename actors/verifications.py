@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import msgspec
 
 from actors.models import Role
 from core.database import Row, Tx
+from core.errors import InvalidInput
 from core.ids import Ids
 from core.settings import Joining
 from core.words import N_
@@ -122,6 +124,17 @@ def term(role: Role, settings: Joining, now: int) -> int | None:
     """Until when a badge of this role holds where nothing else is decided (ms); None: no end."""
     months = {Role.RESIDENT: settings.resident_months, Role.STUDENT: settings.student_months}.get(role, settings.doctor_months)
     return now + int(months * _MONTH_MS) if months else None
+
+
+def end_of_day(text: str, zone: tzinfo) -> int:
+    """The last second (ms) of a day `YYYY-MM-DD` on the country's clock; `InvalidInput` for what is none."""
+    try:
+        day = date.fromisoformat(text.strip())
+        if not 2000 < day.year < 2199:
+            raise ValueError(day)
+    except ValueError:
+        raise InvalidInput("This is not a day.", field="until") from None
+    return int(datetime.combine(day, time(23, 59, 59), zone).timestamp() * 1000)
 
 
 def _from(row: Row) -> Verification:

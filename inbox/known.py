@@ -93,7 +93,8 @@ def _load_counts(tx: Tx, known: Known, arrivals: Sequence[Arrival]) -> None:
     ours = list(known.polls)
     if not ours:
         return
-    if any(arrival.tally is not None or (arrival.note is not None and arrival.note.is_vote) for arrival in arrivals):
+    if any(arrival.tally is not None or arrival.type == "Lapse" or (arrival.note is not None and arrival.note.is_vote)
+           for arrival in arrivals):
         known.modes = pollstore.modes(tx, ours)
     if any(arrival.tally is not None for arrival in arrivals):
         known.tallied = pollstore.numbers(tx, ours)

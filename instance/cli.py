@@ -27,6 +27,7 @@ from instance.assembly import Assembly
 from instance.backups import backup
 from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show
 from instance.counting import poll
+from instance.deciding import COMMANDS as DECIDING
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction
@@ -275,6 +276,11 @@ def _changed(ctx: click.Context, acting_as: str | None, as_json: bool,
     show([sibling_row(assembled(ctx, work))], as_json, one=True)
 
 
+@main.group()
+def application() -> None:
+    """Applications to join, and to renew a verification."""
+
+
 @main.command(context_settings={"ignore_unknown_options": False})
 @click.option("--countries", default="de,fr,it,es,gb,at,ch", show_default=True)
 @click.option("--base-port", default=8101, show_default=True, type=click.IntRange(1024, 65000))
@@ -298,6 +304,8 @@ main.add_command(restore_command)
 for _command in (sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_describe, sibling_export,
                  sibling_import, sibling_key):
     sibling.add_command(_command)
+for _command in DECIDING:
+    application.add_command(_command)
 main.add_command(audience)
 main.add_command(disclosures)
 main.add_command(doctor)

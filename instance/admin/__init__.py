@@ -17,4 +17,5 @@ from instance.admin import (
 )
 
 ROUTES = (*applications.ROUTES, *verifications.ROUTES, *siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES,
-          *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
+          *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES,
+          *notices.ROUTES)

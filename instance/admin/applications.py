@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
@@ -14,7 +12,7 @@ from actors.decisions import REASONS, TEXT_LIMIT, WANTED, Acceptance, Rejection
 from actors.models import Role
 from actors.names import stands_in
 from actors.reviews import Review, Tab
-from actors.verifications import Method, Step, term
+from actors.verifications import Method, Step, end_of_day, term
 from core.access import Access, Route
 from core.countries import specialties_in
 from core.errors import InvalidInput, KonsilError
@@ -122,17 +120,6 @@ def _method(typed: dict[str, str], *, required: bool = False) -> Method:
     if required:
         raise InvalidInput("Choose how you have seen it.", field="method")
     return Method.OTHER
-
-
-def end_of_day(text: str, zone: ZoneInfo) -> int:
-    """The last second (ms) of a day `YYYY-MM-DD` on the country's clock; `InvalidInput` for what is none."""
-    try:
-        day = date.fromisoformat(text.strip())
-        if not 2000 < day.year < 2199:
-            raise ValueError(day)
-    except ValueError:
-        raise InvalidInput("This is not a day.", field="until") from None
-    return int(datetime.combine(day, time(23, 59, 59), zone).timestamp() * 1000)
 
 
 def cursor(text: str) -> tuple[int, int] | None:
