@@ -276,11 +276,6 @@ def _changed(ctx: click.Context, acting_as: str | None, as_json: bool,
     show([sibling_row(assembled(ctx, work))], as_json, one=True)
 
 
-@main.group()
-def application() -> None:
-    """Applications to join, and to renew a verification."""
-
-
 @main.command(context_settings={"ignore_unknown_options": False})
 @click.option("--countries", default="de,fr,it,es,gb,at,ch", show_default=True)
 @click.option("--base-port", default=8101, show_default=True, type=click.IntRange(1024, 65000))

@@ -1,8 +1,9 @@
 """Votes of doctors who are no longer verified: they stay counted, and everybody who sees the poll is told how many they are.
 
 Whenever a badge ends or holds again, here or at a sibling, by a decision or by the clock, the polls are looked at that its
-bearer's votes are known of. Of a poll of ours the number changes at once, and its audience is told with the next Update, in the urgent lane;
-to the author of a sibling's poll whose votes stay here one number is said, of all our doctors together and of no option.
+bearer's votes are known of. Of a poll of ours the number changes at once, and its audience is told with the next Update, in the
+urgent lane; to the author of a sibling's poll whose votes stay here one number is said, of all our doctors together and of no
+option.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def _lapse(identity: Identity, question_uri: str, lapsed: int, moment: int) -> O
     takes them along."""
     name = f"{tally_uri(identity.origin, question_uri)}#lapsed"
     uri = f"{name}-{moment}"
-    body = dumps({"@context": CONTEXT, "id": uri, "type": LAPSE, "actor": identity.actor_uri, "to": [f"{origin_of(question_uri)}/actor"],
+    body = dumps({"@context": CONTEXT, "id": uri, "type": LAPSE, "actor": identity.actor_uri,
+                  "to": [f"{origin_of(question_uri)}/actor"],
                   "object": {"id": question_uri, "type": "Question", "lapsedVoters": lapsed, "moment": moment}})
     return Outgoing(uri, LAPSE, name, body, digest(body), URGENT, about_uri=question_uri)
 

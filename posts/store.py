@@ -23,7 +23,8 @@ _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id,
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
-_OF_POLLS = ("poll_lapses", "poll_modes", "tallies", "tally_counts", "kept_polls", "poll_snapshots", "poll_results", "poll_checks")
+_OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
+             "poll_checks")
 LEAP = 1_000_000
 """By how much the revisions of our posts grow when a backup is restored."""
 _SOME = 500

@@ -125,7 +125,8 @@ def _check_poll(parsed: Note) -> None:
     names = [unicodedata.normalize("NFC", option.name) for option in options]
     if len(set(names)) != len(names) or not all(0 < len(name) <= OPTION_LENGTH for name in names):
         raise InvalidInput("Options are different texts of 1 to 300 characters.", reason="bad-poll")
-    if not all(0 <= count <= _COUNT for count in (parsed.voters_count, parsed.lapsed_voters, *(option.replies.total_items for option in options))):
+    counts = (parsed.voters_count, parsed.lapsed_voters, *(option.replies.total_items for option in options))
+    if not all(0 <= count <= _COUNT for count in counts):
         raise InvalidInput("A count is of people: not negative, and not beyond everybody alive.", reason="bad-poll")
     if parsed.end_time is None:
         raise InvalidInput("A poll has an end.", reason="bad-poll")

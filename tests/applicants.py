@@ -19,7 +19,8 @@ async def applied(at: Running, **changes: Any) -> str:
     now = its.clock.ms()
     given = {
         "id": number, "reference": f"T{_LETTERS[number % 22]}{_LETTERS[number // 22 % 22]}{number % 100_000:05}",
-        "kind": "joining", "state": "submitted", "account_id": None, "token_hash": token_hash(its.vault.token_for(f"application {number}")),
+        "kind": "joining", "state": "submitted", "account_id": None,
+        "token_hash": token_hash(its.vault.token_for(f"application {number}")),
         "language": "de", "address": f"a{number}@klinik.example", "confirmed_at": now, "name": "Dr. Clara Müller",
         "birth_name": "", "role": "doctor", "specialties": '["cardiology"]', "register": "efn", "chamber": "", "number": NUMBER,
         "number_key": None, "answers": "{}", "consents": "{}", "invitation_id": None, "appeal": "", "created_at": now,

@@ -17,6 +17,7 @@ from instance.pages import (
     settings,
     thread,
     topics,
+    verification,
 )
 
 _MODULES = (
@@ -31,6 +32,7 @@ _MODULES = (
     topics,
     people,
     settings,
+    verification,
     mail,
     inviting,
     joining,
