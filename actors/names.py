@@ -63,7 +63,8 @@ def spellings(name: str, birth_name: str = "") -> tuple[str, ...]:
         found |= dict.fromkeys((" ".join(parts), *plain))
         if parts and "-" in parts[-1]:
             found |= dict.fromkeys(" ".join((*parts[:-1], half)) for half in parts[-1].split("-") if half)
-    return tuple(one for one in found if one and one != name.strip())[:_SPELLINGS]
+    said = {name.strip(), _bare(name)}
+    return tuple(one for one in found if one and one not in said)[:_SPELLINGS]
 
 
 def suggested_handle(name: str, taken: Iterable[str]) -> str:

@@ -48,7 +48,7 @@ async def test_an_operator_finds_who_waits_longest_and_verifies_her(de: Running)
         page = (await olga.get(where))[1]
         assert "31 Dec 2099" in page and "card beside her face" in page and "olga" in page
         assert first in (await olga.get("/admin/applications?tab=decided"))[1]
-        assert "(0%)" in (await olga.get("/admin/applications/statistics"))[1]
+        assert "(0%)" in (await olga.get("/admin/statistics"))[1]
 
 
 async def test_a_number_a_document_and_a_name_that_came_before_are_hints(de: Running) -> None:
@@ -126,7 +126,7 @@ async def test_only_operators_see_applications_and_drafts_nobody(de: Running) ->
     async with Browser(de) as ada, Browser(de) as olga:
         await ada.login("ada")
         await olga.login("olga")
-        for path in ("/admin/applications", f"/admin/applications/{reference}", "/admin/applications/statistics"):
+        for path in ("/admin/applications", f"/admin/applications/{reference}", "/admin/statistics"):
             assert (await ada.get(path))[0] == 404 and (await olga.get(path))[0] == 200
         assert (await ada.post(f"/admin/applications/{reference}", VERIFY))[0] == 404
         assert (await olga.get(f"/admin/applications/{draft}"))[0] == 404 and await state(de, reference) == "submitted"

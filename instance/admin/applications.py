@@ -38,9 +38,9 @@ async def statistics_page() -> ResponseReturnValue:
     return await render_template("admin_statistics.html", months=await services().standings.months(services().pack.zone))
 
 
-async def application_page(reference: str) -> ResponseReturnValue:
+async def application_page(application: str) -> ResponseReturnValue:
     """One application."""
-    return await _page(reference, None, {}, ())
+    return await _page(application, None, {}, ())
 
 
 async def _page(reference: str, error: KonsilError | None, typed: dict[str, str], chosen: tuple[str, ...]) -> ResponseReturnValue:
@@ -71,8 +71,9 @@ def _verdict(one: Application) -> Any:
     return verdict(one.register, one.number) if one.register and one.number else None
 
 
-async def application_decide(reference: str) -> ResponseReturnValue:
+async def application_decide(application: str) -> ResponseReturnValue:
     """Verify, ask for more, reject; or confirm or refuse what another operator has proposed."""
+    reference = application.strip().upper()[:20]
     form = await request.form
     act, by = form.get("act", ""), me().account.handle
     typed = {name: form.get(name, "")[:2 * TEXT_LIMIT + 2] for name in _TYPED} | {"act": act}
@@ -132,7 +133,7 @@ def cursor(text: str) -> tuple[int, int] | None:
 
 ROUTES = (
     Route("/admin/applications", ("GET",), applications_page, Access.OPERATOR),
-    Route("/admin/applications/statistics", ("GET",), statistics_page, Access.OPERATOR),
-    Route("/admin/applications/<reference>", ("GET",), application_page, Access.OPERATOR),
-    Route("/admin/applications/<reference>", ("POST",), application_decide, Access.OPERATOR),
+    Route("/admin/statistics", ("GET",), statistics_page, Access.OPERATOR),
+    Route("/admin/applications/<application>", ("GET",), application_page, Access.OPERATOR),
+    Route("/admin/applications/<application>", ("POST",), application_decide, Access.OPERATOR),
 )

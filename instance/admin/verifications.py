@@ -32,9 +32,9 @@ async def verifications_page() -> ResponseReturnValue:
     return await make_response(page, missing.status if missing is not None else 200)
 
 
-async def verification_page(handle: str) -> ResponseReturnValue:
+async def verification_page(doctor: str) -> ResponseReturnValue:
     """One doctor's verification."""
-    return await _page(handle, None, {})
+    return await _page(doctor, None, {})
 
 
 async def _page(handle: str, error: KonsilError | None, typed: dict[str, str]) -> ResponseReturnValue:
@@ -44,9 +44,9 @@ async def _page(handle: str, error: KonsilError | None, typed: dict[str, str]) -
     return await make_response(page, error.status if error is not None else 200)
 
 
-async def verification_change(handle: str) -> ResponseReturnValue:
+async def verification_change(doctor: str) -> ResponseReturnValue:
     """End it, take it back, or let it hold again."""
-    form = await request.form
+    form, handle = await request.form, doctor.strip().lower()[:60]
     typed = {name: form.get(name, "")[:2 * TEXT_LIMIT] for name in ("act", "reason", "method", "evidence")}
     accounts, by = services().accounts, me().account.handle
     try:
@@ -74,6 +74,6 @@ async def verification_change(handle: str) -> ResponseReturnValue:
 
 ROUTES = (
     Route("/admin/verifications", ("GET",), verifications_page, Access.OPERATOR),
-    Route("/admin/verifications/<handle>", ("GET",), verification_page, Access.OPERATOR),
-    Route("/admin/verifications/<handle>", ("POST",), verification_change, Access.OPERATOR),
+    Route("/admin/verifications/<doctor>", ("GET",), verification_page, Access.OPERATOR),
+    Route("/admin/verifications/<doctor>", ("POST",), verification_change, Access.OPERATOR),
 )

@@ -6,6 +6,7 @@ from quart import redirect, render_template
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
+from core.errors import Conflict
 from instance.context import me, owner, services
 
 
@@ -17,7 +18,10 @@ async def verification_mine() -> ResponseReturnValue:
 
 async def verification_renew() -> ResponseReturnValue:
     """Begin to renew it, or go on where she was."""
-    return redirect(f"/join/{await services().joining.renew(me().account, owner())}", 303)
+    actor = owner()
+    if not actor.badge.verified_on:
+        raise Conflict("You are not verified yet, so there is nothing to renew.")
+    return redirect(f"/join/{await services().joining.renew(me().account, actor)}", 303)
 
 
 ROUTES = (

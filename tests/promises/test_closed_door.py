@@ -75,6 +75,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     ("GET", "/reconciliation/copies/<post_id>", "active sibling"): NOWHERE,
     # what does not say that it is an activity is not looked at any further
     **{("POST", rule, who): UNREAD for rule in ("/inbox", "/inbox/bundle", "/handshake") for who in PEOPLE},
+    # operators are verified by nobody; the application in this table was never handed in
+    **{(method, "/settings/verification", "operator"): NOWHERE for method in ("GET", "POST")},
+    **{(method, "/admin/applications/<application>", "operator"): NOWHERE for method in ("GET", "POST")},
     # an empty form is no password
     **{("POST", "/login", who): UNSIGNED for who in (*PEOPLE, *SERVERS)},
 }
@@ -157,7 +160,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "invitation_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
-                                    "check_id": "0000000000000", "sequence": "1", "key": "0" * 64, "kind": "held",
+                                    "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben", "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
