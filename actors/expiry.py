@@ -20,7 +20,7 @@ from core.ids import Ids
 from federation.identity import Identity
 from federation.lanes import URGENT
 
-NOTICE_DAYS = (30, 7)
+NOTICE_DAYS = (7, 30)
 _DAY_MS = 86_400_000
 _SOME = 100
 _BY = "konsil"

@@ -15,8 +15,8 @@ STEPS = ("person", "register", "documents", "consents")
 
 
 class Progress(NamedTuple):
-    """How many documents there are, which steps are done, what the operators have last asked for or given as their reason (`told`:
-    sentences of ours, `said`: in their own words), and until when she may appeal (ms)."""
+    """How many documents there are, which steps are done, what the operators have last asked for or given as their reason
+    (`told`: sentences of ours, `said`: in their own words), and until when she may appeal (ms)."""
 
     application: Application
     documents: int

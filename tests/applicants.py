@@ -6,6 +6,7 @@ from typing import Any
 
 from core.registers import normalise
 from core.vault import token_hash
+from instance.assembly import Assembly
 from tests.servers import Running
 
 NUMBER = "802760912345674"
@@ -15,7 +16,12 @@ _LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ"
 
 async def applied(at: Running, **changes: Any) -> str:
     """An application that waits for the operators; its reference."""
-    its, number = at.its, at.its.ids.new()
+    return await applied_at(at.its, **changes)
+
+
+async def applied_at(its: Assembly, **changes: Any) -> str:
+    """The same on an instance that nobody serves."""
+    number = its.ids.new()
     now = its.clock.ms()
     given = {
         "id": number, "reference": f"T{_LETTERS[number % 22]}{_LETTERS[number // 22 % 22]}{number % 100_000:05}",

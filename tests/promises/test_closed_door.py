@@ -160,7 +160,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "invitation_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
-                                    "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben", "sequence": "1", "key": "0" * 64, "kind": "held",
+                                    "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben",
+                                    "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
