@@ -31,13 +31,13 @@ class MailKind(StrEnum):
     CONFIRMATION = N_("confirmation")
     DIGEST = N_("digest")
     APPLICATION = N_("application")
-    ASKED = N_("asked for more")
-    REJECTED = N_("not verified")
-    ACCEPTED = N_("welcome")
-    RENEWED = N_("verified anew")
-    EXPIRING = N_("verification runs out")
-    EXPIRED = N_("verification has run out")
-    ENDED = N_("verification has ended")
+    ASKED = N_("asked")
+    REJECTED = N_("rejected")
+    ACCEPTED = N_("accepted")
+    RENEWED = N_("renewed")
+    EXPIRING = N_("expiring")
+    EXPIRED = N_("expired")
+    ENDED = N_("ended")
 
 
 class MailState(StrEnum):

@@ -13,7 +13,6 @@ from core.database import Row, Tx
 from core.errors import InvalidInput
 from core.ids import Ids
 from core.settings import Joining
-from core.words import N_
 
 _MONTH_MS = 86_400_000 * 365.25 / 12
 
@@ -21,30 +20,26 @@ _MONTH_MS = 86_400_000 * 365.25 / 12
 class Method(StrEnum):
     """How it was seen that somebody is a doctor; it stands in her badge."""
 
-    REGISTER = N_("register")
-    DIPLOMA = N_("diploma")
-    CARD = N_("card")
-    ELECTRONIC = N_("electronic")
-    OTHER = N_("other")
+    REGISTER = "register"
+    DIPLOMA = "diploma"
+    CARD = "card"
+    ELECTRONIC = "electronic"
+    OTHER = "other"
 
 
 class Step(StrEnum):
     """What was decided, or what happened by itself."""
 
-    VERIFIED = N_("verified")
-    RENEWED = N_("renewed")
-    ASKED = N_("asked for more")
-    PROPOSED = N_("proposed a decision")
-    DECLINED = N_("did not confirm what was proposed")
-    REJECTED = N_("rejected")
-    SUSPENDED = N_("suspended")
-    RESUMED = N_("resumed")
-    WITHDRAWN = N_("withdrawn")
-    EXPIRED = N_("ran out")
-
-
-BEGINS = (Step.VERIFIED, Step.RENEWED)
-"""The steps that say until when a badge holds."""
+    VERIFIED = "verified"
+    RENEWED = "renewed"
+    ASKED = "asked"
+    PROPOSED = "proposed"
+    DECLINED = "declined"
+    REJECTED = "rejected"
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -85,7 +80,7 @@ def record(tx: Tx, ids: Ids, step: Step, *, by: str, at: int, account_id: int | 
            proposed_by: str = "") -> None:
     """Add a line, in the transaction of the decision itself."""
     tx.run(f"INSERT INTO verifications ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-           (ids.new(), account_id, application_id, str(step.name).lower(), role, seen.method, seen.evidence.strip(),
+           (ids.new(), account_id, application_id, step, role, seen.method, seen.evidence.strip(),
             seen.register_text.strip(), number_key, until, reason, proposed_by, by, at))
 
 

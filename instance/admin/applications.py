@@ -12,7 +12,7 @@ from actors.decisions import REASONS, TEXT_LIMIT, WANTED, Acceptance, Rejection
 from actors.models import Role
 from actors.names import stands_in
 from actors.reviews import Review, Tab
-from actors.verifications import Method, Step, end_of_day, term
+from actors.verifications import Method, end_of_day, term
 from core.access import Access, Route
 from core.countries import specialties_in
 from core.errors import InvalidInput, KonsilError
@@ -50,7 +50,7 @@ async def _page(reference: str, error: KonsilError | None, typed: dict[str, str]
     page = await render_template(
         "admin_application.html", review=found, one=one, error=error, typed=typed, chosen=chosen, wanted=WANTED, reasons=REASONS,
         verdict=_verdict(one), identifier=pack.identifier(one.register), chamber=pack.chamber(one.chamber),
-        fields=pack.fields.get(one.role, ()), limit=TEXT_LIMIT, methods=tuple(Method), roles_offered=ROLES, steps=Step,
+        fields=pack.fields.get(one.role, ()), limit=TEXT_LIMIT, methods=tuple(Method), roles_offered=ROLES,
         terms={role: term(role, settings, now) for role in ROLES}, all_specialties=specialties_in(language()),
         open=one.state in (ApplicationState.SUBMITTED, ApplicationState.ASKED), own=me().account.handle,
         stands=_stands(found))

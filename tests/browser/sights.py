@@ -109,9 +109,9 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/applications?after=9999999999999-1", "/admin/statistics",
         *(f"/admin/applications/{{decide_{name}}}" for name in (
             "seen", "proposed", "asked", "rejected", "student", "appeal", "renewal")),
-        Sight("/admin/applications/{decide_seen}", 400, ((".form .button", {"method": "register", "evidence": " "}),)),
-        Sight("/admin/applications/{decide_seen}", 400, ((".choice .button.second", {}),)),
-        Sight("/admin/applications/{decide_seen}", 400, ((".choice .button.danger", {}),)),
+        Sight("/admin/applications/{decide_seen}", 400, (("form.choice .button", {"method": "register", "evidence": " "}),)),
+        Sight("/admin/applications/{decide_seen}", 400, (("details.choice .button.second", {}),)),
+        Sight("/admin/applications/{decide_seen}", 400, (("details.choice .button.danger", {}),)),
         Sight("/admin/applications/{decide_proposed}", 400, (("[value=decline]", {"reason": " "}),)),
         "/admin/verifications", "/admin/verifications?after=9999999999999999-1", "/admin/verifications/ada",
         "/admin/verifications/old", "/admin/verifications/sus", "/admin/verifications/wit",
