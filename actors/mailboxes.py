@@ -16,7 +16,7 @@ from core.errors import TooMany
 from core.ids import Ids
 from core.mailaddress import mail_address
 from core.vault import KeyVault, token_hash
-from core.words import Phrase
+from core.words import N_, Phrase
 
 _HOUR = 7  # on the clock of the country's walls
 _MONDAY = 0
@@ -109,6 +109,10 @@ class Mailboxes:
         await self._database.write(lambda tx: tx.run(
             "UPDATE mailboxes SET rhythm = 'none', due = NULL WHERE stop_hash = ?", (token_hash(token),)))
 
+    def adopt(self, tx: Tx, account_id: int, address: str, now: int) -> None:
+        """The address that somebody has confirmed as an applicant counts from now on; it gets no digests until she wants them."""
+        self._set(tx, account_id, address, Rhythm.NONE, now)
+
     async def listed(self, states: tuple[MailState, ...], limit: int) -> list[mails.MailRow]:
         """Mails for operators, newest first."""
         return await self._database.read(lambda tx: mails.listed(tx, states, limit))
@@ -168,6 +172,14 @@ def _recipient(tx: Tx, mail: WaitingMail, now: int) -> Recipient | Phrase:
     return Recipient(asked["address"], asked["language"]) if asked is not None else UNWANTED
 
 
+def address_of(tx: Tx, account_id: int | None) -> Recipient | Phrase:
+    """Where mail about her account goes, whatever its state; or why nowhere."""
+    row = tx.row("SELECT b.address, a.language FROM mailboxes b JOIN accounts a ON a.id = b.account_id WHERE a.id = ?",
+                 (account_id,))
+    return Recipient(row["address"], row["language"]) if row is not None and row["address"] else NO_ADDRESS
+
+
+NO_ADDRESS = N_("She has confirmed no address.")
 MAILS = {MailKind.CONFIRMATION: Rule(_recipient)}
 
 

@@ -34,6 +34,13 @@ class MailKind(StrEnum):
     SIGNED_IN = N_("new device")
     SECURED = N_("signing in changed")
     RESET = N_("new password")
+    ASKED = N_("asked")
+    REJECTED = N_("rejected")
+    ACCEPTED = N_("accepted")
+    RENEWED = N_("renewed")
+    EXPIRING = N_("expiring")
+    EXPIRED = N_("expired")
+    ENDED = N_("ended")
 
 
 class MailState(StrEnum):

@@ -34,7 +34,8 @@ class AccountState(StrEnum):
 
 
 class Badge(msgspec.Struct, frozen=True):
-    """Who verified a doctor, as what, when and until when (milliseconds; `verified_on` 0: not yet; `until` None: no end)."""
+    """Who verified a doctor, as what, when, until when (milliseconds; `verified_on` 0: not yet; `until` None: no end) and how:
+    a word of `actors.verifications.Method`, or nothing where nobody has said it."""
 
     role: Role
     specialties: tuple[str, ...]
@@ -42,6 +43,7 @@ class Badge(msgspec.Struct, frozen=True):
     verified_by: str
     verified_on: int
     until: int | None = None
+    how: str = ""
 
     def holds(self, now: int) -> bool:
         """Whether somebody has verified its bearer and that has not run out."""

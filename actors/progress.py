@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actors.applications import APPLICATION_STATES, Application, ApplicationState
+from actors.decisions import REASONS, WANTED, asked
 from actors.statements import Statements
 from core.database import Tx
+from core.words import Phrase
 
 STEPS = ("person", "register", "documents", "consents")
 """What has to be done before an application can be handed in, in the order it is asked."""
 
 
 class Progress(NamedTuple):
-    """How many documents there are, which steps are done, what the operators have last asked for or given as their reason, and
-    until when she may appeal (ms)."""
+    """How many documents there are, which steps are done, what the operators have last asked for or given as their reason
+    (`told`: sentences of ours, `said`: in their own words), and until when she may appeal (ms)."""
 
     application: Application
     documents: int
     done: frozenset[str]
     said: str
     appeal_until: int | None
+    told: tuple[Phrase, ...] = ()
 
     @property
     def edited(self) -> bool:
@@ -47,9 +50,13 @@ def progress_of(tx: Tx, application: Application, statements: Statements, appeal
     [papers] = tx.rows("SELECT count(*) AS n FROM documents WHERE application_id = ? AND deleted_at IS NULL", (application.id,))
     last = tx.row("SELECT what, reason FROM verifications WHERE application_id = ? AND what IN ('asked', 'rejected')"
                   " ORDER BY id DESC LIMIT 1", (application.id,))
-    said = last["reason"] if last is not None and last["what"] == application.state else ""
+    matches = last is not None and last["what"] == application.state
+    reason = last["reason"] if last is not None and matches else ""
+    words = asked(tx, application.id) if matches else None
+    told = tuple(WANTED[code] for code in reason.split() if code in WANTED) or tuple(filter(None, (REASONS.get(reason),)))
+    said = words.note if words is not None else "" if told else reason
     until = None
     if application.state == ApplicationState.REJECTED and application.name and not application.appeal:
         until = (application.decided_at or 0) + appeal_ms
     done = statements.done(application) | ({"documents"} if papers["n"] else set())
-    return Progress(application, papers["n"], frozenset(done), said, until if until is not None and until > now else None)
+    return Progress(application, papers["n"], frozenset(done), said, until if until is not None and until > now else None, told)

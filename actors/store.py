@@ -14,18 +14,20 @@ from core.text import folded
 
 _CODES = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
-           " about, discoverable")
+           " about, discoverable, verified_how")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended', 'withdrawn'))")
 """The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
+BADGES = "badges"
+"""What wakes whoever looks at votes when a badge ends or holds again."""
 _TITLES = frozenset((
     "dott", "dr", "dra", "dre", "med", "miss", "mr", "mrs", "ms", "pd", "pr", "priv", "prof", "professor", "ssa", "univ"))
 
 
 def actor_from(row: Row) -> Actor:
     """The actor in a row that begins with `COLUMNS`."""
-    number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, *_ = row
-    return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until),
+    number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, how, *_ = row
+    return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until, how),
                  sibling_id, about, bool(discoverable))
 
 
@@ -81,21 +83,30 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
-              sort_name(actor.name, actor.handle))
+              sort_name(actor.name, actor.handle), badge.how)
+    _note_change(tx, actor)
     tx.run(
         "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
-        " verified_on, verified_until, fetched_at, about, discoverable, sort_name)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
-        " sort_name = excluded.sort_name, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
+        " sort_name = excluded.sort_name, verified_how = excluded.verified_how, gone_at = NULL"
+        " WHERE actors.gone_at IS NULL OR actors.name = ''",
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
     if row is not None:
         tx.run("DELETE FROM actor_specialties WHERE actor_id = ?", (row["id"],))
         tx.insert("actor_specialties (specialty, actor_id)", 2, [(code, row["id"]) for code in dict.fromkeys(badge.specialties)])
+
+
+def _note_change(tx: Tx, actor: Actor) -> None:
+    """Where a badge that is known here ends at another moment from now on, have the votes of its bearer looked at."""
+    if tx.run("INSERT INTO badge_changes (actor_id) SELECT id FROM actors WHERE uri_key = ? AND coalesce(verified_until, 0) <> ?"
+              " ON CONFLICT (actor_id) DO NOTHING", (uri_key(actor.uri), actor.badge.until or 0)):
+        tx.wake(BADGES)
 
 
 def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> int:
@@ -104,7 +115,8 @@ def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> i
     ids = [row["id"] for row in tx.rows("SELECT id FROM actors WHERE sibling_id = ? AND gone_at IS NULL AND fetched_at <= ?"
                                         " ORDER BY id LIMIT ?", (sibling_id, until, most))]
     tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_on = 0,"
-           f" verified_until = NULL, about = '', discoverable = 0, sort_name = '-' WHERE id IN ({marks(len(ids))})", (now, *ids))
+           " verified_until = NULL, verified_how = '', about = '', discoverable = 0, sort_name = '-'"
+           f" WHERE id IN ({marks(len(ids))})", (now, *ids))
     tx.run(f"DELETE FROM actor_specialties WHERE actor_id IN ({marks(len(ids))})", ids)
     return len(ids)
 

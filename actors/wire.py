@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from actors.models import ABOUT_LIMIT, Actor, Badge, Role
+from actors.verifications import how_of
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
 from core.text import lines
@@ -29,6 +30,7 @@ class _Badge(msgspec.Struct, frozen=True, rename="camel"):
     verified_by: str
     verified_on: str
     until: str | None = None
+    verified_how: str = ""
 
 
 class _Person(msgspec.Struct, frozen=True, rename="camel"):
@@ -60,6 +62,7 @@ def person(actor: Actor, identity: Identity) -> dict[str, Any]:
         "badge": {
             "type": "Badge", "role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,
             "verifiedBy": badge.verified_by, "verifiedOn": rfc3339(badge.verified_on),
+            **({"verifiedHow": badge.how} if badge.how else {}),
             **({"until": rfc3339(badge.until)} if badge.until is not None else {}),
         },
     }
@@ -72,7 +75,7 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
         badge = Badge(
             Role(wire.badge.role), tuple(code[:60] for code in wire.badge.specialties[:12]), wire.badge.country,
             wire.badge.verified_by[:120], parse_rfc3339(wire.badge.verified_on),
-            parse_rfc3339(wire.badge.until) if wire.badge.until is not None else None)
+            parse_rfc3339(wire.badge.until) if wire.badge.until is not None else None, how_of(wire.badge.verified_how))
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidInput("This is not a doctor with a badge.", reason="bad-actor", cause=str(error)) from None
     if wire.id != expected or wire.type != "Person":

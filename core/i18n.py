@@ -102,6 +102,12 @@ def format_date(ms: int, language: str, zone: tzinfo = UTC) -> str:
     return dates.format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", _locale(language))
 
 
+@lru_cache(maxsize=1024)
+def format_month(ms: int, zone: tzinfo = UTC) -> str:
+    """The month of a moment in milliseconds, in digits that every language here reads: `09/2027`."""
+    return datetime.fromtimestamp(ms / 1000, zone).strftime("%m/%Y")
+
+
 def format_day(day: date, language: str) -> str:
     """A calendar day, as the language writes it; of no time zone."""
     return dates.format_date(day, "medium", _locale(language))

@@ -85,6 +85,10 @@ class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document_days: Count = 14
     invitations_per_week: Whole = 5
     invitation_days: Count = 30
+    four_eyes: bool = False
+    doctor_months: Whole = 36
+    resident_months: Count = 24
+    student_months: Count = 12
 
 
 class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

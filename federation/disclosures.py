@@ -238,7 +238,7 @@ def _kind(row: Row) -> Disclosed:
     match row["type"]:
         case "Delete":
             return Disclosed.DELETION
-        case "Count":
+        case "Count" | "Lapse":
             return Disclosed.TALLY
         case "Like" | "Announce":
             return Disclosed.REACTION

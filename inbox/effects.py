@@ -53,6 +53,15 @@ class TakeTally(msgspec.Struct, frozen=True):
     tally: Tally
 
 
+class TakeLapse(msgspec.Struct, frozen=True):
+    """A sibling says how many of its doctors whose votes are counted here are no longer verified."""
+
+    post_id: int
+    sibling_id: int
+    lapsed: int
+    at: int
+
+
 class ErasePost(msgspec.Struct, frozen=True):
     uri: str
     origin: str
@@ -120,7 +129,7 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | TakeTally | KeyAnnounced | KeyAnswered | EraseOrigin)
+          | EndFollow | TakeTally | TakeLapse | KeyAnnounced | KeyAnswered | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -162,6 +171,8 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                     concerns.closed(tx, ids, changed, now)
             case TakeTally(post_id, sibling_id, tally):
                 pollstore.take(tx, post_id, sibling_id, tally, now)
+            case TakeLapse(post_id, sibling_id, lapsed, at):
+                pollstore.take_lapse(tx, post_id, sibling_id, lapsed, at, now)
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
                 ledger.forget(tx, uri)
@@ -201,7 +212,9 @@ def _pair(tx: Tx, follow: Follow) -> tuple[Actor, Actor]:
 
 
 def _take_counts(tx: Tx, post_id: int, poll: Poll) -> None:
-    """The author's counts of a sibling's poll; what has closed stays closed, and a result stands."""
+    """The author's counts of a sibling's poll; what has closed stays closed, and a result stands. How many of the voters are no
+    longer verified may change for ever."""
+    tx.run("UPDATE polls SET lapsed = ? WHERE post_id = ?", (poll.lapsed, post_id))
     if tx.row("SELECT 1 FROM poll_results WHERE post_id = ?", (post_id,)) is not None:
         return
     for position, (_, votes) in enumerate(poll.options):

@@ -201,13 +201,20 @@ class Erasures:
                 await self._database.write(lambda tx, name=name, at=at: ordered.order_again(tx, self._ids, name, at))  # type: ignore[misc]
 
     async def _suspend_again(self, states: dict[str, list[Taken]]) -> tuple[str, ...]:
-        """Suspend doctors who were verified when the backup was made and suspended afterwards."""
+        """Suspend doctors who were verified when the backup was made and suspended afterwards; the same for a verification that
+        was taken back."""
         rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT handle FROM accounts WHERE state = ? ORDER BY handle", (AccountState.VERIFIED,)))
-        handles = [row["handle"] for row in rows]
-        found = [handle for handle in handles if handle in states and states[handle][-1].what == AccountState.SUSPENDED]
-        for handle in found:
-            await self._accounts.suspend(handle, N_("suspended after the backup was made"), "erasure journal")
+            "SELECT handle, state FROM accounts WHERE state IN ('verified', 'suspended') ORDER BY handle"))
+        found = []
+        for row in rows:
+            last = states[row["handle"]][-1].what if row["handle"] in states else ""
+            if last == AccountState.WITHDRAWN:
+                await self._accounts.withdraw(row["handle"], N_("withdrawn after the backup was made"), "erasure journal")
+            elif last == AccountState.SUSPENDED and row["state"] == AccountState.VERIFIED:
+                await self._accounts.suspend(row["handle"], N_("suspended after the backup was made"), "erasure journal")
+            else:
+                continue
+            found.append(str(row["handle"]))
         return tuple(found)
 
     async def _anew(self, trouble: str, *, begun: bool) -> None:

@@ -105,7 +105,7 @@ def _load_counts(tx: Tx, known: Known, arrivals: Sequence[Arrival], *, votes: bo
     ours = list(known.polls)
     if not ours:
         return
-    if votes or any(arrival.tally is not None for arrival in arrivals):
+    if votes or any(arrival.tally is not None or arrival.type == "Lapse" for arrival in arrivals):
         known.modes = pollstore.modes(tx, ours)
     if any(arrival.tally is not None for arrival in arrivals):
         known.tallied = pollstore.numbers(tx, ours)

@@ -7,20 +7,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import joining, mailboxes, resets, signins
+from actors import joining, mailboxes, resets, signins, tidings
 from actors.accounts import Accounts
 from actors.credentials import Credentials
+from actors.decisions import Decisions
 from actors.directory import Directory
+from actors.expiry import Expiry
 from actors.invitations import Invitations
 from actors.joining import Joining
 from actors.keys import load_identity
 from actors.lapsing import Lapsing
+from actors.links import Links
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
 from actors.papers import Gone, Papers
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
+from actors.reviews import Reviews
+from actors.standings import Standings
 from actors.store import sort_names
 from core.audit import Audit
 from core.clock import Clock
@@ -76,6 +81,7 @@ from posts.compose import Compose
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
+from posts.lapses import Lapses
 from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.outside import OutsideNotices
@@ -100,6 +106,7 @@ class Assembly:
     ids: Ids
     database: Database
     space: Space
+    vault: KeyVault
     identity: Identity
     audit: Audit
     refusals: RefusalLog
@@ -122,6 +129,11 @@ class Assembly:
     accounts: Accounts
     joining: Joining
     invitations: Invitations
+    links: Links
+    decisions: Decisions
+    reviews: Reviews
+    standings: Standings
+    expiry: Expiry
     sessions: Sessions
     signing: SigningIn
     credentials: Credentials
@@ -134,6 +146,7 @@ class Assembly:
     editing: Editing
     polls: Polls
     tallies: Tallies
+    lapses: Lapses
     attesting: Attesting
     reactions: Reactions
     timelines: Timelines
@@ -207,17 +220,19 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     signing = signing_in(settings, database, vault, identity, clock, ids, audit)
-    accounts = Accounts(database, identity, clock, ids, audit, signing.passwords)
+    accounts = Accounts(database, identity, clock, ids, audit, signing.passwords, settings.joining)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
+    links = Links(vault, ids)
+    boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
             settings=settings, pack=country, clock=clock, ids=ids, database=database, space=space,
-            identity=identity, audit=audit,
+            vault=vault, identity=identity, audit=audit,
             refusals=refusals, allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
             admission=Admission(siblings, selftest, clock), disclosures=disclosures, siblings=siblings,
             leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit), keyring=keyring,
@@ -231,14 +246,18 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
+            lapses=Lapses(database, identity, clock, ids),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
             reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
-            mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
+            mailboxes=boxes, links=links, reviews=Reviews(database, clock),
+            standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
+            decisions=Decisions(database, accounts, boxes, links, clock, ids, audit, settings.joining),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(
-                database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS | signins.MAILS | resets.MAILS),
+                database, clock,
+                mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS | resets.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),

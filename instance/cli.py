@@ -27,6 +27,7 @@ from instance.assembly import Assembly
 from instance.backups import backup
 from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, settings_of, show
 from instance.counting import poll
+from instance.deciding import COMMANDS as DECIDING
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
 from instance.exits import egress
 from instance.introduction import introduction
@@ -304,6 +305,8 @@ main.add_command(restore_command)
 for _command in (sibling_activate, sibling_approve, sibling_check, sibling_confirm, sibling_describe, sibling_export,
                  sibling_import, sibling_key):
     sibling.add_command(_command)
+for _command in DECIDING:
+    application.add_command(_command)
 main.add_command(audience)
 main.add_command(disclosures)
 main.add_command(doctor)

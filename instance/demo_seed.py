@@ -14,6 +14,7 @@ from core.errors import Misconfigured
 from core.ids import public, uri_key
 from core.settings import Settings
 from instance.assembly import Assembly, assemble
+from instance.demo_applicants import apply
 from instance.seed import Seed, SeedPost, SeedReply
 from posts.models import CaseFacts, Draft, Kind, PollDraft
 
@@ -36,6 +37,8 @@ async def plant(settings: list[Settings], seed: Seed) -> None:
             await planter.votes(post)
         clock.offset = 0.0
         await planter.together(seed)
+        for applicant in seed.applicants:
+            await apply(places[applicant.country], clock, applicant)
         await planter.settled()
 
 

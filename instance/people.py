@@ -12,7 +12,7 @@ from actors.accounts import DoctorRow, NewDoctor
 from actors.factors import CodeKey
 from actors.models import Role
 from instance.assembly import Assembly
-from instance.console import AS_JSON, DRY, YES, assembled, me, password_from, show, show_added, time_of
+from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, me, password_from, show, show_added, time_of
 from instance.qr import drawn
 
 
@@ -27,7 +27,7 @@ def doctor() -> None:
 @click.option("--role", type=click.Choice(["doctor", "resident", "student"]), default="doctor", show_default=True)
 @click.option("--specialty", multiple=True, help="A specialty's code; may be given several times.")
 @click.option("--password-stdin", is_flag=True)
-@click.option("--method", default="", help="How it was verified: register, diploma, student card ...")
+@click.option("--method", default="", help="How it was seen: register, diploma, card, electronic or other.")
 @click.option("--evidence", default="", help="What was seen.")
 @AS_JSON
 @click.pass_context
@@ -62,42 +62,69 @@ def doctor_show(ctx: click.Context, handle: str, as_json: bool) -> None:
 
 @doctor.command("approve")
 @click.argument("handle")
-@click.option("--method", required=True, help="How it was verified: register, diploma, student card ...")
+@click.option("--method", required=True, help="How it was seen: register, diploma, card, electronic or other.")
 @click.option("--evidence", required=True, help="What was seen.")
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def doctor_approve(ctx: click.Context, handle: str, method: str, evidence: str, as_json: bool) -> None:
-    """An applicant's proof was seen: verify her."""
-    _changed(ctx, handle, lambda a: a.accounts.approve(handle, method, evidence, me()), as_json)
+def doctor_approve(ctx: click.Context, handle: str, method: str, evidence: str, acting_as: str | None, as_json: bool) -> None:
+    """The proof of an applicant, or of somebody whose verification was withdrawn, was seen: verify her."""
+    _changed(ctx, handle, lambda a, by: a.accounts.approve(handle, method, evidence, by), acting_as, as_json)
 
 
 @doctor.command("reject")
 @click.argument("handle")
 @click.option("--reason", required=True)
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def doctor_reject(ctx: click.Context, handle: str, reason: str, as_json: bool) -> None:
+def doctor_reject(ctx: click.Context, handle: str, reason: str, acting_as: str | None, as_json: bool) -> None:
     """An applicant's proof did not hold."""
-    _changed(ctx, handle, lambda a: a.accounts.reject(handle, reason, me()), as_json)
+    _changed(ctx, handle, lambda a, by: a.accounts.reject(handle, reason, by), acting_as, as_json)
 
 
 @doctor.command("suspend")
 @click.argument("handle")
 @click.option("--reason", required=True)
+@DRY
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def doctor_suspend(ctx: click.Context, handle: str, reason: str, as_json: bool) -> None:
+def doctor_suspend(ctx: click.Context, handle: str, reason: str, dry_run: bool, acting_as: str | None, as_json: bool) -> None:
     """End her sessions and her badge now; what she wrote stays."""
-    _changed(ctx, handle, lambda a: a.accounts.suspend(handle, reason, me()), as_json)
+    if dry_run:
+        _would_end(ctx, handle, as_json, "Suspending")
+        return
+    _changed(ctx, handle, lambda a, by: a.accounts.suspend(handle, reason, by), acting_as, as_json)
+
+
+@doctor.command("withdraw")
+@click.argument("handle")
+@click.option("--reason", required=True, help="Struck off, or what about the proof did not hold.")
+@YES
+@DRY
+@AS_OPERATOR
+@AS_JSON
+@click.pass_context
+def doctor_withdraw(ctx: click.Context, handle: str, reason: str, yes: bool, dry_run: bool, acting_as: str | None,
+                    as_json: bool) -> None:
+    """Take her verification back; to come back she has to be verified anew."""
+    if dry_run:
+        _would_end(ctx, handle, as_json, "Withdrawing")
+        return
+    if not yes:
+        click.confirm(f"Take the verification of {handle} back, in every country?", abort=True, err=True)
+    _changed(ctx, handle, lambda a, by: a.accounts.withdraw(handle, reason, by), acting_as, as_json)
 
 
 @doctor.command("resume")
 @click.argument("handle")
+@AS_OPERATOR
 @AS_JSON
 @click.pass_context
-def doctor_resume(ctx: click.Context, handle: str, as_json: bool) -> None:
+def doctor_resume(ctx: click.Context, handle: str, acting_as: str | None, as_json: bool) -> None:
     """Let a suspended doctor go on, with the badge she had."""
-    _changed(ctx, handle, lambda a: a.accounts.resume(handle, me()), as_json)
+    _changed(ctx, handle, lambda a, by: a.accounts.resume(handle, by), acting_as, as_json)
 
 
 @doctor.command("password")
@@ -136,10 +163,26 @@ def _reset(ctx: click.Context, kind: str, handle: str, yes: bool, dry_run: bool,
     show([{"handle": handle, "codes": held.codes, "passkeys": held.passkeys, "recovery_codes": held.recovery}], as_json, one=True)
 
 
-def _changed(ctx: click.Context, handle: str, change: Callable[[Assembly], Awaitable[None]], as_json: bool) -> None:
-    """Change a doctor's account and show what it is then."""
+def _would_end(ctx: click.Context, handle: str, as_json: bool, doing: str) -> None:
+    """Say what ending a doctor's badge would mean, and change nothing."""
+    async def work(assembly: Assembly) -> dict[str, Any]:
+        row = await assembly.accounts.doctor(handle)
+        return _doctor_row(row) | await assembly.accounts.reach(handle)
+
+    found = assembled(ctx, work)
+    if as_json:
+        show([found], True, one=True)
+    else:
+        click.echo(f"{doing} {handle} would end {found['sessions']} sessions and the badge beside {found['posts']} posts and in"
+                   f" {found['polls']} polls, here and in {found['countries']} other countries. Nothing was changed.")
+
+
+def _changed(ctx: click.Context, handle: str, change: Callable[[Assembly, str], Awaitable[None]], acting_as: str | None,
+             as_json: bool) -> None:
+    """Change a doctor's account, as the operator who proves to be one or as whoever sits at the machine, and show what it is
+    then."""
     async def work(assembly: Assembly) -> DoctorRow:
-        await change(assembly)
+        await change(assembly, await acting(assembly, acting_as))
         return await assembly.accounts.doctor(handle)
 
     show([_doctor_row(assembled(ctx, work))], as_json, one=True)
@@ -158,16 +201,18 @@ def operator() -> None:
 @operator.command("add")
 @click.argument("handle")
 @click.option("--name", required=True)
+@click.option("--doctor", "doctor_handle", default="", help="Her handle as a doctor here: she decides nothing about herself.")
 @click.option("--password-stdin", is_flag=True)
 @click.option("--second-factor", is_flag=True, help="Make the key for her app now; else she sets one up when she first signs in.")
 @AS_JSON
 @click.pass_context
-def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: bool, second_factor: bool, as_json: bool) -> None:
+def operator_add(ctx: click.Context, handle: str, name: str, doctor_handle: str, password_stdin: bool, second_factor: bool,
+                 as_json: bool) -> None:
     """Add an operator."""
     password = password_from(password_stdin)
 
     async def work(assembly: Assembly) -> CodeKey | None:
-        await assembly.accounts.add_operator(handle, name, password, me())
+        await assembly.accounts.add_operator(handle, name, password, me(), doctor_handle)
         account = await assembly.accounts.by_handle(handle)
         return await assembly.signing.factors.hand_out(account, me()) if second_factor and account is not None else None
 
@@ -176,6 +221,17 @@ def operator_add(ctx: click.Context, handle: str, name: str, password_stdin: boo
                f"The operator {handle} was added.", None if password_stdin else password, as_json)
     if key is not None and not as_json:
         click.echo(f"key of the app: {key.secret}\n{drawn(key.uri)}", err=True)
+
+
+@operator.command("link")
+@click.argument("handle")
+@click.option("--doctor", "doctor_handle", required=True, help="Her handle as a doctor here; '' for none.")
+@AS_JSON
+@click.pass_context
+def operator_link(ctx: click.Context, handle: str, doctor_handle: str, as_json: bool) -> None:
+    """Note which doctor an operator is: she decides nothing about herself, or about whom she has invited."""
+    assembled(ctx, lambda a: a.accounts.link_operator(handle, doctor_handle, me()))
+    show([{"handle": handle, "doctor": doctor_handle}], as_json, one=True)
 
 
 @operator.command("password")
@@ -195,5 +251,5 @@ def operator_password(ctx: click.Context, handle: str, password_stdin: bool, as_
 @AS_JSON
 @click.pass_context
 def operator_reset_factor(ctx: click.Context, handle: str, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Take the second factors away of an operator who has lost them; her sessions end, and she sets up another one first."""
+    """Take an operator's second factors away who has lost them; her sessions end, and she sets up another one first."""
     _reset(ctx, "operator", handle, yes, dry_run, as_json)

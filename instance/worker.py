@@ -9,6 +9,7 @@ import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from actors import mails, papers
+from actors.store import BADGES
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
@@ -50,6 +51,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
+            group.create_task(_steadily(lambda: _badges(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
@@ -117,6 +119,15 @@ async def _polls(assembly: Assembly) -> None:
         await assembly.tallies.send_due()
         await assembly.polls.announce_due(results=not await assembly.reconciliations.asks(grace_ms))
         await asyncio.sleep(_TICK_SECONDS)
+
+
+async def _badges(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(BADGES, woken.set)
+    while True:
+        if not await assembly.expiry.step() + await assembly.lapses.work():
+            await happens(woken, _TICK_SECONDS)
+            woken.clear()
 
 
 async def _mail(assembly: Assembly) -> None:

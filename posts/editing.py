@@ -14,6 +14,7 @@ from core.errors import Conflict, NotFound, Refused
 from core.ids import Ids
 from core.settings import Posts
 from federation.identity import Identity
+from federation.lanes import FRESH
 from federation.store import enqueue
 from posts import concerns, pollstore, store, wire
 from posts.drafts import Sheet, let_go
@@ -99,8 +100,9 @@ class Editing:
         return post
 
 
-def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int) -> None:
+def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int, lane: int = FRESH) -> None:
     """Put an Update of a local post as it stands now into the outbox, for its whole audience."""
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal)
+    activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
+                           lane=lane)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)

@@ -117,7 +117,8 @@ class OptionView(msgspec.Struct, frozen=True):
 class PollView(msgspec.Struct, frozen=True):
     """`shown`: the viewer sees results (voted, asked, closed, or hers); `may_vote`: open and not voted and not hers. `counting`:
     it has closed and its result is still to come; `result_at` when that was signed (ms), by the instance that calls itself
-    `signed_by`, and `missing` of `instances` are not, or not wholly, in it. `kept_home`: here a vote stays in this country."""
+    `signed_by`, and `missing` of `instances` are not, or not wholly, in it. `kept_home`: here a vote stays in this country.
+    `lapsed` of the voters are no longer verified; their votes are counted."""
 
     options: tuple[OptionView, ...]
     multiple: bool
@@ -133,6 +134,7 @@ class PollView(msgspec.Struct, frozen=True):
     missing: int = 0
     instances: int = 1
     kept_home: bool = False
+    lapsed: int = 0
 
 
 class CellRow(NamedTuple):

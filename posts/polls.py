@@ -17,6 +17,7 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, public
 from core.telemetry import get_logger
 from federation.identity import Identity
+from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
 from posts import breakdown, concerns, counts, pollstore, store, wire
 from posts.counts import Counted, Mode
@@ -135,7 +136,8 @@ class Polls:
         if (poll := store.polls(tx, [post_id]).get(post_id)) is not None:
             breakdown.advance(tx, network(tx, self._identity), post, poll, now)
         try:
-            announce(tx, self._identity, self._ids, post, author.uri, now)
+            lane = URGENT if pollstore.lapse_untold(tx, post_id) else FRESH
+            announce(tx, self._identity, self._ids, post, author.uri, now, lane)
         except InvalidInput as error:  # room for it is kept when a poll is published; one of an older release may have none
             log.error("a poll is too large to be announced", poll=post.uri, error=error)
         return post

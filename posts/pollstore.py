@@ -23,7 +23,8 @@ _FRESH = 1_000
 
 class Kept(NamedTuple):
     """A sibling's poll whose votes stay here: the number and digest of the last tally sent, whether that was the final one,
-    the cells by specialty that were told, when so many had voted, and whether another tally is about to be sent."""
+    the cells by specialty that were told, when so many had voted, and whether another tally is about to be sent; how many of
+    ours who have voted in it are no longer verified, as we have said it (-1: to be said anew), and when (ms)."""
 
     post_id: int
     epoch: int
@@ -33,6 +34,8 @@ class Kept(NamedTuple):
     shown: dict[str, tuple[int, ...]]
     shown_voters: int
     stale: bool = False
+    lapsed: int = 0
+    lapsed_at: int = 0
 
 
 class Snapshot(NamedTuple):
@@ -112,7 +115,7 @@ def standings(tx: Tx, post_id: int, poll: Poll) -> dict[int, Standing]:
 def take_out(tx: Tx, post_id: int, sibling_id: int, now: int) -> None:
     """A sibling wants nothing of its own kept: its tally goes, out of the counts of an open poll too, and with it what was
     shown of its country. A result stands; it names nobody."""
-    for table in ("tallies", "tally_counts"):
+    for table in ("tallies", "tally_counts", "poll_lapses"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ? AND sibling_id = ?", (post_id, sibling_id))
     store.recount(tx, post_id, now)
 
@@ -160,7 +163,7 @@ def kept(tx: Tx, post_id: int) -> Kept | None:
     row = tx.row("SELECT * FROM kept_polls WHERE post_id = ?", (post_id,))
     return None if row is None else Kept(
         row["post_id"], row["epoch"], row["sequence"], row["digest"], row["final_at"] is not None, _ROWS.decode(row["shown"]),
-        row["shown_voters"], row["stale_since"] is not None)
+        row["shown_voters"], row["stale_since"] is not None, row["lapsed"], row["lapsed_at"])
 
 
 def kept_by(tx: Tx, name: str, sibling_id: int) -> int | None:
@@ -194,7 +197,8 @@ def told(tx: Tx, one: Kept, tally: Tally, now: int) -> None:
 def tell_anew(tx: Tx, one: Kept, beyond: int, now: int) -> None:
     """A tally that was sent does not count at the asker's, or that knows a later one than is known here: it is told anew, in an
     epoch later than both."""
-    tx.run("UPDATE kept_polls SET epoch = ?, sequence = 0, digest = '', stale_since = ?, final_at = NULL WHERE post_id = ?",
+    tx.run("UPDATE kept_polls SET epoch = ?, sequence = 0, digest = '', stale_since = ?, final_at = NULL,"
+           " lapsed = CASE lapsed WHEN 0 THEN 0 ELSE -1 END WHERE post_id = ?",
            (max(now, one.epoch + 1, beyond + 1), now, one.post_id))
 
 
@@ -209,6 +213,43 @@ def restart(tx: Tx, now: int, grace_ms: int) -> None:
     tx.run("UPDATE kept_polls SET epoch = CASE WHEN epoch < ? THEN ? ELSE epoch + 1 END, sequence = 0, digest = '',"
            " stale_since = ?, final_at = NULL WHERE post_id NOT IN (SELECT post_id FROM poll_results)", (now, now, now))
     tx.run("UPDATE polls SET counts_until = ? WHERE counts_until IS NOT NULL", (now + grace_ms,))
+    tx.run("UPDATE kept_polls SET lapsed = -1 WHERE EXISTS (SELECT 1 FROM votes v WHERE v.post_id = kept_polls.post_id)")
+
+
+def voted_in(tx: Tx, actor_id: int) -> list[int]:
+    """The polls that somebody's votes are known of here."""
+    return [row["post_id"] for row in tx.rows("SELECT DISTINCT post_id FROM votes WHERE voter_id = ?", (actor_id,))]
+
+
+def own_lapsed(tx: Tx, post_id: int, now: int) -> int:
+    """How many of this instance's doctors who have voted in a poll are no longer verified."""
+    row = tx.row("SELECT count(DISTINCT v.voter_id) AS n FROM votes v JOIN actors a ON a.id = v.voter_id WHERE v.post_id = ?"
+                 " AND a.sibling_id IS NULL AND a.verified_until <= ?", (post_id, now))
+    return int(row["n"]) if row is not None else 0
+
+
+def lapses_untold(tx: Tx) -> list[int]:
+    """Kept polls of which that number is to be said anew."""
+    return [row["post_id"] for row in tx.rows("SELECT post_id FROM kept_polls WHERE lapsed < 0 LIMIT ?", (_FRESH,))]
+
+
+def lapse_told(tx: Tx, post_id: int, lapsed: int, at: int) -> None:
+    """That number was put on its way to the poll's author."""
+    tx.run("UPDATE kept_polls SET lapsed = ?, lapsed_at = ? WHERE post_id = ?", (lapsed, at, post_id))
+
+
+def take_lapse(tx: Tx, post_id: int, sibling_id: int, lapsed: int, at: int, now: int) -> None:
+    """What a sibling says of its own doctors in a poll of ours; the later word counts."""
+    tx.run("INSERT INTO poll_lapses (post_id, sibling_id, lapsed, at) VALUES (?, ?, ?, ?) ON CONFLICT (post_id, sibling_id)"
+           " DO UPDATE SET lapsed = excluded.lapsed, at = excluded.at WHERE poll_lapses.at < excluded.at",
+           (post_id, sibling_id, lapsed, at))
+    store.count_lapsed(tx, post_id, now)
+    tx.wake("polls")
+
+
+def lapse_untold(tx: Tx, post_id: int) -> bool:
+    """Whether the audience of a poll of ours does not know that number yet; from now on it does."""
+    return tx.run("UPDATE polls SET lapsed_told = lapsed WHERE post_id = ? AND lapsed_told <> lapsed", (post_id,)) > 0
 
 
 def counting(tx: Tx) -> list[int]:

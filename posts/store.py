@@ -23,7 +23,8 @@ _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id,
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
-_OF_POLLS = ("poll_modes", "tallies", "tally_counts", "kept_polls", "poll_snapshots", "poll_results", "poll_checks")
+_OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
+             "poll_checks")
 LEAP = 1_000_000
 """By how much the revisions of our posts grow when a backup is restored."""
 _SOME = 500
@@ -75,6 +76,7 @@ class Poll(msgspec.Struct, frozen=True):
     """A poll's standing: options are (name, votes) by position. `tallies` are the instance actors whose votes stay at home;
     `counts_until` (ms) is set while a closed poll of ours waits for its result; `result_at` is when that was made, `missing`
     how many instances are not wholly in it, `result` the signed document, where somebody has asked for it (`posts.pollstore`).
+    `lapsed` of those who have voted are no longer verified.
     """
 
     multiple: bool
@@ -87,6 +89,7 @@ class Poll(msgspec.Struct, frozen=True):
     result_at: int | None = None
     missing: int = 0
     result: str = ""
+    lapsed: int = 0
 
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
@@ -132,9 +135,9 @@ def mark_sent(tx: Tx, post_id: int, once: bytes) -> None:
 
 def insert_polls(tx: Tx, polls: Sequence[tuple[int, Poll]]) -> None:
     """Insert new polls by their post's id."""
-    tx.insert("polls (post_id, multiple, ends_at, closed_at, voters, tallies)", 6, [
+    tx.insert("polls (post_id, multiple, ends_at, closed_at, voters, tallies, lapsed)", 7, [
         (post_id, int(poll.multiple), poll.ends_at, poll.closed_at, poll.voters,
-         _origins_out(poll.tallies) if poll.tallies else "")
+         _origins_out(poll.tallies) if poll.tallies else "", poll.lapsed)
         for post_id, poll in polls])
     tx.insert("poll_options (post_id, position, name, votes)", 4, [
         (post_id, position, name, votes)
@@ -185,7 +188,7 @@ def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
     return {
         row["post_id"]: Poll(bool(row["multiple"]), row["ends_at"], row["closed_at"], row["voters"],
                              tuple(options.get(row["post_id"], ())), _URIS.decode(row["tallies"]) if row["tallies"] else (),
-                             row["counts_until"], row["published_at"], row["missing"] or 0)
+                             row["counts_until"], row["published_at"], row["missing"] or 0, lapsed=row["lapsed"])
         for row in tx.rows("SELECT p.*, r.published_at, r.missing FROM polls p LEFT JOIN poll_results r ON r.post_id = p.post_id"
                            f" WHERE p.post_id IN ({inside})", post_ids)}
 
@@ -246,7 +249,21 @@ def recount(tx: Tx, post_id: int, now: int) -> None:
     tx.run("UPDATE polls SET voters = (SELECT count(DISTINCT voter_id) FROM votes WHERE post_id = ?)"
            " + (SELECT coalesce(sum(voters), 0) FROM tallies WHERE post_id = ?),"
            " stale_since = coalesce(stale_since, ?) WHERE post_id = ?", (post_id, post_id, now, post_id))
+    count_lapsed(tx, post_id, now)
     tx.wake("polls")
+
+
+def count_lapsed(tx: Tx, post_id: int, now: int) -> None:
+    """How many whose votes are counted in a local poll are no longer verified: of the votes that lie here, and what siblings say
+    of theirs. It may change when everything else stands, and then the audience is told."""
+    found = tx.row(
+        "SELECT (SELECT count(DISTINCT v.voter_id) FROM votes v JOIN actors a ON a.id = v.voter_id WHERE v.post_id = ?"
+        " AND a.verified_until <= ?) + (SELECT coalesce(sum(CASE WHEN l.lapsed < t.voters THEN l.lapsed ELSE t.voters END), 0)"
+        " FROM poll_lapses l JOIN tallies t ON t.post_id = l.post_id AND t.sibling_id = l.sibling_id WHERE l.post_id = ?) AS n",
+        (post_id, now, post_id))
+    lapsed = found["n"] if found is not None else 0
+    tx.run("UPDATE polls SET lapsed = ?, stale_since = coalesce(stale_since, ?) WHERE post_id = ? AND lapsed <> ?",
+           (lapsed, now, post_id, lapsed))
 
 
 def polls_to_announce(tx: Tx, now: int, counted_before: int) -> list[int]:

@@ -133,7 +133,8 @@ def _poll(post: Post, poll: Poll, chosen: set[int], mine: bool, now: int, result
         shown=bool(chosen) or mine or closed or results, may_vote=not (chosen or mine or closed),
         counting=closed and poll.result_at is None and instances > 1 and _is_counted(post, poll, now), result_at=poll.result_at,
         signed_by=places.called(origin_of(post.uri)) if poll.result_at is not None else "", missing=min(poll.missing, instances),
-        instances=instances, kept_home=post.sibling_id is not None and f"{places.home}/actor" in poll.tallies)
+        instances=instances, kept_home=post.sibling_id is not None and f"{places.home}/actor" in poll.tallies,
+        lapsed=min(poll.lapsed, max(poll.voters, 0)))
 
 
 def _is_counted(post: Post, poll: Poll, now: int) -> bool:

@@ -86,6 +86,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     voters_count: int = 0
     tallies: list[str] | None = None
     result: dict[str, Any] | None = None
+    lapsed_voters: int = 0
     seal: str = ""
 
     @property
@@ -124,7 +125,8 @@ def _check_poll(parsed: Note) -> None:
     names = [unicodedata.normalize("NFC", option.name) for option in options]
     if len(set(names)) != len(names) or not all(0 < len(name) <= OPTION_LENGTH for name in names):
         raise InvalidInput("Options are different texts of 1 to 300 characters.", reason="bad-poll")
-    if not all(0 <= count <= _COUNT for count in (parsed.voters_count, *(option.replies.total_items for option in options))):
+    counts = (parsed.voters_count, parsed.lapsed_voters, *(option.replies.total_items for option in options))
+    if not all(0 <= count <= _COUNT for count in counts):
         raise InvalidInput("A count is of people: not negative, and not beyond everybody alive.", reason="bad-poll")
     if parsed.end_time is None:
         raise InvalidInput("A poll has an end.", reason="bad-poll")
@@ -152,7 +154,7 @@ def poll_of(parsed: Note) -> Poll:
         moment(parsed.closed) if isinstance(parsed.closed, str) else ends_at if parsed.closed else None,
         parsed.voters_count,
         tuple((unicodedata.normalize("NFC", option.name), option.replies.total_items) for option in options),
-        tuple(parsed.tallies or ()))
+        tuple(parsed.tallies or ()), lapsed=min(parsed.lapsed_voters, parsed.voters_count))
 
 
 def audience_of(parsed: Note, author_origin: str) -> Audience:
@@ -308,6 +310,8 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
             made["closed"] = rfc3339(poll.closed_at)
         if poll.tallies:
             made["tallies"] = list(poll.tallies)
+        if poll.lapsed:
+            made["lapsedVoters"] = poll.lapsed
         if poll.result:
             made["result"] = msgspec.json.decode(poll.result)
     if kept := seals.sealed(made, seal) if seal is not None else post.seal:
@@ -330,12 +334,13 @@ def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | Non
                      room=_room(poll))
 
 
-def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "") -> Outgoing:
+def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "",
+           lane: int = FRESH) -> Outgoing:
     """`Update` to a later revision; `again` as above."""
     _check_length(post)
     made = document(post, poll, author_uri, parent_uri, seal)
     return _activity("Update", _named(f"{post.uri}#update-{post.revision}", again), author_uri, made, post.uri,
-                     BACKLOG if again else FRESH, room=_room(poll))
+                     BACKLOG if again else lane, room=_room(poll))
 
 
 def delete(post: Post, author_uri: str) -> Outgoing:

@@ -19,6 +19,7 @@ from federation.signatures.keys import fingerprint_words, scannable
 from instance.app import routes
 from instance.audited import DEEDS
 from instance.introduction import introduction
+from tests.applicants import applied
 from tests.servers import PASSWORD, FakeSibling, Running, countries
 from tests.test_announcements import announcement, next_key
 from tests.test_leaving import published
@@ -205,6 +206,8 @@ def test_every_action_that_is_written_down_has_words() -> None:
 # Whatever an operator does is in the audit log: each route of operators that changes something, as she uses it.
 
 _DOES = {
+    "/admin/applications/<application>": {"act": "ask", "wanted": "diploma"},
+    "/admin/verifications/<doctor>": {"act": "suspend", "reason": "because"},
     "/admin/siblings/new": {"domain": "{proposed}", "country": "fr", "fingerprint": "{fingerprint}"},
     "/admin/siblings/<domain>/confirm": {"fingerprint": "{fingerprint}"},
     "/admin/siblings/<domain>/check": {},
@@ -236,7 +239,8 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         assert await olga.login("olga") == 303
         await published(de, "Theirs?", fake.origin)
         await de.its.database.write(lambda tx: tx.run("UPDATE deliveries SET state = 'parked' WHERE sequence = 1"))
-        values = {"<sequence>": "1", "<domain>": fake.origin.split("://")[1], "<reference>": reference}
+        values = {"<sequence>": "1", "<domain>": fake.origin.split("://")[1], "<reference>": reference,
+                  "<application>": await applied(de), "<doctor>": "ben"}
         for rule, form in _DOES.items():
             before = await de.count("audit")
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule

@@ -1,6 +1,7 @@
 """Operators' pages. `ROUTES` gathers what each module declares."""
 
 from instance.admin import (
+    applications,
     audience,
     audit,
     checks,
@@ -13,7 +14,9 @@ from instance.admin import (
     reconciliation,
     refusals,
     siblings,
+    verifications,
 )
 
-ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
-          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES, *papers.ROUTES)
+ROUTES = (*applications.ROUTES, *papers.ROUTES, *verifications.ROUTES, *siblings.ROUTES, *checks.ROUTES, *keys.ROUTES,
+          *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES,
+          *audit.ROUTES, *notices.ROUTES)

@@ -20,6 +20,7 @@ from instance.pages import (
     settings,
     thread,
     topics,
+    verification,
 )
 
 _MODULES = (
@@ -36,6 +37,7 @@ _MODULES = (
     settings,
     resets,
     security,
+    verification,
     mail,
     papers,
     inviting,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from actors.models import Role
+from actors.names import suggested_handle
 from posts.models import Kind, Reach
 
 
@@ -91,6 +92,25 @@ class SeedDeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     post: str
 
 
+class SeedApplicant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody who has handed in an application; without a number she has none yet."""
+
+    country: str
+    name: str
+    role: str
+    language: str
+    hours_ago: float
+    birth_name: str = ""
+    specialties: tuple[str, ...] = ()
+    number: str = ""
+    answer: str = "Demo"
+
+    @property
+    def address(self) -> str:
+        """A mail address that nobody has (RFC 2606)."""
+        return f"{suggested_handle(self.name, ())}@hospital.example"
+
+
 class Seed(msgspec.Struct, frozen=True):
     """All of it, for some countries. `author`, `who`, `whom`, `doctors` and voters are `handle@country`."""
 
@@ -103,6 +123,7 @@ class Seed(msgspec.Struct, frozen=True):
     likes: tuple[SeedDeed, ...]
     boosts: tuple[SeedDeed, ...]
     bookmarks: tuple[SeedDeed, ...]
+    applicants: tuple[SeedApplicant, ...]
 
 
 def load(countries: tuple[str, ...]) -> Seed:
@@ -133,7 +154,9 @@ def load(countries: tuple[str, ...]) -> Seed:
               if _country(profile.who) in countries),
         tuple(follow for follow in msgspec.convert(tables[2]["follows"], tuple[SeedFollow, ...])
               if {_country(follow.who), _country(follow.whom)} <= set(countries)),
-        deeds("likes"), deeds("boosts"), deeds("bookmarks"))
+        deeds("likes"), deeds("boosts"), deeds("bookmarks"),
+        tuple(one for one in msgspec.convert(_read("applicants.toml")["applicants"], tuple[SeedApplicant, ...])
+              if one.country in countries))
 
 
 def _country(who: str) -> str:

@@ -12,8 +12,10 @@ import msgspec
 
 from actors.applications import ApplicationState
 from actors.links import Purpose
+from actors.decisions import WANTED, Acceptance, Rejection
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
+from actors.verifications import Method
 from core.database import Tx
 from core.ids import number, public
 from core.settings import Imprint, Settings
@@ -24,6 +26,7 @@ from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from posts.pollstore import Snapshot
 from tests import test_joining as joining
+from tests.applicants import applied
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 
@@ -73,7 +76,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made |= await _left(de)
     made |= await _waits(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
-    made |= await _applications(de)
+    made |= await _applications(de) | await _deciding(de)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
 
@@ -236,6 +239,31 @@ async def _applications(de: Running) -> dict[str, str]:
     used = (await its.invitations.of(ada.account.id))[0]
     await its.joining.consent(made["full"], joining.ALL, used.token, "de")
     return {f"join_{name}": token for name, token in made.items()}
+
+
+async def _deciding(de: Running) -> dict[str, str]:
+    """Applications as operators meet them: one with everything there is to see, and one in each state that has its own page."""
+    ada, now = de.doctors["ada"], de.its.clock.ms()
+    number = (await de.its.invitations.of(ada.id))[0].id
+    made = {
+        "seen": await applied(de, name="Prof. Dr. Клара Müller-Lüdenscheidt-Donaudampfschiff", birth_name="Groß", chamber="be",
+                              invitation_id=number, submitted_at=now - 90_000_000, number="802760912345671",
+                              answers='{"university": "Charité", "licence-year": "2011"}'),
+        "proposed": await applied(de, name="Dr. Nora Lange", number=""), "asked": await applied(de, name="Dr. Tim Kurz"),
+        "rejected": await applied(de, name="Max Muster", number=""), "student": await applied(de, role="student", number=""),
+        "appeal": await applied(de, name="Dr. Eva Berg", appeal="Der Eintrag steht unter meinem Geburtsnamen. " * 9, number=""),
+        "renewal": await applied(de, kind="renewal", account_id=ada.id, name="Dr Ada")}
+    await de.its.decisions.ask(made["asked"], tuple(WANTED), "Bitte auch die Rückseite.", "op")
+    await de.its.decisions.decide(made["rejected"], Rejection("not-found", "Wir haben gesucht.", evidence="two chambers"), "op")
+    proposal = Acceptance(Role.RESIDENT, ("cardiology",), now + 86_400_000, Method.REGISTER, "card", "Lange, Nora", "nora.lange")
+    await de.its.database.write(lambda tx: tx.run(
+        "INSERT INTO application_proposals (application_id, decision, by, at) SELECT id, ?, 'another', ? FROM applications"
+        " WHERE reference = ?", (msgspec.json.encode(proposal).decode(), now, made["proposed"])))
+    await de.add_doctor("sus")
+    await de.add_doctor("wit")
+    await de.its.accounts.suspend("sus", "asked for a break", "op")
+    await de.its.accounts.withdraw("wit", "struck off", "op")
+    return {f"decide_{name}": reference for name, reference in made.items()}
 
 
 async def _mail(de: Running, mail: MailServer) -> dict[str, str]:

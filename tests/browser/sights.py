@@ -65,7 +65,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
         "/invite", "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile", "/unlock?next=/",
-        "/settings/security", "/settings/security?saved=password", "/settings/security/codes",
+        "/settings/security", "/settings/security?saved=password", "/settings/security/codes", "/settings/verification",
         Sight("/settings/security", 400, (("#password .button", {"old": "x", "password": "several words"}),)),
         Sight("/settings/security/codes", 400, ((_NEXT, {"code": "1"}),)),
         Sight("/unlock?next=/", 401, ((".door .button", {"unlock_password": "guessed it"}),)),
@@ -97,7 +97,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/invite", "/", "/mine", "/p/{case}", "/p/{unvoted}", Sight("/compose", 403),
     ),
     ("de", "old"): (  # a doctor whose verification does not hold
-        "/mine", "/drafts", "/settings", "/p/{lapsed}/delete", Sight("/", 403),
+        "/mine", "/drafts", "/settings", "/settings/verification", "/p/{lapsed}/delete", Sight("/", 403),
     ),
     ("de", "op"): (
         "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}",
@@ -115,6 +115,20 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/deletions?sibling={waits}",
         "/admin/deletions?before=0000000000001-0000000000001",
         Sight("/admin/queue/{waits}/{ended}/drop", 400, ((_NEXT, {"reason": " "}),)),
+        "/admin/applications", "/admin/applications?tab=asked", "/admin/applications?tab=decided",
+        "/admin/applications?after=9999999999999-1", "/admin/statistics",
+        *(f"/admin/applications/{{decide_{name}}}" for name in (
+            "seen", "proposed", "asked", "rejected", "student", "appeal", "renewal")),
+        Sight("/admin/applications/{decide_seen}", 400, (("form.choice .button", {"method": "register", "evidence": " "}),)),
+        Sight("/admin/applications/{decide_seen}", 400, (("details.choice .button.second", {}),)),
+        Sight("/admin/applications/{decide_seen}", 400, (("details.choice .button.danger", {}),)),
+        Sight("/admin/applications/{decide_proposed}", 400, (("[value=decline]", {"reason": " "}),)),
+        "/admin/verifications", "/admin/verifications?after=9999999999999999-1", "/admin/verifications/ada",
+        "/admin/verifications/old", "/admin/verifications/sus", "/admin/verifications/wit",
+        Sight("/admin/verifications?handle=nobody", 404),
+        Sight("/admin/verifications/ada", 400, (("[value=suspend]", {"reason": " "}),)),
+        Sight("/admin/verifications/ada", 400, (("[value=withdraw]", {"reason": "x"}),)),
+        Sight("/admin/verifications/wit", 400, (("[value=verify]", {"evidence": " "}),)),
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/keys", "/admin/siblings/{sibling}/key",
@@ -136,6 +150,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
+        "/admin/applications", "/admin/applications?tab=asked", "/admin/applications?tab=decided", "/admin/statistics",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

@@ -79,6 +79,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{(method, "/join/<token>/documents", who): NOWHERE for method in ("GET", "POST") for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/join/<token>/documents/<document_id>/remove", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
     ("GET", "/admin/documents/<document_id>/<page>", "operator"): NOWHERE,
+    # operators are verified by nobody; the application in this table was never handed in
+    **{(method, "/settings/verification", "operator"): NOWHERE for method in ("GET", "POST")},
+    **{(method, "/admin/applications/<application>", "operator"): NOWHERE for method in ("GET", "POST")},
     # an empty form is no password
     **{("POST", rule, who): UNSIGNED for rule in ("/login", "/login/second", "/login/passkey") for who in (*PEOPLE, *SERVERS)},
     # the link in this table was sent to nobody, and passkeys belong to an instance with a name
@@ -171,7 +174,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "what": "new", "about": "0000000000000",
                                     "document_id": "0000000000000", "page": "1",
                                     "passkey_id": "0000000000000", "session_id": "0000000000000",
-                                    "check_id": "0000000000000", "sequence": "1", "key": "0" * 64, "kind": "held",
+                                    "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben",
+                                    "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
