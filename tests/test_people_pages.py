@@ -152,7 +152,7 @@ async def test_a_badge_that_has_ended_says_since_when(house: Running) -> None:
     await house.add_doctor("stu", Role.STUDENT)
     async with Browser(house) as ben:
         await ben.login("ben")
-        assert "verified by Konsil Germany until" in (await ben.get("/@stu"))[1]
+        assert "verified by Konsil Germany from the register, until" in (await ben.get("/@stu"))[1]
         await house.its.accounts.suspend("ada", "left", "test")
         for path in ("/@ada", "/?tab=all"):
             page = (await ben.get(path))[1]
