@@ -71,6 +71,7 @@ class Document(NamedTuple):
     pages: int
     uploaded_at: int
     deleted_at: int | None
+    gone_for: str
     seen_in: tuple[str, ...]
 
 
@@ -204,7 +205,7 @@ def _review(tx: Tx, application: Application, operator: str) -> Review:
 
 
 def _documents(tx: Tx, application: Application) -> tuple[Document, ...]:
-    rows = tx.rows("SELECT id, kind, media_type, bytes, pages, uploaded_at, deleted_at, digest FROM documents"
+    rows = tx.rows("SELECT id, kind, media_type, bytes, pages, uploaded_at, deleted_at, gone_for, digest FROM documents"
                    " WHERE application_id = ? ORDER BY id", (application.id,))
     same: dict[bytes, list[str]] = {}
     for row in tx.rows("SELECT d.digest, a.reference FROM documents d JOIN documents e ON e.digest = d.digest"
@@ -213,7 +214,7 @@ def _documents(tx: Tx, application: Application) -> tuple[Document, ...]:
         if row["reference"] not in same.setdefault(row["digest"], []):
             same[row["digest"]].append(row["reference"])
     return tuple(Document(row["id"], row["kind"], row["media_type"], row["bytes"], row["pages"], row["uploaded_at"],
-                          row["deleted_at"], tuple(same.get(row["digest"], ()))) for row in rows)
+                          row["deleted_at"], row["gone_for"], tuple(same.get(row["digest"], ()))) for row in rows)
 
 
 def _before(tx: Tx, application: Application) -> tuple[Before, ...]:
