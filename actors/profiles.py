@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actors import aliases
 from actors.models import ABOUT_LIMIT, Actor, VerifiedDoctor
 from actors.store import COLUMNS, SHOWN, actor_from, by_ids, save
 from actors.wire import update
@@ -59,11 +60,15 @@ class Profiles:
         for row in tx.rows(f"SELECT {COLUMNS} FROM actors WHERE {SHOWN} AND (discoverable = 1{missed})",
                            (change.now, change.sibling_id) if before else ()):
             _tell(tx, self._identity, self._ids, actor_from(row), BACKLOG, [change.sibling_id], change.now)
+        if before:
+            aliases.catch_up(tx, self._identity, self._ids, change.sibling_id, change.now)
 
 
 def announce(tx: Tx, identity: Identity, ids: Ids, actor: Actor, now: int, lane: int = FRESH) -> None:
-    """Put an `Update` of a local doctor's Person as she is now into the outbox, for all siblings."""
+    """Put an `Update` of a local doctor's Person as she is now into the outbox, for all siblings; where her badge has ended or
+    holds again, so have those of her aliases."""
     _tell(tx, identity, ids, actor, lane, sent_to(tx), now)
+    aliases.keep_pace(tx, identity, ids, now, actor.id)
 
 
 def _tell(tx: Tx, identity: Identity, ids: Ids, actor: Actor, lane: int, sibling_ids: list[int], now: int) -> None:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor, Author
-from actors.store import shown_by_id
+from actors.store import save, shown_by_id
 from core.clock import Clock
+from core.countries import pack
 from core.database import Database, Tx
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.ids import Ids, public
 from core.settings import Posts
 from federation.addresses import origin_of
@@ -30,7 +32,7 @@ from posts.network import Network, list_digest, network, party
 from posts.reading import readable
 from posts.rules import CONSULTED, check_draft, check_text, option_names
 from posts.store import Poll, Post
-from posts.texts import Text, Texts, check_readers
+from posts.texts import Text, Texts, check_hidden, check_readers
 from posts.views import led_home
 
 
@@ -42,10 +44,16 @@ class Compose:
         self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings = clock, ids, settings
 
-    async def preview(self, draft: Draft, audience: Audience | None = None) -> str:
+    def signed(self, doctor: Actor, *, by_role: bool) -> Actor:
+        """As whom readers would see her."""
+        return aliases.alias_of(self._identity, doctor, "", self._clock.ms()) if by_role else doctor
+
+    async def preview(self, draft: Draft, audience: Audience | None = None, *, hidden: Actor | None = None) -> str:
         """The draft as readers would see it; raises what `publish` would raise about its content, and as soon as its audience
-        is known, about whom it names."""
+        is known, about whom it names. `hidden` is its author, where it is signed by role only."""
         text = await self._read(draft, audience)
+        if hidden is not None:
+            check_hidden(text.tags, hidden)
         return led_home(text.html, text.tags, self._identity.origin)
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
@@ -63,14 +71,16 @@ class Compose:
         return list_digest(destinations)
 
     async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str,
-                      form: str = "", asked_from: str = "", sheet: Sheet | None = None) -> str:
+                      form: str = "", asked_from: str = "", sheet: Sheet | None = None, *, by_role: bool = False) -> str:
         """Publish a new post and return its id; if this form has made one already, that one's.
 
         `origins` are the other countries' origins (none: it stays home); `seen` is the digest of the list of countries
         the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent. `asked_from`
         is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody. `sheet` is the
-        form's draft, which ends with this.
+        form's draft, which ends with this. `by_role`: the thread is signed by an alias of hers, where her country allows that.
         """
+        if by_role and not pack(self._identity.country).role_posts:
+            raise Refused("In this country posts are signed with a name.", reason="no-role-posts")
         if reach == Reach.NAMED or (reach == Reach.HOME) != (not origins):
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
 
@@ -85,12 +95,13 @@ class Compose:
             if not asked_from:
                 return None
             before = readable(tx, asked_from, author.actor)
-            if before.author_id != author.actor.id or before.audience.reach != Reach.HOME or before.parent_id is not None:
+            if before.audience.reach != Reach.HOME or before.parent_id is not None or not aliases.is_hers(
+                    tx, before.author_id, author.actor):
                 raise NotFound("There is no such post here.")
             return before.id
 
         return await self._publish(author, draft, Audience(reach, (self._identity.origin, *sorted(set(origins)))), form, sheet,
-                                   check)
+                                   check, by_role=by_role)
 
     async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "",
                       sheet: Sheet | None = None) -> str:
@@ -110,31 +121,41 @@ class Compose:
         return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check)
 
     async def _publish(self, author: Author, draft: Draft, audience: Audience, form: str, sheet: Sheet | None,
-                       check: Callable[[Tx, Network], int | None]) -> str:
+                       check: Callable[[Tx, Network], int | None], *, by_role: bool = False) -> str:
         """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
         and says what it is linked to."""
         text = await self._read(draft, audience)
         now, post_id = self._clock.ms(), self._ids.new()
+        uri, speaker = f"{self._identity.origin}/posts/{public(post_id)}", author.actor
+        if by_role:
+            check_hidden(text.tags, author.actor)
+            speaker = aliases.alias_of(self._identity, author.actor, uri, now)
         post = Post(
-            post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, draft.kind, post_id, None,
+            post_id, uri, speaker.id, None, draft.kind, post_id, None,
             draft.question.strip(), draft.text, text.html, draft.language, draft.facts,
             State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags)
         poll = None
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        once = _once(form, draft.kind, draft.question, draft.text, *(draft.poll.options if draft.poll is not None else ()))
+        once = _once(form, draft.kind, str(by_role), draft.question, draft.text,
+                     *(draft.poll.options if draft.poll is not None else ()))
 
         def write(tx: Tx) -> int:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             places = network(tx, self._identity)
-            store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
+            linked = msgspec.structs.replace(post, asked_from=check(tx, places))
+            if by_role:
+                save(tx, speaker, now)
+            store.insert(tx, [linked])
+            if by_role:
+                aliases.attach(tx, speaker, author.actor.id, post.id, audience.origins)
             concerns.written(tx, self._ids, [post], now)
             asked = begin(tx, places, post, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), wire.create(post, asked, author.actor.uri, None, self._identity.seal),
+            enqueue(tx, self._ids.new(), wire.create(post, asked, speaker.uri, None, self._identity.seal),
                     places.recipients(audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
@@ -143,7 +164,8 @@ class Compose:
 
     async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "",
                     sheet: Sheet | None = None) -> str:
-        """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
+        """Answer a post; the reply goes to exactly the parent's audience, and in a thread that its author has signed by role only
+        she answers so too. Returns its id; if this form has made one
         already, that one's. The draft of `sheet` ends with this."""
         check_text(text, language, self._settings.text_limit)
         read = await self._texts.read(text)
@@ -155,15 +177,18 @@ class Compose:
                 return before
             parent = readable(tx, parent_id, author.actor)
             check_readers(read.named, parent.audience, settled=True)
+            speaker = aliases.speaking(tx, author.actor, parent.root_id)
+            if speaker.alias:
+                check_hidden(read.tags, author.actor)
             post = Post(
-                post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, Kind.REPLY,
+                post_id, f"{self._identity.origin}/posts/{public(post_id)}", speaker.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
                 self._identity.country, now, tags=read.tags)
             store.insert(tx, [post])
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            activity = wire.create(post, None, author.actor.uri, parent.uri, self._identity.seal)
+            activity = wire.create(post, None, speaker.uri, parent.uri, self._identity.seal)
             enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
