@@ -49,6 +49,13 @@ class Profiles:
 
         await self._database.write(write)
 
+    async def keep_pace(self) -> int:
+        """Where a badge has run out by the clock, those of its bearer's aliases end too; how many there were."""
+        now = self._clock.ms()
+        if not await self._database.read(lambda tx: aliases.is_behind(tx, now)):
+            return 0
+        return await self._database.write(lambda tx: aliases.keep_pace(tx, self._identity, self._ids, now))
+
     def sibling_changed(self, tx: Tx, change: SiblingChange) -> None:
         """A sibling that is let in learns of every doctor who wants to be found abroad; one that was here before also of
         those it was told of then, and of every badge that has ended, which it may have missed while it was away."""

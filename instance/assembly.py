@@ -80,6 +80,7 @@ from posts.threads import Threads
 from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
+from posts.unmasking import Unmaskings
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Assembly:
     readerships: Readerships
     objects: Objects
     outside: OutsideNotices
+    unmaskings: Unmaskings
     inbox: Inbox
     bundles: Bundles
     courier: Courier
@@ -222,6 +224,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
+            unmaskings=Unmaskings(database, identity, clock, ids, audit),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),

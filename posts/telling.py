@@ -31,6 +31,7 @@ class Told(StrEnum):
     CHANGED = "changed"
     LIKE = "like"
     BOOST = "boost"
+    UNMASKED = "unmasked"
 
 
 QUIET = frozenset({Told.LIKE, Told.BOOST})

@@ -12,7 +12,8 @@ from instance.admin import (
     reconciliation,
     refusals,
     siblings,
+    unmask,
 )
 
 ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
-          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
+          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES, *unmask.ROUTES)
