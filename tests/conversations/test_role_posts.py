@@ -37,7 +37,8 @@ async def asked(de: Running, *to: Running | FakeSibling, handle: str = "ada", dr
     compose = de.its.compose
     seen = compose.network_digest(await compose.destinations())
     origins = tuple(one.url if isinstance(one, Running) else one.origin for one in to)
-    return await compose.publish(await de.author(handle), draft, origins, Reach.COUNTRIES if to else Reach.HOME, seen, by_role=True)
+    return await compose.publish(await de.author(handle), draft, origins, Reach.COUNTRIES if to else Reach.HOME, seen,
+                                 by_role=True)
 
 
 async def arrived(at: Running, handle: str = "ben") -> PostView:
@@ -110,7 +111,7 @@ async def test_she_answers_edits_likes_and_deletes_under_the_same_alias(pair: tu
 
 
 async def test_it_stands_among_her_posts_and_nowhere_else_of_hers(pair: tuple[Running, Running]) -> None:
-    de, fr = pair
+    de, _ = pair
     ada, ben = (await de.author("ada")).actor, (await de.author("ben")).actor
     named = await de.its.compose.publish(await de.author("ada"), CASE, (), Reach.HOME, "")
     hidden = await asked(de)
@@ -168,7 +169,7 @@ async def alias_id(de: Running) -> int:
 
 
 async def test_only_who_may_read_the_thread_is_handed_the_alias(pair: tuple[Running, Running]) -> None:
-    de, fr = pair
+    de, _ = pair
     reader, other = FakeSibling("it", port=2), FakeSibling("es", port=3)
     for fake in (reader, other):
         await know(de, fake)
@@ -239,9 +240,10 @@ async def test_a_badge_that_ends_ends_for_her_aliases_too_and_says_no_moment(pai
     await know(de, other)
     await asked(de, fr)
     uri = (await arrived(fr)).author.uri
-    for change_, holds in ((de.its.accounts.suspend("ada", "test", "test"), False), (de.its.accounts.resume("ada", "test"), True)):
+    accounts = de.its.accounts
+    for deed, holds in ((accounts.suspend("ada", "test", "test"), False), (accounts.resume("ada", "test"), True)):
         begun = time.monotonic()
-        await change_
+        await deed
         await until(lambda holds=holds: _holds(fr, uri, holds))  # type: ignore[misc]
         assert time.monotonic() - begun < 10
     await de.its.accounts.suspend("ada", "test", "test")
@@ -263,7 +265,7 @@ async def test_a_badge_that_runs_out_by_the_clock_does_so_for_her_aliases(pair: 
     await asked(de, fr)
     await asked(de, fr, handle="ben")
     await until(lambda: fr.its.database.read(lambda tx: len(tx.rows("SELECT 1 FROM posts")) == 2))
-    await de.its.database.write(lambda tx: tx.run("UPDATE actors SET verified_until = ? WHERE handle = 'ada'", (de.its.clock.ms(),)))
+    await change(de, lambda tx: tx.run("UPDATE actors SET verified_until = ? WHERE handle = 'ada'", (de.its.clock.ms(),)))
     await until(lambda: fr.count("actors", "alias = 1 AND verified_until IS NOT NULL"), 20)
     assert await fr.count("actors", "alias = 1 AND verified_until IS NULL") == 1 and await de.its.profiles.keep_pace() == 0
 
