@@ -14,17 +14,16 @@ import msgspec
 
 from actors import aliases
 from actors.models import Actor, Author
-from actors.store import save, shown_by_id
+from actors.store import shown_by_id
 from core.clock import Clock
-from core.countries import pack
 from core.database import Database, Tx
-from core.errors import Conflict, InvalidInput, NotFound, Refused
+from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, public
 from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import concerns, store, wire
+from posts import concerns, signing, store, wire
 from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.modes import begin
@@ -43,10 +42,6 @@ class Compose:
                  settings: Posts) -> None:
         self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings = clock, ids, settings
-
-    def signed(self, doctor: Actor, *, by_role: bool) -> Actor:
-        """As whom readers would see her."""
-        return aliases.alias_of(self._identity, doctor, "", self._clock.ms()) if by_role else doctor
 
     async def preview(self, draft: Draft, audience: Audience | None = None, *, hidden: Actor | None = None) -> str:
         """The draft as readers would see it; raises what `publish` would raise about its content, and as soon as its audience
@@ -79,8 +74,6 @@ class Compose:
         is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody. `sheet` is the
         form's draft, which ends with this. `by_role`: the thread is signed by an alias of hers, where her country allows that.
         """
-        if by_role and not pack(self._identity.country).role_posts:
-            raise Refused("In this country posts are signed with a name.", reason="no-role-posts")
         if reach == Reach.NAMED or (reach == Reach.HOME) != (not origins):
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
 
@@ -126,13 +119,11 @@ class Compose:
         and says what it is linked to."""
         text = await self._read(draft, audience)
         now, post_id = self._clock.ms(), self._ids.new()
-        uri, speaker = f"{self._identity.origin}/posts/{public(post_id)}", author.actor
-        if by_role:
-            check_hidden(text.tags, author.actor)
-            speaker = aliases.alias_of(self._identity, author.actor, uri, now)
+        uri = f"{self._identity.origin}/posts/{public(post_id)}"
+        speaker = signing.beginning(self._identity, author, uri, text.tags, now, by_role=by_role)
         post = Post(
-            post_id, uri, speaker.id, None, draft.kind, post_id, None,
-            draft.question.strip(), draft.text, text.html, draft.language, draft.facts,
+            post_id, uri, speaker.id, None, draft.kind, post_id, None, draft.question.strip(), draft.text, text.html,
+            draft.language, draft.facts,
             State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags)
         poll = None
         if draft.poll is not None:
@@ -145,12 +136,7 @@ class Compose:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             places = network(tx, self._identity)
-            linked = msgspec.structs.replace(post, asked_from=check(tx, places))
-            if by_role:
-                save(tx, speaker, now)
-            store.insert(tx, [linked])
-            if by_role:
-                aliases.attach(tx, speaker, author.actor.id, post.id, audience.origins)
+            signing.begin(tx, msgspec.structs.replace(post, asked_from=check(tx, places)), speaker, author, now)
             concerns.written(tx, self._ids, [post], now)
             asked = begin(tx, places, post, poll) if poll is not None else None
             if once is not None:
@@ -164,8 +150,7 @@ class Compose:
 
     async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "",
                     sheet: Sheet | None = None) -> str:
-        """Answer a post; the reply goes to exactly the parent's audience, and in a thread that its author has signed by role only
-        she answers so too. Returns its id; if this form has made one
+        """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
         already, that one's. The draft of `sheet` ends with this."""
         check_text(text, language, self._settings.text_limit)
         read = await self._texts.read(text)
@@ -177,9 +162,7 @@ class Compose:
                 return before
             parent = readable(tx, parent_id, author.actor)
             check_readers(read.named, parent.audience, settled=True)
-            speaker = aliases.speaking(tx, author.actor, parent.root_id)
-            if speaker.alias:
-                check_hidden(read.tags, author.actor)
+            speaker = signing.answering(tx, author, parent.root_id, read.tags)
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", speaker.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,

@@ -107,11 +107,11 @@ class Unmaskings:
             tell(tx, self._ids, [Event(owner_id, Told.UNMASKED, None, row["root_id"], row["root_id"], False, row["root_id"])],
                  self._clock.ms())
 
-        return await self._decide(unmasking_id, UnmaskingState.CONFIRMED, by, "alias.confirmed", agree)
+        return await self._decide(unmasking_id, UnmaskingState.CONFIRMED, by, agree)
 
     async def refuse(self, unmasking_id: str, by: str) -> Unmasking:
         """It stays as it is; whoever has proposed it may take it back so."""
-        return await self._decide(unmasking_id, UnmaskingState.REFUSED, by, "alias.refused", lambda tx, row, owner_id: None)
+        return await self._decide(unmasking_id, UnmaskingState.REFUSED, by, lambda tx, row, owner_id: None)
 
     async def name(self, unmasking_id: str, by: str) -> Actor:
         """Who it is, for one of the two who have decided; each look stands in the audit log."""
@@ -144,7 +144,7 @@ class Unmaskings:
             " AND u.state = 'confirmed' ORDER BY u.id", (owner.id, number(post_id))))
         return tuple(map(_unmasking, rows))
 
-    async def _decide(self, unmasking_id: str, to: UnmaskingState, by: str, action: str, effect: _Effect) -> Unmasking:
+    async def _decide(self, unmasking_id: str, to: UnmaskingState, by: str, effect: _Effect) -> Unmasking:
         _check_named(by)
 
         def write(tx: Tx) -> Unmasking:
@@ -159,14 +159,14 @@ class Unmaskings:
             tx.run("UPDATE unmaskings SET state = ?, decided_by = ?, decided_at = ? WHERE id = ?",
                    (to, by, self._clock.ms(), row["id"]))
             effect(tx, row, owner_id)
-            self._audit.note(tx, by=by, action=action, target=row["about"])
+            self._audit.note(tx, by=by, action=f"alias.{to}", target=row["about"])
             return _unmasking(_row(tx, unmasking_id))
 
         return await self._database.write(write)
 
     def _post(self, tx: Tx, what: str) -> Post | None:
         uri = what.strip()[:_LENGTH]
-        ours = uri.startswith(f"{self._identity.origin}/") or "/" not in uri
+        ours = uri.startswith((f"{self._identity.origin}/", "/")) or "/" not in uri
         inner = number(uri.rstrip("/").partition("#")[0].rpartition("/")[2]) if ours else None
         return (store.by_id(tx, inner) if inner is not None else None) or store.by_keys(tx, [uri_key(uri)]).get(uri)
 

@@ -8,6 +8,7 @@ import msgspec
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
+from actors import aliases
 from actors.models import Actor, Author
 from core.access import Access, Route
 from core.countries import specialties
@@ -128,7 +129,7 @@ async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None 
 async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = None, was: str = "") -> ResponseReturnValue:
     """Step two. Home is set, unless something is asked abroad; `was` is what the page had set before."""
     reach = written.reach or ("" if written.asked_from else "home")
-    role = services().compose.signed(doctor(), by_role=True)
+    role = aliases.alias_of(services().identity, doctor(), "", services().clock.ms())
     page = await render_template(
         "compose_audience.html", role=role, alike=await services().directory.alike(role.badge), written=written,
         sheet=sheet, error=error, reach=reach, was=was or reach,
@@ -148,7 +149,8 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, auth
                    chosen: tuple[Destination, ...] = (), doctors: tuple[Actor, ...] = (),
                    instances: tuple[str, ...] = (), going: tuple[Destination, ...]) -> ResponseReturnValue:
     """The last look; `going` are the other countries it goes to."""
-    speaker = services().compose.signed(author.actor, by_role=written.signature == "role")
+    by_role = written.signature == "role"
+    speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
         "compose_confirm.html", speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,

@@ -49,7 +49,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
         "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile",
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
-        "/p/{own}", "/p/{closed}",
+        "/p/{own}", "/p/{closed}", "/p/{by_role}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
         "/p/{case}/history", "/p/{hers}/history", "/p/{case}/likes", "/p/{case}/boosts",
         "/compose?kind=case", "/compose?kind=poll", "/compose?draft={draft}", "/compose?abroad={home}",
@@ -101,6 +101,9 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/admin/siblings/{sibling}/key", 400, (("#key-fingerprint ~ button", {"fingerprint": "0"}),)),
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings",
+        "/admin/unmask", "/admin/unmask?before=0000000000001", "/admin/unmask/{proposed}", "/admin/unmask/{found}",
+        Sight("/admin/unmask/{found}", 200, (("main .button", {}),)),
+        Sight("/admin/unmask", 400, ((_NEXT, {"post": "nobody", "reason": " "}),)),
         Sight("/admin/siblings/{trying}/checks", 400, (("#untested ~ button", {"reason": " "}),)),
         Sight("/nothing", 404), Sight("/admin/notices?reference=AAAA-AAAA", 404),
         Sight("/admin/notices/{waiting}", 400, ((_NEXT, {"note": " "}),)),
@@ -114,6 +117,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
+        "/admin/unmask",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

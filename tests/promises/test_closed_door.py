@@ -62,6 +62,8 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
+    # nobody has proposed to find out what is called so
+    **{(method, "/admin/unmask/<unmasking_id>", "operator"): NOWHERE for method in ("GET", "POST")},
     # no self-test of the sibling in this table is kept
     ("GET", "/admin/siblings/<domain>/checks/<check_id>", "operator"): NOWHERE,
     # nothing of the sibling's own is called so here
@@ -150,7 +152,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
                                     "what": "new", "about": "0000000000000",
-                                    "check_id": "0000000000000", "sequence": "1", "key": "0" * 64, "kind": "held",
+                                    "check_id": "0000000000000", "unmasking_id": "0000000000000",
+                                    "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
         await de.add_doctor("student", Role.STUDENT)
