@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors.models import Actor
+from actors.models import Actor, Badge
 from actors.store import COLUMNS, actor_from, by_uri, known_by_mention, save, shown_by_handle
 from actors.wire import actor_of
 from core.clock import Clock
@@ -31,7 +31,7 @@ _HANDLE = re.compile(r"[\w.-]{1,60}")
 _MENTION_LENGTH = 320
 _BEYOND = "\U0010ffff"
 _FOUND = (
-    "gone_at IS NULL AND (verified_until IS NULL OR verified_until > ?) AND CASE WHEN sibling_id IS NULL"
+    "gone_at IS NULL AND alias = 0 AND (verified_until IS NULL OR verified_until > ?) AND CASE WHEN sibling_id IS NULL"
     " THEN EXISTS (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state = 'verified')"
     " ELSE discoverable = 1 AND sibling_id IN (%s) END")
 _SPECIALTY = "id IN (SELECT actor_id FROM actor_specialties WHERE specialty = ?)"
@@ -113,6 +113,14 @@ class Directory:
             return Doctors(shown, public(shown[-1].id) if len(rows) > PAGE else None)
 
         return await self._database.read(look)
+
+    async def alike(self, badge: Badge) -> int:
+        """How many doctors of this instance a badge of this role and specialty could be whose."""
+        specialty = badge.specialties[0] if badge.specialties else None
+        row = await self._database.read(lambda tx: tx.row(
+            "SELECT count(*) AS n FROM actors d JOIN accounts a ON a.actor_id = d.id WHERE a.state = 'verified' AND d.role = ?"
+            + (f" AND d.{_SPECIALTY}" if specialty else ""), (badge.role, *((specialty,) if specialty else ()))))
+        return int(row["n"]) if row is not None else 0
 
     def _address(self, mention: str) -> _Address:
         """What an address says; `InvalidInput` for one that nobody can have."""

@@ -52,7 +52,8 @@ class Badge(msgspec.Struct, frozen=True):
 
 class Actor(msgspec.Struct, frozen=True):
     """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` is plain text of her own;
-    `discoverable`: she wants doctors of other countries to find her in their directory."""
+    `discoverable`: she wants doctors of other countries to find her in their directory. `alias`: what somebody is called in one
+    thread that she has signed by role only."""
 
     id: int
     uri: str
@@ -63,6 +64,7 @@ class Actor(msgspec.Struct, frozen=True):
     sibling_id: int | None = None
     about: str = ""
     discoverable: bool = False
+    alias: bool = False
 
     @property
     def local(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from actors import aliases
 from actors.models import ABOUT_LIMIT, Actor, VerifiedDoctor
 from actors.store import COLUMNS, SHOWN, actor_from, by_ids, save
 from actors.wire import update
@@ -48,6 +49,13 @@ class Profiles:
 
         await self._database.write(write)
 
+    async def keep_pace(self) -> int:
+        """Where a badge has run out by the clock, those of its bearer's aliases end too; how many there were."""
+        now = self._clock.ms()
+        if not await self._database.read(lambda tx: aliases.is_behind(tx, now)):
+            return 0
+        return await self._database.write(lambda tx: aliases.keep_pace(tx, self._identity, self._ids, now))
+
     def sibling_changed(self, tx: Tx, change: SiblingChange) -> None:
         """A sibling that is let in learns of every doctor who wants to be found abroad; one that was here before also of
         those it was told of then, and of every badge that has ended, which it may have missed while it was away."""
@@ -59,11 +67,15 @@ class Profiles:
         for row in tx.rows(f"SELECT {COLUMNS} FROM actors WHERE {SHOWN} AND (discoverable = 1{missed})",
                            (change.now, change.sibling_id) if before else ()):
             _tell(tx, self._identity, self._ids, actor_from(row), BACKLOG, [change.sibling_id], change.now)
+        if before:
+            aliases.catch_up(tx, self._identity, self._ids, change.sibling_id, change.now)
 
 
 def announce(tx: Tx, identity: Identity, ids: Ids, actor: Actor, now: int, lane: int = FRESH) -> None:
-    """Put an `Update` of a local doctor's Person as she is now into the outbox, for all siblings."""
+    """Put an `Update` of a local doctor's Person as she is now into the outbox, for all siblings; where her badge has ended or
+    holds again, so have those of her aliases."""
     _tell(tx, identity, ids, actor, lane, sent_to(tx), now)
+    aliases.keep_pace(tx, identity, ids, now, actor.id)
 
 
 def _tell(tx: Tx, identity: Identity, ids: Ids, actor: Actor, lane: int, sibling_ids: list[int], now: int) -> None:

@@ -309,4 +309,6 @@ def _shun(tx: Tx, actor_id: int, other_id: int, now: int) -> Shun | None:
 
 
 def _reachable(tx: Tx, other: Actor) -> bool:
+    if other.alias:
+        return False
     return shown_by_id(tx, other.id) is not None if other.sibling_id is None else other.sibling_id in sent_to(tx)

@@ -14,7 +14,7 @@ from core.text import folded
 
 _CODES = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
-           " about, discoverable, verified_how")
+           " about, discoverable, verified_how, alias")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended', 'withdrawn'))")
 """The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
@@ -26,9 +26,10 @@ _TITLES = frozenset((
 
 def actor_from(row: Row) -> Actor:
     """The actor in a row that begins with `COLUMNS`."""
-    number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, how, *_ = row
+    (number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, how, alias,
+     *_) = row
     return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until, how),
-                 sibling_id, about, bool(discoverable))
+                 sibling_id, about, bool(discoverable), bool(alias))
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
@@ -73,13 +74,13 @@ def _shown(tx: Tx, where: str, value: object) -> Actor | None:
 def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
     """The doctor of a sibling who was last heard of under this name; a sibling may give a handle to somebody new."""
     row = tx.row(f"SELECT {COLUMNS} FROM actors WHERE handle IN (?, ?) AND domain = ? AND sibling_id IS NOT NULL"
-                 " AND gone_at IS NULL ORDER BY fetched_at DESC, id DESC LIMIT 1", (handle, handle.lower(), domain))
+                 " AND alias = 0 AND gone_at IS NULL ORDER BY fetched_at DESC, id DESC LIMIT 1", (handle, handle.lower(), domain))
     return actor_from(row) if row is not None else None
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change. One that was forgotten
-    is known again: her instance was let in anew and speaks of her."""
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is
+    an alias. One that was forgotten is known again: her instance was let in anew and speaks of her."""
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
@@ -87,17 +88,17 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
     _note_change(tx, actor)
     tx.run(
         "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
-        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how, alias)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
         " sort_name = excluded.sort_name, verified_how = excluded.verified_how, gone_at = NULL"
         " WHERE actors.gone_at IS NULL OR actors.name = ''",
-        (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))
+        (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values, int(actor.alias)))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
-    if row is not None:
+    if row is not None and not actor.alias:
         tx.run("DELETE FROM actor_specialties WHERE actor_id = ?", (row["id"],))
         tx.insert("actor_specialties (specialty, actor_id)", 2, [(code, row["id"]) for code in dict.fromkeys(badge.specialties)])
 

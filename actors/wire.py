@@ -41,17 +41,18 @@ class _Person(msgspec.Struct, frozen=True, rename="camel"):
     badge: _Badge
     summary: str | None = None
     discoverable: bool | None = None
+    alias: bool | None = None
 
 
 def person(actor: Actor, identity: Identity) -> dict[str, Any]:
-    """The `Person` document of a local doctor (FEP-2c59 names the handle)."""
+    """The `Person` document of a local doctor (FEP-2c59 names the handle), or of an alias, which no handle leads to."""
     badge = actor.badge
     return {
         "@context": CONTEXT,
         "id": actor.uri,
         "type": "Person",
         "preferredUsername": actor.handle,
-        "webfinger": f"{actor.handle}@{actor.domain}",
+        **({"alias": True} if actor.alias else {"webfinger": f"{actor.handle}@{actor.domain}"}),
         "name": actor.name,
         "inbox": identity.inbox,
         "outbox": f"{actor.uri}/outbox",
@@ -86,7 +87,7 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
     if not handle or len(handle) > 60 or not all(letter.isalnum() or letter in "._-" for letter in handle):
         raise InvalidInput("The handle cannot be one.", reason="bad-actor")
     return Actor(actor_id, wire.id, handle, domain_of(origin_of(wire.id)), wire.name[:120] or handle, badge, sibling_id,
-                 _about(wire.summary), bool(wire.discoverable))
+                 "" if wire.alias else _about(wire.summary), bool(wire.discoverable) and not wire.alias, bool(wire.alias))
 
 
 def _about(summary: str | None) -> str:

@@ -62,7 +62,8 @@ async def write(session: Browser, country: Country, handle: str) -> Doctor:
     doctor = Doctor(url, await sign_in(session, country, handle), {})
     fields: dict[str, Any] = {
         "kind": "case", "question": "Gentamicin before the study?", "text": _TEXT, "language": "en", "specialties": "cardiology",
-        "age_band": "50-59", "sex": "f", "aim": "therapeutic", "step": "confirm", "reach": "network"}
+        "age_band": "50-59", "sex": "f", "aim": "therapeutic", "step": "confirm", "reach": "network",
+        "signature": "name"}
     async with session.post(f"{url}/compose", data=fields, headers=_headers(doctor), allow_redirects=False) as answer:
         page = await answer.text()
     made = hidden(page)

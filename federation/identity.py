@@ -18,6 +18,7 @@ CONTEXT: list[Any] = [
     {
         "konsil": "https://konsil.example/ns#",
         "badge": "konsil:badge",
+        "alias": "konsil:alias",
         "country": "konsil:country",
         "revision": "konsil:revision",
         "facts": "konsil:facts",

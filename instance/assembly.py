@@ -94,6 +94,7 @@ from posts.threads import Threads
 from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
+from posts.unmasking import Unmaskings
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class Assembly:
     darkroom: Darkroom
     papers: Papers
     uploads: Uploads
+    unmaskings: Unmaskings
     inbox: Inbox
     bundles: Bundles
     courier: Courier
@@ -263,6 +265,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             darkroom=darkroom, uploads=Uploads(),
             papers=papers,
+            unmaskings=Unmaskings(database, identity, clock, ids, audit),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),

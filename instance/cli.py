@@ -42,6 +42,7 @@ from instance.reconciling import reconcile
 from instance.restoring import restore_command
 from instance.setup import create_instance
 from instance.showing import audience, disclosures
+from instance.unmasking import unmask
 
 _NO_REASON = N_("No reason was given on the command line.")
 
@@ -318,3 +319,4 @@ main.add_command(poll)
 main.add_command(queue)
 main.add_command(reconcile)
 main.add_command(refusals)
+main.add_command(unmask)

@@ -59,7 +59,7 @@ class _Planter:
                       CaseFacts(post.specialties, post.age_band, post.sex, post.aim),
                       PollDraft(post.options, post.multiple, ends_at) if post.kind == Kind.POLL else None)
         made = await place.compose.publish(await self._author(post.author), draft, origins, post.reach,
-                                           place.compose.network_digest(offered))
+                                           place.compose.network_digest(offered), by_role=post.by_role)
         self._uris[post.key] = f"{place.identity.origin}/posts/{made}"
         self._hours[post.key] = post.hours_ago
 

@@ -40,7 +40,7 @@ async def instance_outbox() -> Response:
 
 
 async def person(actor_id: str) -> Response:
-    return _handed(await services().objects.person(actor_id), Disclosed.PERSON)
+    return _handed(await services().objects.person(g.sibling, actor_id), Disclosed.PERSON)
 
 
 async def outbox(actor_id: str) -> Response:

@@ -1,5 +1,5 @@
-"""What goes on beside requests: delivery, held activities, polls that end or have new counts, mail, a look at
-siblings' keys."""
+"""What goes on beside requests: delivery, held activities, polls that end or have new counts, badges that run out, mail, a look
+at siblings' keys."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from instance.pruning import prune
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
+_ALIASES_SECONDS = 5.0
 _COMPARISON_SECONDS = 2.0
 _DAY_SECONDS = 86_400
 _SWEEP_SECONDS = 60.0
@@ -52,6 +53,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             group.create_task(_steadily(lambda: _badges(assembly), 1.0))
+            group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
@@ -128,6 +130,12 @@ async def _badges(assembly: Assembly) -> None:
         if not await assembly.expiry.step() + await assembly.lapses.work():
             await happens(woken, _TICK_SECONDS)
             woken.clear()
+
+
+async def _aliases(assembly: Assembly) -> None:
+    while True:
+        await assembly.profiles.keep_pace()
+        await asyncio.sleep(_ALIASES_SECONDS)
 
 
 async def _mail(assembly: Assembly) -> None:

@@ -10,7 +10,9 @@ import asyncio
 from enum import StrEnum
 from typing import NamedTuple
 
+from actors import aliases
 from actors.models import Actor
+from actors.store import by_ids
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Tx
@@ -75,17 +77,18 @@ class Attesting:
         self._clock, self._audit = clock, audit
 
     async def check_own(self, author: Actor, post_id: str) -> tuple[Compared, ...]:
-        """The same for the author of a poll; `NotFound` for anybody else, `TooMany` soon after the last time."""
-        def look(tx: Tx) -> _Asked:
+        """The same for the author of a poll; `NotFound` for anybody else, `TooMany` soon after the last time. The audit log names
+        who signed the poll: an alias, where that was by role only."""
+        def look(tx: Tx) -> tuple[_Asked, str]:
             post = readable(tx, post_id, author)
-            if post.author_id != author.id:
+            if not aliases.is_hers(tx, post.author_id, author):
                 raise NotFound("There is no such poll here.")
             last = pollstore.last_check(tx, post.id)
             if last is not None and self._clock.ms() - last < _AGAIN_MS:
                 raise TooMany("This was asked a moment ago; what came of it stands below.", retry_after=_AGAIN_MS // 1000)
-            return self._asked(tx, post)
+            return self._asked(tx, post), by_ids(tx, [post.author_id])[post.author_id].handle
 
-        return await self._check(await self._database.read(look), author.handle)
+        return await self._check(*await self._database.read(look))
 
     async def check(self, post_id: str, by: str) -> tuple[Compared, ...]:
         """Ask every sibling whose tally is in a poll of ours, keep what came of it, and say it in the audit log."""

@@ -77,7 +77,7 @@ class Colleagues:
             skipped = shunned_by(tx, author.id, self._clock.ms()) | {author.id}
             met = [row["id"] for sql in _MET for row in tx.rows(sql, (author.id, _LOOKED_AT))]
             wanted = [actor_id for actor_id in dict.fromkeys(met) if actor_id not in skipped][:_SUGGESTED]
-            return tuple(sorted(by_ids(tx, wanted).values(), key=lambda doctor: doctor.name))
+            return tuple(sorted((one for one in by_ids(tx, wanted).values() if not one.alias), key=lambda doctor: doctor.name))
 
         return await self._database.read(look)
 

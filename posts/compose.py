@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor, Author
 from actors.store import shown_by_id
 from core.clock import Clock
@@ -22,7 +23,7 @@ from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import concerns, store, wire
+from posts import concerns, signing, store, wire
 from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.modes import begin
@@ -30,7 +31,7 @@ from posts.network import Network, list_digest, network, party
 from posts.reading import readable
 from posts.rules import CONSULTED, check_draft, check_text, option_names
 from posts.store import Poll, Post
-from posts.texts import Text, Texts, check_readers
+from posts.texts import Text, Texts, check_hidden, check_readers
 from posts.views import led_home
 
 
@@ -42,10 +43,12 @@ class Compose:
         self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings = clock, ids, settings
 
-    async def preview(self, draft: Draft, audience: Audience | None = None) -> str:
+    async def preview(self, draft: Draft, audience: Audience | None = None, *, hidden: Actor | None = None) -> str:
         """The draft as readers would see it; raises what `publish` would raise about its content, and as soon as its audience
-        is known, about whom it names."""
+        is known, about whom it names. `hidden` is its author, where it is signed by role only."""
         text = await self._read(draft, audience)
+        if hidden is not None:
+            check_hidden(text.tags, hidden)
         return led_home(text.html, text.tags, self._identity.origin)
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
@@ -63,13 +66,13 @@ class Compose:
         return list_digest(destinations)
 
     async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str,
-                      form: str = "", asked_from: str = "", sheet: Sheet | None = None) -> str:
+                      form: str = "", asked_from: str = "", sheet: Sheet | None = None, *, by_role: bool = False) -> str:
         """Publish a new post and return its id; if this form has made one already, that one's.
 
         `origins` are the other countries' origins (none: it stays home); `seen` is the digest of the list of countries
         the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent. `asked_from`
         is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody. `sheet` is the
-        form's draft, which ends with this.
+        form's draft, which ends with this. `by_role`: the thread is signed by an alias of hers, where her country allows that.
         """
         if reach == Reach.NAMED or (reach == Reach.HOME) != (not origins):
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
@@ -85,12 +88,13 @@ class Compose:
             if not asked_from:
                 return None
             before = readable(tx, asked_from, author.actor)
-            if before.author_id != author.actor.id or before.audience.reach != Reach.HOME or before.parent_id is not None:
+            if before.audience.reach != Reach.HOME or before.parent_id is not None or not aliases.is_hers(
+                    tx, before.author_id, author.actor):
                 raise NotFound("There is no such post here.")
             return before.id
 
         return await self._publish(author, draft, Audience(reach, (self._identity.origin, *sorted(set(origins)))), form, sheet,
-                                   check)
+                                   check, by_role=by_role)
 
     async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "",
                       sheet: Sheet | None = None) -> str:
@@ -110,31 +114,34 @@ class Compose:
         return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check)
 
     async def _publish(self, author: Author, draft: Draft, audience: Audience, form: str, sheet: Sheet | None,
-                       check: Callable[[Tx, Network], int | None]) -> str:
+                       check: Callable[[Tx, Network], int | None], *, by_role: bool = False) -> str:
         """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
         and says what it is linked to."""
         text = await self._read(draft, audience)
         now, post_id = self._clock.ms(), self._ids.new()
+        uri = f"{self._identity.origin}/posts/{public(post_id)}"
+        speaker = signing.beginning(self._identity, author, uri, text.tags, now, by_role=by_role)
         post = Post(
-            post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, draft.kind, post_id, None,
-            draft.question.strip(), draft.text, text.html, draft.language, draft.facts,
+            post_id, uri, speaker.id, None, draft.kind, post_id, None, draft.question.strip(), draft.text, text.html,
+            draft.language, draft.facts,
             State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags)
         poll = None
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        once = _once(form, draft.kind, draft.question, draft.text, *(draft.poll.options if draft.poll is not None else ()))
+        once = _once(form, draft.kind, str(by_role), draft.question, draft.text,
+                     *(draft.poll.options if draft.poll is not None else ()))
 
         def write(tx: Tx) -> int:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             places = network(tx, self._identity)
-            store.insert(tx, [msgspec.structs.replace(post, asked_from=check(tx, places))])
+            signing.begin(tx, msgspec.structs.replace(post, asked_from=check(tx, places)), speaker, author, now)
             concerns.written(tx, self._ids, [post], now)
             asked = begin(tx, places, post, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), wire.create(post, asked, author.actor.uri, None, self._identity.seal),
+            enqueue(tx, self._ids.new(), wire.create(post, asked, speaker.uri, None, self._identity.seal),
                     places.recipients(audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id
@@ -155,15 +162,16 @@ class Compose:
                 return before
             parent = readable(tx, parent_id, author.actor)
             check_readers(read.named, parent.audience, settled=True)
+            speaker = signing.answering(tx, author, parent.root_id, read.tags)
             post = Post(
-                post_id, f"{self._identity.origin}/posts/{public(post_id)}", author.actor.id, None, Kind.REPLY,
+                post_id, f"{self._identity.origin}/posts/{public(post_id)}", speaker.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
                 self._identity.country, now, tags=read.tags)
             store.insert(tx, [post])
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            activity = wire.create(post, None, author.actor.uri, parent.uri, self._identity.seal)
+            activity = wire.create(post, None, speaker.uri, parent.uri, self._identity.seal)
             enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
             let_go(tx, author.actor, sheet)
             return post.id

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from actors import aliases
 from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Tx, marks
@@ -94,11 +95,14 @@ def parted(tx: Tx, sibling_id: int) -> None:
 
 
 def _authors_here(tx: Tx, answers: Sequence[Post]) -> dict[int, int]:
-    """Who of this instance wrote what these answer, or began the conversation: author by post. Nobody, where it is erased."""
+    """Who of this instance wrote what these answer, or began the conversation, be it under an alias: doctor by post. Nobody,
+    where it is erased."""
     above = sorted({post_id for post in answers if post.parent_id is not None for post_id in (post.parent_id, post.root_id)})
-    return {row["id"]: row["author_id"] for row in tx.rows(
+    authors = {row["id"]: row["author_id"] for row in tx.rows(
         f"SELECT id, author_id FROM posts WHERE id IN ({marks(len(above))}) AND sibling_id IS NULL AND erased_at IS NULL",
         above)} if above else {}
+    owners = aliases.owners(tx, authors.values())
+    return {post_id: owners.get(author_id, author_id) for post_id, author_id in authors.items()}
 
 
 def _named(post: Post) -> Iterable[str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor
 from core.clock import Clock
 from core.database import Database, Row, Tx
@@ -43,7 +44,7 @@ class What(StrEnum):
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
     question, text, state and the revision it began with. `doctors` are handles, `asked_from` the post at home that is asked
-    about abroad."""
+    about abroad. `signature` is name, role or not chosen yet."""
 
     kind: str = "case"
     question: str = ""
@@ -62,6 +63,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     asked_from: str = ""
     state: str = ""
     revision: str = ""
+    signature: str = ""
 
     @property
     def blank(self) -> bool:
@@ -218,7 +220,7 @@ def _about(tx: Tx, owner: Actor, sheet: Sheet) -> int:
         raise NotFound("There is no such draft here.")
     if sheet.what != What.NEW:
         post = readable(tx, sheet.about, owner, erased=sheet.what == What.REPLY)
-        if sheet.what == What.EDIT and post.author_id != owner.id:
+        if sheet.what == What.EDIT and not aliases.is_hers(tx, post.author_id, owner):
             raise NotFound("There is no such post here.")
     return about
 

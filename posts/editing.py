@@ -6,7 +6,9 @@ from typing import Protocol
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor, Author
+from actors.store import by_ids
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Tx
@@ -23,7 +25,7 @@ from posts.network import network
 from posts.reading import readable
 from posts.rules import check_question, check_text
 from posts.store import Post
-from posts.texts import Texts, check_readers
+from posts.texts import Texts, check_hidden, check_readers
 
 
 class Forget(Protocol):
@@ -58,6 +60,9 @@ class Editing:
                 check_question(title)
             check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
             check_readers(read.named, old.audience, settled=True)
+            speaker = by_ids(tx, [old.author_id])[old.author_id]
+            if speaker.alias:
+                check_hidden(read.tags, author.actor)
             let_go(tx, author.actor, sheet)
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
@@ -66,24 +71,26 @@ class Editing:
                 return
             store.revise(tx, old, new)
             concerns.changed(tx, self._ids, old, new, now)
-            announce(tx, self._identity, self._ids, new, author.actor.uri, now)
+            announce(tx, self._identity, self._ids, new, speaker.uri, now)
 
         await self._database.write(write)
 
     async def delete(self, owner: Actor, post_id: str) -> None:
         """Erase one's own post here and everywhere it went. It takes no `Author`: whoever wrote something may take it back,
-        also when her verification has run out. Of others' posts she learns nothing."""
+        also when her verification has run out. Of others' posts she learns nothing. The audit log names who signed it: an alias,
+        where that was by role only."""
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
             post = readable(tx, post_id, owner)
-            if post.author_id != owner.id:
+            if not aliases.is_hers(tx, post.author_id, owner):
                 raise NotFound("There is no such post here.")
+            speaker = by_ids(tx, [post.author_id])[post.author_id]
             store.erase(tx, post.uri, self._identity.origin, now)
             self._forget(tx, post.uri)
-            enqueue(tx, self._ids.new(), wire.delete(post, owner.uri),
+            enqueue(tx, self._ids.new(), wire.delete(post, speaker.uri),
                     network(tx, self._identity).recipients(post.audience.origins), now)
-            self._audit.note(tx, by=owner.handle, action="post.deleted", target=post.uri)
+            self._audit.note(tx, by=speaker.handle, action="post.deleted", target=post.uri)
 
         await self._database.write(write)
 
@@ -95,7 +102,7 @@ class Editing:
 
     def _own(self, tx: Tx, author: Author, post_id: str) -> Post:
         post = readable(tx, post_id, author.actor)
-        if post.author_id != author.actor.id:
+        if not aliases.is_hers(tx, post.author_id, author.actor):
             raise Refused("Only its author can change a post.", reason="not-yours")
         return post
 

@@ -236,6 +236,7 @@ class PostView(msgspec.Struct, frozen=True):
     asked_from: str | None = None  # the post at home that this one asks about abroad
     asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
     tags: Tags = NO_TAGS
+    by_role: bool = False  # the viewer has begun this conversation, signed by role only
 
     @property
     def named(self) -> bool:

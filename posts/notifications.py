@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor
 from actors.store import by_ids
 from core.clock import Clock
@@ -194,11 +195,12 @@ def _views(tx: Tx, rows: Sequence[Row], viewer: Actor) -> tuple[Notification, ..
         f" FROM notification_events WHERE notification_id IN ({marks(len(ids))}) GROUP BY notification_id)", ids)}
     people = by_ids(tx, [row["by_id"] for found in last.values() for row in found])
     roots = store.by_many(tx, sorted({row["root_id"] for row in rows if row["root_id"]}))
-    return tuple(_view(row, viewer, first.get(row["id"]), last.get(row["id"], []), people, roots.get(row["root_id"]))
+    hers = {viewer.id, *aliases.in_threads(tx, viewer.id, roots).values()}
+    return tuple(_view(row, viewer, hers, first.get(row["id"]), last.get(row["id"], []), people, roots.get(row["root_id"]))
                  for row in rows)
 
 
-def _view(row: Row, viewer: Actor, first: Row | None, last: Sequence[Row], people: dict[int, Actor],
+def _view(row: Row, viewer: Actor, hers: set[int], first: Row | None, last: Sequence[Row], people: dict[int, Actor],
           root: Post | None) -> Notification:
     kind = Told(row["kind"])
     did = tuple(people[one["by_id"]] for one in last)
@@ -209,7 +211,7 @@ def _view(row: Row, viewer: Actor, first: Row | None, last: Sequence[Row], peopl
         begun=row["first_at"], at=row["last_at"], unread=row["read_at"] is None, place=_place(kind, first, did),
         question=root.question if root is not None else "", language=root.language if root is not None else "",
         kind_asked="consult" if row["named"] else root.kind if root is not None else Kind.NOTE,
-        own=root is not None and root.author_id == viewer.id, to_answer=row["about_id"] != row["root_id"],
+        own=root is not None and root.author_id in hers, to_answer=row["about_id"] != row["root_id"],
         begins=first is not None and first["post_id"] == row["root_id"])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors import aliases
 from actors.models import Actor
 from actors.store import by_ids, shown_by_handle, shown_by_id
 from actors.wire import person
@@ -29,9 +30,9 @@ class Objects:
     def __init__(self, database: Database, identity: Identity) -> None:
         self._database, self._identity = database, identity
 
-    async def person(self, actor_id: str) -> dict[str, Any]:
-        """A local doctor's `Person`."""
-        return person(await self._database.read(lambda tx: _local(tx, actor_id)), self._identity)
+    async def person(self, sibling: Sibling, actor_id: str) -> dict[str, Any]:
+        """A local doctor's `Person`, or that of an alias whose thread the sibling may read."""
+        return person(await self._database.read(lambda tx: _local(tx, actor_id, sibling)), self._identity)
 
     async def webfinger(self, resource: str) -> dict[str, Any]:
         """The JRD (RFC 7033) of `acct:handle@domain`, or of the instance itself."""
@@ -67,7 +68,7 @@ class Objects:
     async def outbox(self, sibling: Sibling, actor_id: str) -> dict[str, Any]:
         """The newest posts of a local doctor that the sibling may read."""
         def look(tx: Tx) -> tuple[Actor, list[str]]:
-            actor = _local(tx, actor_id)
+            actor = _local(tx, actor_id, sibling)
             found = store.select(tx, "author_id = ? AND erased_at IS NULL AND reach <> 'named' ORDER BY id DESC LIMIT ?",
                                  (actor.id, _PAGE * 5))
             return actor, [post.uri for post in found if sibling.origin in post.audience.origins][:_PAGE]
@@ -96,9 +97,9 @@ class Objects:
         return {"@context": CONTEXT, "id": self._identity.members, "type": "Collection"}
 
 
-def _local(tx: Tx, actor_id: str) -> Actor:
+def _local(tx: Tx, actor_id: str, sibling: Sibling) -> Actor:
     inner = number(actor_id)
-    actor = shown_by_id(tx, inner) if inner is not None else None
+    actor = (shown_by_id(tx, inner) or aliases.shown_to(tx, inner, sibling.origin)) if inner is not None else None
     if actor is None:
         raise NotFound("There is nobody of that name.")
     return actor

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from actors import aliases
 from actors.models import Actor, Author
 from actors.store import by_ids
 from core.clock import Clock
@@ -55,7 +56,7 @@ class Polls:
             poll = store.polls(tx, [post.id]).get(post.id)
             if poll is None:
                 raise NotFound("There is no such poll here.")
-            if post.author_id == author.actor.id:
+            if aliases.is_hers(tx, post.author_id, author.actor):
                 raise InvalidInput("Nobody votes in their own poll.", reason="own-poll")
             kept = pollstore.kept(tx, post.id) if post.sibling_id is not None else None
             if poll.closed_at is not None or poll.ends_at <= now or (kept is not None and kept.final):
@@ -98,7 +99,7 @@ class Polls:
         def look(tx: Tx) -> Breakdown:
             post = readable(tx, post_id, author)
             poll = store.polls(tx, [post.id]).get(post.id)
-            if poll is None or post.author_id != author.id:
+            if poll is None or not aliases.is_hers(tx, post.author_id, author):
                 raise NotFound("There is no such poll here.")
             return breakdown.shown(tx, network(tx, self._identity), post, poll)
 

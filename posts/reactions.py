@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor, Author, VerifiedDoctor
 from actors.store import by_ids
 from core.clock import Clock
@@ -63,9 +64,9 @@ class Reactions:
 
     async def like(self, doctor: VerifiedDoctor, post_id: str) -> None:
         """Like somebody else's post. Whoever is verified may, students too: it says less than the answer they may write,
-        and shows nobody anything."""
-        def check(post: Post) -> None:
-            if post.author_id == doctor.actor.id:
+        and shows nobody anything. In a conversation that she has signed by role only, she likes under the same alias."""
+        def check(post: Post, speaker: Actor) -> None:
+            if post.author_id == speaker.id:
                 raise InvalidInput("Nobody likes their own post.", reason="own-post")
 
         await self._database.write(lambda tx: self._add(tx, "likes", doctor.actor, post_id, check))
@@ -78,11 +79,15 @@ class Reactions:
         """Pass a post on, one's own too, to those who follow one and can read it already.
 
         It takes an `Author` who may `post`: like a new post it is put before others, so who may not ask here may not
-        bring the questions of others up again either. `Refused` for a consult, which is for those it names.
+        bring the questions of others up again either. `Refused` for a consult, which is for those it names, and for a
+        conversation that she has signed by role only, where it would show her name.
         """
-        def check(post: Post) -> None:
+        def check(post: Post, speaker: Actor) -> None:
             if post.audience.reach == Reach.NAMED:
                 raise Refused("A consult is for those it names; it is not passed on.", reason="named")
+            if speaker.alias:
+                raise Refused("You have signed this conversation by role only. Passing it on would show your name.",
+                              reason="by-role")
 
         await self._database.write(lambda tx: self._add(tx, "boosts", author.actor, post_id, check))
 
@@ -121,9 +126,10 @@ class Reactions:
 
         return await self._database.read(look)
 
-    def _add(self, tx: Tx, table: Table, actor: Actor, post_id: str, check: Callable[[Post], None]) -> None:
-        post = readable(tx, post_id, actor)
-        check(post)
+    def _add(self, tx: Tx, table: Table, doctor: Actor, post_id: str, check: Callable[[Post, Actor], None]) -> None:
+        post = readable(tx, post_id, doctor)
+        actor = aliases.speaking(tx, doctor, post.root_id)
+        check(post, actor)
         made, now = self._ids.new(), self._clock.ms()
         uri = f"{self._identity.origin}/{table}/{public(made)}"
         if add(tx, self._ids, table, [Reaction(made, post.id, actor.id, uri)], now):
@@ -131,8 +137,9 @@ class Reactions:
         activity = wire.reaction(_TYPES[table], uri, actor.uri, post, self._order(table, actor, post))
         enqueue(tx, made, activity, network(tx, self._identity).recipients(post.audience.origins), now)
 
-    def _take_back(self, tx: Tx, table: Table, actor: Actor, post_id: str) -> None:
-        post = readable(tx, post_id, actor)
+    def _take_back(self, tx: Tx, table: Table, doctor: Actor, post_id: str) -> None:
+        post = readable(tx, post_id, doctor)
+        actor = aliases.speaking(tx, doctor, post.root_id)
         row = tx.row(f"SELECT uri FROM {table} WHERE post_id = ? AND actor_id = ?", (post.id, actor.id))
         if row is None:
             return

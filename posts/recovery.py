@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from actors.store import by_ids, by_uri
+from actors import aliases
+from actors.models import Actor
+from actors.store import by_ids, by_uri, save
 from core.database import Tx
 from core.errors import InvalidInput
 from core.ids import Ids, made_at, number, public, uri_key
@@ -62,12 +64,10 @@ def look(tx: Tx, identity: Identity, uri: str, document: Mapping[str, Any]) -> R
         if before.erased_at is not None or before.sibling_id is not None:
             return Recovered.KNOWN
         return Recovered.BACK if _newer(before, note) or _result(tx, identity, before, note) is not None else Recovered.KNOWN
-    author = by_uri(tx, note.attributed_to)
-    if author is None or not author.local:
-        return Recovered.NOBODY
-    if note.in_reply_to is not None and note.in_reply_to not in store.by_keys(tx, [uri_key(note.in_reply_to)]):
+    parent = _parent(tx, note)
+    if note.in_reply_to is not None and parent is None:
         return Recovered.NO_PARENT
-    return Recovered.BACK
+    return Recovered.BACK if _author(tx, identity, note, parent) is not None else Recovered.NOBODY
 
 
 def recover(tx: Tx, ids: Ids, identity: Identity, uri: str, document: Mapping[str, Any], sibling_id: int, now: int) -> Recovered:
@@ -117,16 +117,22 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
 
 
 def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapping[str, Any], sibling_id: int, now: int) -> None:
-    author = by_uri(tx, note.attributed_to)
+    parent = _parent(tx, note)
+    found = _author(tx, identity, note, parent)
     post_id = number(note.id.rpartition("/")[2])
-    assert author is not None and post_id is not None
-    parent = store.by_keys(tx, [uri_key(note.in_reply_to)])[note.in_reply_to] if note.in_reply_to is not None else None
+    assert found is not None and post_id is not None
+    author, owner_id = found
+    if owner_id is not None:
+        save(tx, author, now)
     post = _said(Post(
         post_id, note.id, author.id, None, wire.kind_of(note), parent.root_id if parent else post_id,
         parent.id if parent else None,
         "", "", "", wire.language_of(note), wire.facts_of(note), None, wire.audience_of(note, identity.origin), identity.country,
         _published(note, post_id), _updated(note, post_id, now), note.revision + LEAP), note)
     store.insert(tx, [post])
+    if owner_id is not None:
+        aliases.attach(tx, author, owner_id, post.root_id, post.audience.origins)
+        aliases.keep_pace(tx, identity, ids, now, owner_id)
     poll, places = None, network(tx, identity)
     if post.kind == Kind.POLL:
         told = wire.poll_of(note)
@@ -142,6 +148,21 @@ def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapp
     arrived(tx, ids.new(), post.uri, sibling_id, now)
     others = [other for other in places.recipients(post.audience.origins) if other != sibling_id]
     enqueue(tx, ids.new(), activity, others, now)
+
+
+def _parent(tx: Tx, note: Note) -> Post | None:
+    """What a note answers, if that is here."""
+    return store.by_keys(tx, [uri_key(note.in_reply_to)]).get(note.in_reply_to) if note.in_reply_to is not None else None
+
+
+def _author(tx: Tx, identity: Identity, note: Note, parent: Post | None) -> tuple[Actor, int | None] | None:
+    """Who has written a note of ours; with whoever that is, where it is an alias that was lost with the thread."""
+    known = by_uri(tx, note.attributed_to)
+    if known is not None:
+        return (known, None) if known.local else None
+    root = store.by_id(tx, parent.root_id) if parent is not None else None
+    return aliases.recognise(tx, identity, note.attributed_to, root.uri if root is not None else note.id,
+                             root.published_at if root is not None else _published(note, number(note.id.rpartition("/")[2]) or 0))
 
 
 def _newer(old: Post, note: Note) -> bool:

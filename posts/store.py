@@ -125,7 +125,8 @@ def _consult(tx: Tx, post: Post) -> None:
 
 def sent_before(tx: Tx, author_id: int, once: bytes) -> int | None:
     """The id of the post that this author's form, sent with this text, has made already; also of one that is erased."""
-    row = tx.row("SELECT id FROM posts WHERE author_id = ? AND sent_once = ?", (author_id, once))
+    row = tx.row("SELECT id FROM posts WHERE (author_id = ? OR author_id IN (SELECT actor_id FROM aliases WHERE owner_id = ?))"
+                 " AND sent_once = ?", (author_id, author_id, once))
     return int(row["id"]) if row is not None else None
 
 
@@ -211,13 +212,13 @@ class Touched(NamedTuple):
     bookmarked: frozenset[int]
 
 
-def touched(tx: Tx, post_ids: Sequence[int], actor_id: int) -> Touched:
-    """What a doctor has done with these posts."""
+def touched(tx: Tx, post_ids: Sequence[int], actor_ids: Sequence[int]) -> Touched:
+    """What a doctor has done with these posts, by name or under her aliases."""
     inside = marks(len(post_ids))
     found: dict[str, set[int]] = {"likes": set(), "boosts": set(), "bookmarks": set()}
     for row in tx.rows(" UNION ALL ".join(
-            f"SELECT '{table}' AS what, post_id FROM {table} WHERE actor_id = ? AND post_id IN ({inside})" for table in found),
-            (actor_id, *post_ids) * len(found)):
+            f"SELECT '{table}' AS what, post_id FROM {table} WHERE actor_id IN ({marks(len(actor_ids))})"
+            f" AND post_id IN ({inside})" for table in found), (*actor_ids, *post_ids) * len(found)):
         found[row["what"]].add(row["post_id"])
     return Touched(*map(frozenset, found.values()))
 
@@ -333,7 +334,8 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
-    tx.run("DELETE FROM drafts WHERE actor_id = ? AND what = 'edit' AND about = ?", (post.author_id, post.id))
+    tx.run("DELETE FROM drafts WHERE what = 'edit' AND about = ? AND (actor_id = ? OR actor_id IN"
+           " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0,"
            " boosts = 0, erased_at = ? WHERE id = ?", (now, post.id))
     telling.forget(tx, post.id)

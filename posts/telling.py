@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from actors import aliases
 from actors.relations import shunning
 from core.database import Tx, marks
 from core.ids import Ids
@@ -30,6 +31,7 @@ class Told(StrEnum):
     CHANGED = "changed"
     LIKE = "like"
     BOOST = "boost"
+    UNMASKED = "unmasked"
 
 
 QUIET = frozenset({Told.LIKE, Told.BOOST})
@@ -52,8 +54,13 @@ class Event(NamedTuple):
 
 
 def tell(tx: Tx, ids: Ids, events: Sequence[Event], now: int) -> None:
-    """Tell doctors of this instance, but for their own deeds and those of whoever they shun."""
-    others = [event for event in events if event.by_id != event.actor_id]
+    """Tell doctors of this instance, but for their own deeds and those of whoever they shun. What concerns an alias is told to
+    the doctor who writes under it."""
+    if not events:
+        return
+    owners = aliases.owners(tx, {one for event in events for one in (event.actor_id, event.by_id) if one is not None})
+    hers = [event._replace(actor_id=owners.get(event.actor_id, event.actor_id)) for event in events]
+    others = [event for event in hers if event.by_id is None or owners.get(event.by_id, event.by_id) != event.actor_id]
     pairs = {(event.actor_id, event.by_id) for event in others if event.by_id is not None}
     shunned = shunning(tx, pairs, now) if pairs else frozenset()
     wanted = [(ids.new(), event) for event in others if (event.actor_id, event.by_id) not in shunned]
@@ -86,9 +93,10 @@ def forget(tx: Tx, post_id: int) -> None:
 
 def take_back(tx: Tx, event: Event) -> None:
     """Somebody has undone what she did: nobody is told of it any more."""
+    actor_id = aliases.owners(tx, [event.actor_id]).get(event.actor_id, event.actor_id)
     _take_out(tx, "by_id = ? AND notification_id IN"
               " (SELECT id FROM notifications WHERE actor_id = ? AND kind = ? AND about_id = ?)",
-              (event.by_id, event.actor_id, event.kind, event.about_id))
+              (event.by_id, actor_id, event.kind, event.about_id))
 
 
 def take_out(tx: Tx, event_ids: Sequence[int]) -> None:

@@ -84,6 +84,13 @@ class Texts:
                                values={"mention": name}, field="text", reason="mention", cause=error.message) from None
 
 
+def check_hidden(tags: Tags, author: Actor) -> None:
+    """`InvalidInput` where a text that is signed by role only names who has written it."""
+    if any(mention.uri == author.uri for mention in tags.mentions):
+        raise InvalidInput("This thread is signed by role only, and %(mention)s is you. Please take the mention out.",
+                           values={"mention": author.mention}, field="text", reason="mention")
+
+
 def check_readers(named: Sequence[Actor], audience: Audience, *, settled: bool) -> None:
     """`InvalidInput` for the first doctor who is named and will not read it; `settled`: the author cannot change who will."""
     for doctor in named:

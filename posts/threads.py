@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor
 from actors.relations import shunned_by
 from core.clock import Clock
@@ -94,7 +95,7 @@ class Threads:
         """One's own post; somebody else's is the same `NotFound` as none at all."""
         def look(tx: Tx) -> PostView:
             post = readable(tx, post_id, owner)
-            if post.author_id != owner.id:
+            if not aliases.is_hers(tx, post.author_id, owner):
                 raise NotFound("There is no such post here.")
             return views(tx, [post], owner, network(tx, self._identity), self._clock.ms())[0]
 
@@ -104,7 +105,7 @@ class Threads:
         """One's own post and its Markdown, for editing."""
         def look(tx: Tx) -> tuple[PostView, str]:
             post = readable(tx, post_id, author)
-            if post.author_id != author.id:
+            if not aliases.is_hers(tx, post.author_id, author):
                 raise Refused("Only its author can change a post.", reason="not-yours")
             return views(tx, [post], author, network(tx, self._identity), self._clock.ms())[0], post.source
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors import aliases
 from actors.models import Actor
 from actors.relations import shunned_by
 from actors.store import by_ids
@@ -31,7 +32,7 @@ _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on 
 _END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND state = 'open' AND replies = 0"
 _WAITING_SEEN = 300
-_DELETED = ("author_id = ? AND erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
+_DELETED = ("erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
             " WHERE d.object_key = posts.uri_key AND d.deletes = 1")
 _ASKED = {"waiting": "'pending', 'held'", "ended": "'parked', 'dropped'"}
 _BY_ENTRY = itemgetter(0)
@@ -83,7 +84,7 @@ class Timelines:
         known, take = number(since) or 0, self._tab(viewer, tab)
 
         def look(tx: Tx) -> int:
-            skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id}
+            skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id} | aliases.all_of(tx, viewer.id)
             found = store.by_many(tx, [entry.post_id for entry in take(tx, _END, PAGE + 1)
                                        if entry.entry > known and entry.by_id not in skipped])
             return sum(post.author_id not in skipped for post in found.values())
@@ -118,18 +119,20 @@ class Timelines:
         return await self._page(viewer, lambda tx, key, most: _read(tx, _AUTHOR, [author.id], key, most), before, shunning=False)
 
     async def mine(self, viewer: Actor, before: str | None) -> Page:
-        """What the viewer has written and not deleted, questions, answers and consults alike."""
-        return await self._page(viewer, _where("author_id = ? AND erased_at IS NULL", viewer.id), before)
+        """What the viewer has written and not deleted, questions, answers and consults alike, by name and by role."""
+        return await self._page(viewer, _hers(viewer, "erased_at IS NULL"), before)
 
     async def deletions(self, viewer: Actor, show: str, before: str | None) -> Page:
         """What the viewer has deleted and other countries had received: `waiting` where some have not confirmed that yet,
         `ended` where some never will by themselves, else all of it."""
-        return await self._page(viewer, _where(f"{_DELETED} AND d.state IN ({_ASKED.get(show, 'd.state')}))", viewer.id), before)
+        return await self._page(viewer, _hers(viewer, f"{_DELETED} AND d.state IN ({_ASKED.get(show, 'd.state')}))"), before)
 
     async def deletions_waiting(self, viewer: Actor) -> int:
         """How many of the viewer's deletions are on their way."""
         row = await self._database.read(lambda tx: tx.row(
-            f"SELECT count(*) AS n FROM posts WHERE {_DELETED} AND d.state IN ({_ASKED['waiting']}))", (viewer.id,)))
+            "SELECT count(*) AS n FROM posts WHERE (author_id = ?"
+            f" OR author_id IN (SELECT actor_id FROM aliases WHERE owner_id = ?)) AND {_DELETED}"
+            f" AND d.state IN ({_ASKED['waiting']}))", (viewer.id, viewer.id)))
         return int(row["n"]) if row is not None else 0
 
     async def consults(self, viewer: Actor, before: str | None) -> Page:
@@ -220,6 +223,18 @@ def _where(condition: str, *values: object) -> Take:
     def take(tx: Tx, key: int, most: int) -> list[_Entry]:
         return [_Entry(row["id"], row["id"], 0) for row in tx.rows(
             f"SELECT id FROM posts WHERE {condition} AND id < ? ORDER BY id DESC LIMIT ?", (*values, key, most))]
+
+    return take
+
+
+def _hers(viewer: Actor, condition: str) -> Take:
+    """What a doctor has written, by name or under her aliases, by a condition written in this module."""
+    names = ("author_id = ?", "author_id IN (SELECT actor_id FROM aliases WHERE owner_id = ?)")
+
+    def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+        found = [_Entry(row["id"], row["id"], 0) for name in names for row in tx.rows(
+            f"SELECT id FROM posts WHERE {name} AND {condition} AND id < ? ORDER BY id DESC LIMIT ?", (viewer.id, key, most))]
+        return sorted(found, key=_BY_ENTRY, reverse=True)[:most]
 
     return take
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
+from actors import aliases
 from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Tx
@@ -32,19 +33,21 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     if not posts:
         return ()
     authors = by_ids(tx, [post.author_id for post in posts])
-    touched = store.touched(tx, [post.id for post in posts], viewer.id)
+    threads = aliases.in_threads(tx, viewer.id, [post.root_id for post in posts])
+    hers = frozenset((viewer.id, *threads.values()))
+    touched = store.touched(tx, [post.id for post in posts], sorted(hers))
     named = sorted({uri for post in posts for uri in post.audience.readers})
     readers = by_uris(tx, named) if named else {}
     polled = [post.id for post in posts if post.kind == Kind.POLL]
     polls = store.polls(tx, polled)
     chosen = store.choices(tx, polled, viewer.id)
-    sent = arrivals(tx, [post.uri for post in posts if post.author_id == viewer.id and len(post.audience.origins) > 1],
+    sent = arrivals(tx, [post.uri for post in posts if post.author_id in hers and len(post.audience.origins) > 1],
                     {place.id: place.origin for place in places.siblings.values()})
     heard = {origins: _Heard.by(origins, places, now) for origins in {post.audience.origins for post in posts}}
     return tuple(
-        _view(post, heard[post.audience.origins], authors[post.author_id], viewer, places, polls.get(post.id),
-              chosen.get(post.id, set()), sent, now, results, (depths or {}).get(post.id, 0), touched, readers,
-              post.author_id in shunned)
+        _view(post, heard[post.audience.origins], authors[post.author_id], hers, post.root_id in threads, places,
+              polls.get(post.id), chosen.get(post.id, set()), sent, now, results, (depths or {}).get(post.id, 0), touched,
+              readers, post.author_id in shunned)
         for post in posts)
 
 
@@ -87,10 +90,10 @@ class _Heard(NamedTuple):
                    tuple(map(places.code, filter(places.reached, origins))))
 
 
-def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Network, poll: Poll | None,
+def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_role: bool, places: Network, poll: Poll | None,
           chosen: set[int], sent: dict[str, list[Arrived]], now: int, results: bool, depth: int, touched: Touched,
           readers: dict[str, Actor], shunned: bool) -> PostView:
-    mine = post.author_id == viewer.id
+    mine = post.author_id in hers
     state = post.state
     if state == State.OPEN and post.replies:
         state = State.ANSWERED
@@ -112,7 +115,8 @@ def _view(post: Post, heard: _Heard, author: Actor, viewer: Actor, places: Netwo
         if post.audience.readers else frozenset(),
         author_outside=_outside_since(author, places) if post.sibling_id is not None else None,
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
-        asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags)
+        asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags,
+        by_role=by_role)
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:

@@ -45,12 +45,14 @@ async def test_a_post_at_home_is_asked_abroad_as_a_new_post_that_is_linked_here_
                    "specialties": "cardiology", "age_band": "40-49", "sex": "f", "aim": "therapeutic", "asked_from": home}
         page = (await ada.post("/compose", written | {"step": "audience"}))[1]
         choices = re.findall(r'<input type="(?:radio|checkbox)" [^>]*>', page)
-        assert len(choices) == 3 and not any("checked" in choice or 'value="home"' in choice or 'value="named"' in choice
+        assert len(choices) == 5 and not any("checked" in choice or 'value="home"' in choice or 'value="named"' in choice
                                              for choice in choices)
         for nothing in ({}, {"reach": "countries"}, {"reach": "home"}, {"reach": "home", "origin": fr.url}):
             status, page = await ada.post("/compose", written | nothing | {"step": "confirm"})
             assert status == 400 and "Choose who may read this." in page, nothing
         status, page = await ada.post("/compose", written | {"origin": fr.url, "step": "confirm"})
+        assert status == 400 and "Choose how you sign." in page
+        status, page = await ada.post("/compose", written | {"origin": fr.url, "step": "confirm", "signature": "name"})
         assert status == 200 and "Publish to Germany, France" in page and "sent to nobody" in page
         assert await de.count("posts", "parent_id IS NULL") == 1
         status, where = await ada.post("/compose", written | fields(page) | {"step": "publish"})
@@ -108,7 +110,7 @@ async def test_what_was_deleted_at_home_meanwhile_can_go_out_on_its_own(pair: tu
     de, fr = pair
     home = await at_home(de)
     written = {"kind": "note", "question": "Which?", "text": "Text", "language": "de", "asked_from": home, "origin": fr.url,
-               "reach": "countries"}
+               "reach": "countries", "signature": "name"}
     async with Browser(de) as ada:
         await ada.login("ada")
         page = (await ada.post("/compose", written | {"step": "confirm"}))[1]

@@ -20,6 +20,7 @@ from instance.app import routes
 from instance.audited import DEEDS
 from instance.introduction import introduction
 from tests.applicants import applied
+from tests.conversations.test_role_posts import asked
 from tests.servers import PASSWORD, FakeSibling, Running, countries
 from tests.test_announcements import announcement, next_key
 from tests.test_leaving import published
@@ -221,6 +222,8 @@ _DOES = {
     "/admin/siblings/<domain>/reconcile": {},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
     "/admin/notices/<reference>": {"note": "answered"},
+    "/admin/unmask": {"post": "{signed}", "reason": "because"},
+    "/admin/unmask/<unmasking_id>": {"act": "refuse"},
     "/admin/audit/export": {},
     "/admin/disclosures/export": {"sibling": "{sibling}", "form": "csv"},
 }
@@ -239,14 +242,17 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         assert await olga.login("olga") == 303
         await published(de, "Theirs?", fake.origin)
         await de.its.database.write(lambda tx: tx.run("UPDATE deliveries SET state = 'parked' WHERE sequence = 1"))
-        values = {"<sequence>": "1", "<domain>": fake.origin.split("://")[1], "<reference>": reference,
-                  "<application>": await applied(de), "<doctor>": "ben"}
+        signed = await asked(de)
+        proposal = await de.its.unmaskings.propose(await asked(de), "because", "olga")
+        values = {"<sequence>": "1", "<unmasking_id>": proposal.id, "<domain>": fake.origin.split("://")[1],
+                  "<reference>": reference, "<application>": await applied(de), "<doctor>": "ben"}
         for rule, form in _DOES.items():
             before = await de.count("audit")
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule
             for name, value in values.items():
                 path = path.replace(name, value)
-            filled = {name: text.format(proposed=fr.domain, sibling=values["<domain>"], fingerprint=fr.its.identity.fingerprint)
+            filled = {name: text.format(signed=signed, proposed=fr.domain, sibling=values["<domain>"],
+                                        fingerprint=fr.its.identity.fingerprint)
                       for name, text in form.items()}
             status, _ = await olga.post(path, filled)
             assert status in (200, 303), (rule, status)

@@ -63,7 +63,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
         assert await ada.login("ada") == 303 and await ben.login("ben") == 303
         assert "Nothing in your specialties yet" in (await ada.get("/"))[1]
         written = {"kind": "case", "question": "Which test first?", "text": "**Text**", "language": "de",
-                   "specialties": "cardiology", "age_band": "30-39", "sex": "f", "aim": "diagnostic"}
+                   "specialties": "cardiology", "age_band": "30-39", "sex": "f", "aim": "diagnostic", "signature": "name"}
         status, page = await ada.post("/compose", written | {"step": "audience"})
         assert status == 200 and 'value="home" checked' in page and fr.url in page
         status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "countries"})
@@ -100,7 +100,7 @@ async def test_a_poll_hides_its_results_until_voted_or_asked_for(pair: tuple[Run
         await ada.login("ada")
         await ben.login("ben")
         written = {"kind": "poll", "question": "Which?", "options": "one\ntwo", "language": "de", "hours": "2", "text": ""}
-        page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network"}))[1]
+        page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network", "signature": "name"}))[1]
         assert (await ada.post("/compose", written | fields(page) | {"step": "publish"}))[0] == 303
         await until(lambda: fr.count("posts"))
         home = (await ben.get("/?tab=all"))[1]
@@ -168,7 +168,7 @@ async def test_a_failed_answer_stays_where_it_belongs_and_a_deletion_says_who_co
         await ada.login("ada")
         await ben.login("ben")
         written = {"kind": "note", "question": "Which?", "text": "Text", "language": "de"}
-        page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network"}))[1]
+        page = (await ada.post("/compose", written | {"step": "confirm", "reach": "network", "signature": "name"}))[1]
         root = (await ada.post("/compose", written | fields(page) | {"step": "publish"}))[1]
         first = (await ben.post(f"{root}/reply", {"text": "First", "language": "de"}))[1].split("#")[0]
         await ben.post(f"{root}/reply", {"text": "Second", "language": "de"})

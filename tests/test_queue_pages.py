@@ -102,7 +102,7 @@ async def test_whoever_chooses_readers_is_told_what_does_not_get_through(place: 
         page = (await ada.post("/compose", form))[1]
         assert page.count(stuck) == 2 and "it will get this when it is back" in page  # beside the country, and at the colleagues
         form |= fields(page)
-        again = {**form, "reach": "countries", "origin": place.es.origin, "step": "confirm"}
+        again = {**form, "reach": "countries", "origin": place.es.origin, "signature": "name", "step": "confirm"}
         assert stuck in (await ada.post("/compose", again))[1]
         doctor = f"@{place.es.person()['preferredUsername']}@{place.gone}"
         named = {**form, "reach": "named", "doctor": doctor, "step": "confirm"}

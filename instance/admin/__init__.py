@@ -14,9 +14,10 @@ from instance.admin import (
     reconciliation,
     refusals,
     siblings,
+    unmask,
     verifications,
 )
 
 ROUTES = (*applications.ROUTES, *papers.ROUTES, *verifications.ROUTES, *siblings.ROUTES, *checks.ROUTES, *keys.ROUTES,
           *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES,
-          *audit.ROUTES, *notices.ROUTES)
+          *audit.ROUTES, *notices.ROUTES, *unmask.ROUTES)

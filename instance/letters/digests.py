@@ -25,8 +25,12 @@ def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
     number = {kind: counts.get(kind, 0) for kind in Told}
     consult, answer, mention, changed = (number[kind] for kind in (Told.CONSULT, Told.ANSWER, Told.MENTION, Told.CHANGED))
     closed, follow, accepted = (number[kind] for kind in (Told.CLOSED, Told.FOLLOW, Told.ACCEPTED))
+    unmasked = number[Told.UNMASKED]
     ngettext = words.ngettext
     return [sentence for count, sentence in (
+        (unmasked, ngettext("%(num)s conversation you have signed by role only, whose author two operators have found out",
+                            "%(num)s conversations you have signed by role only, whose author two operators have found out",
+                            unmasked, num=unmasked)),
         (consult, ngettext("%(num)s post in a consult with you", "%(num)s posts in consults with you", consult, num=consult)),
         (answer, ngettext("%(num)s answer to what you wrote", "%(num)s answers to what you wrote", answer, num=answer)),
         (mention, ngettext("%(num)s mention of you", "%(num)s mentions of you", mention, num=mention)),

@@ -8,11 +8,13 @@ import msgspec
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
+from actors import aliases
 from actors.models import Actor, Author
 from core.access import Access, Route
 from core.countries import specialties
 from core.errors import Conflict, InvalidInput, NotFound
 from core.numbers import whole
+from core.text import folded
 from core.vault import token
 from federation.addresses import origin_of
 from instance.context import doctor, me, services
@@ -23,6 +25,7 @@ from posts.models import Audience, CaseFacts, Destination, Draft, Kind, PollDraf
 from posts.network import party
 
 _HOUR_MS = 3_600_000
+_TELLING = 3
 
 
 async def write_form() -> ResponseReturnValue:
@@ -85,6 +88,7 @@ async def write_step() -> ResponseReturnValue:
 async def _named(author: Author, written: Written, sheet: Sheet, draft: Draft, sent: Any) -> ResponseReturnValue:
     """The last look at a consult, or, with the form that is `sent` from there, the consult."""
     doctors = await services().colleagues.named(author.actor, written.doctors)
+    _check_signature(written)
     if sent is not None:
         if sent.get("seen") != party_digest(doctors):
             raise Conflict("One of these handles stands for somebody else now. Nothing was sent; please look once more.",
@@ -102,12 +106,14 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
     """The last look at a post for home, some countries or all, or, with the form that is `sent` from there, the post."""
     places = await services().compose.destinations()
     reach, origins = _audience(written, places, chosen_before=sent is not None)
+    _check_signature(written)
     if sent is not None:
         made = await services().compose.publish(author, draft, origins, reach, sent.get("seen", ""), sent.get("form", ""),
-                                                written.asked_from, sheet)
+                                                written.asked_from, sheet, by_role=written.signature == "role")
         return redirect(f"/p/{made}", 303)
     written = msgspec.structs.replace(written, reach=str(reach))
-    html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)))
+    html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)),
+                                            hidden=author.actor if written.signature == "role" else None)
     chosen = tuple(place for place in places if place.origin in origins)
     return await _confirm(written, sheet, draft, html, author, seen=services().compose.network_digest(places), chosen=chosen,
                           going=chosen)
@@ -123,8 +129,10 @@ async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None 
 async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = None, was: str = "") -> ResponseReturnValue:
     """Step two. Home is set, unless something is asked abroad; `was` is what the page had set before."""
     reach = written.reach or ("" if written.asked_from else "home")
+    role = aliases.alias_of(services().identity, doctor(), "", services().clock.ms())
     page = await render_template(
-        "compose_audience.html", written=written, sheet=sheet, error=error, reach=reach, was=was or reach,
+        "compose_audience.html", role=role, alike=await services().directory.alike(role.badge), written=written,
+        sheet=sheet, error=error, reach=reach, was=was or reach,
         unfound=_unfound(written, error), places=await services().compose.destinations(),
         suggested=await services().colleagues.suggested(doctor()))
     return await make_response(page, error.status if error is not None else 200)
@@ -141,8 +149,11 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, auth
                    chosen: tuple[Destination, ...] = (), doctors: tuple[Actor, ...] = (),
                    instances: tuple[str, ...] = (), going: tuple[Destination, ...]) -> ResponseReturnValue:
     """The last look; `going` are the other countries it goes to."""
+    by_role = written.signature == "role"
+    speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
-        "compose_confirm.html", written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,
+        "compose_confirm.html", speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
+        written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 
 
@@ -181,6 +192,26 @@ def _check_choice(written: Written, was: str) -> None:
         raise InvalidInput("Countries are ticked, but home only is chosen. Choose one of the two.", field="audience")
     if written.reach != "named" and was != "named" and written.doctors:
         raise InvalidInput("Colleagues are named, but another choice is marked. Choose one of the two.", field="audience")
+
+
+def _check_signature(written: Written) -> None:
+    """Whoever asks abroad says how she signs, where her country allows more than one way; a consult names who asks."""
+    if not services().pack.role_posts:
+        return
+    if written.reach == "named":
+        if written.signature == "role":
+            raise InvalidInput("Colleagues whom you ask know who asks them: a consult is signed with your name.",
+                               field="signature")
+    elif written.reach != "home" and written.signature not in ("name", "role"):
+        raise InvalidInput("Choose how you sign. Nothing is set for you when a post goes to other countries.",
+                           field="signature")
+
+
+def _told(written: Written, author: Actor) -> str:
+    """A word of her name that stands in what she has written."""
+    words = set(folded(f"{written.question} {written.text} {written.options}").split())
+    own = author.name.replace(".", " ").replace("-", " ").split()
+    return next((word for word in own if len(word) >= _TELLING and folded(word) in words), "")
 
 
 def _audience(written: Written, places: tuple[Destination, ...], *, chosen_before: bool) -> tuple[Reach, tuple[str, ...]]:

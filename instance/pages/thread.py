@@ -41,8 +41,10 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     written = written or (kept.written if kept is not None else Written())
     root = posts[0]
     counted = await services().polls.breakdown(doctor(), root.id) if root.mine and root.poll is not None else None
+    unmasked = await services().unmaskings.told(doctor(), root.id) if root.by_role else ()
     page = await render_template(
-        "thread.html", found=found, counted=counted, outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
+        "thread.html", found=found, counted=counted, unmasked=unmasked,
+        outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
         by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),

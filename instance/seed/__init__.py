@@ -52,6 +52,7 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     open_hours: float = 72
     votes: dict[str, list[int]] = {}
     doctors: tuple[str, ...] = ()
+    by_role: bool = False
 
     @property
     def reach(self) -> Reach:

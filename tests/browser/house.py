@@ -69,6 +69,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     for handle, role in (("stu", Role.STUDENT), ("old", Role.DOCTOR), ("eva", Role.DOCTOR)):
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
+    made |= await _by_role(de)
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
@@ -90,6 +91,21 @@ async def _signing_in(de: Running) -> dict[str, str]:
         its.signing.links.issue(tx, de.doctors[who].id, purpose, now)
         for purpose, who in ((Purpose.RESET, "old"), (Purpose.WELCOME, "stu"))])
     return {"reset": its.signing.links.token(reset), "welcome": its.signing.links.token(welcome)}
+
+
+async def _by_role(de: Running) -> dict[str, str]:
+    """A question of Ada's and one of Ben's, signed by role only: that it was Ada two operators have found out, about Ben's it is
+    proposed."""
+    its, asked = de.its, Draft(Kind.CASE, "Wer bin ich?", TEXT, "de", FACTS)
+    await its.accounts.add_operator("omar", "Omar", PASSWORD)
+    hers, his = [await its.compose.publish(await de.author(handle), asked, (), Reach.HOME, "", by_role=True)
+                 for handle in ("ada", "ben")]
+    await its.compose.reply(await de.author("ben", "reply"), hers, "Eine Antwort.", "de")
+    await its.compose.reply(await de.author("ada", "reply"), hers, "Danke.", "de")
+    found = await its.unmaskings.propose(hers, "Die Kammer hat eine Beschwerde weitergegeben. " * 3, "omar")
+    await its.unmaskings.confirm(found.id, "op")
+    proposed = await its.unmaskings.propose(his, "Die Kammer fragt.", "omar")
+    return {"by_role": hers, "found": found.id, "proposed": proposed.id}
 
 
 async def _left(de: Running) -> dict[str, str]:

@@ -70,7 +70,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/settings/security/codes", 400, ((_NEXT, {"code": "1"}),)),
         Sight("/unlock?next=/", 401, ((".door .button", {"unlock_password": "guessed it"}),)),
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
-        "/p/{own}", "/p/{closed}",
+        "/p/{own}", "/p/{closed}", "/p/{by_role}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
         "/p/{case}/history", "/p/{hers}/history", "/p/{case}/likes", "/p/{case}/boosts",
         "/compose?kind=case", "/compose?kind=poll", "/compose?draft={draft}", "/compose?abroad={home}",
@@ -80,7 +80,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/compose?kind=poll", 400, ((_NEXT, {"question": "Wann?", "options": "Heute\nHeute"}),)),
         Sight("/compose?kind=poll", 200, (_POLL,)),
         Sight("/compose?kind=poll", 400, (_POLL, (_CONFIRM, {"reach": "countries"}))),
-        Sight("/compose?kind=poll", 200, (_POLL, (_CONFIRM, {"reach": "countries", "origin": "*"}))),
+        Sight("/compose?kind=poll", 400, (_POLL, (_CONFIRM, {"reach": "countries", "origin": "*"}))),
+        Sight("/compose?kind=poll", 200, (_POLL, (_CONFIRM, {"reach": "countries", "origin": "*", "signature": "role"}))),
         Sight("/compose?kind=note&to=@ben", 200, (_NOTE, (_CONFIRM, {}))),
         Sight("/compose?kind=note&to=@nobody", 400, (_NOTE, (_CONFIRM, {}))),
         Sight("/compose?abroad={home}", 200, ((_NEXT, {}),)),
@@ -136,6 +137,9 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings", "/settings/security",
         Sight("/settings/security", 200, (("#recovery .button", {}),)),
+        "/admin/unmask", "/admin/unmask?before=0000000000001", "/admin/unmask/{proposed}", "/admin/unmask/{found}",
+        Sight("/admin/unmask/{found}", 200, (("main .button", {}),)),
+        Sight("/admin/unmask", 400, ((_NEXT, {"post": "nobody", "reason": " "}),)),
         Sight("/admin/siblings/{trying}/checks", 400, (("#untested ~ button", {"reason": " "}),)),
         Sight("/nothing", 404), Sight("/admin/notices?reference=AAAA-AAAA", 404),
         Sight("/admin/notices/{waiting}", 400, ((_NEXT, {"note": " "}),)),
@@ -151,6 +155,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
         "/admin/applications", "/admin/applications?tab=asked", "/admin/applications?tab=decided", "/admin/statistics",
+        "/admin/unmask",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

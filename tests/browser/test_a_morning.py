@@ -99,6 +99,7 @@ async def ask(hands: Hands, kind: str, question: str, text: str, options: str = 
     await hands.push(".row .button")
     await hands.tick("input[name=reach][value=countries]")
     await hands.tick("input[name=origin]")
+    await hands.tick("input[name=signature][value=name]")
     await hands.push("button[value=confirm]")
     assert question in await hands.window.text()
     await hands.push("button[value=publish]")

@@ -239,7 +239,7 @@ async def test_a_mention_outside_the_audience_leads_back_to_the_readers_with_eve
             assert status == 400 and f"{claire.mention} is not among those who will read this. Add France" in page
             assert 'id="error-text"' in page and 'value="home" checked' in page and fields(page)["text"] == written["text"]
         assert await de.count("posts") == 0
-        status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "network"})
+        status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "network", "signature": "name"})
         assert status == 200 and f'<a href="/{claire.mention}">{claire.mention}</a>' in page and '<a href="/tags/sepsis">' in page
         assert (await ada.post("/compose", written | fields(page) | {"step": "publish"}))[0] == 303
         status, page = await ada.post("/compose", written | {"step": "audience", "text": "@nobody@home"})

@@ -69,6 +69,8 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # students invite nobody, and the invitation in this table is nobody's
     ("POST", "/invite", "student"): FORBIDDEN,
     **{("POST", "/invite/<invitation_id>/withdraw", who): NOWHERE for who in ("student", "doctor")},
+    # nobody has proposed to find out what is called so
+    **{(method, "/admin/unmask/<unmasking_id>", "operator"): NOWHERE for method in ("GET", "POST")},
     # no self-test of the sibling in this table is kept
     ("GET", "/admin/siblings/<domain>/checks/<check_id>", "operator"): NOWHERE,
     # nothing of the sibling's own is called so here
@@ -175,6 +177,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "document_id": "0000000000000", "page": "1",
                                     "passkey_id": "0000000000000", "session_id": "0000000000000",
                                     "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben",
+                                    "unmasking_id": "0000000000000",
                                     "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)

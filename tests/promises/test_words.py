@@ -265,7 +265,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
                   await ada.post("/compose", written | {"step": "audience", "text": ""}),
                   await ada.post("/compose", written | {"step": "audience"}),
                   await ada.post("/compose", written | {"step": "confirm", "reach": "countries"}),
-                  await ada.post("/compose", written | {"step": "confirm", "reach": "network"})]
+                  await ada.post("/compose", written | {"step": "confirm", "reach": "network", "signature": "role"})]
         where = (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[1]
         await until(lambda: it.count("posts"))
         assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
@@ -355,7 +355,7 @@ async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list
     home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
     abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
     pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
-    pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "step": "confirm"}))
+    pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "signature": "name", "step": "confirm"}))
     assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
     return [*pages, await ada.get(home)]
 
