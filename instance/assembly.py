@@ -68,12 +68,15 @@ from posts.compose import Compose
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
+from posts.judging import Judging
 from posts.notifications import Notifications
 from posts.objects import Objects
+from posts.opening import Opening
 from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
+from posts.reports import Reports
 from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
@@ -136,6 +139,9 @@ class Assembly:
     readerships: Readerships
     objects: Objects
     outside: OutsideNotices
+    reports: Reports
+    judging: Judging
+    opening: Opening
     inbox: Inbox
     bundles: Bundles
     courier: Courier
@@ -222,6 +228,10 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
+            reports=Reports(database, identity, clock, ids, settings.reports.appeal_days),
+            judging=Judging(database, identity, vault, clock, ids, audit, ledger.forget,
+                            appeal_days=settings.reports.appeal_days, report_days=settings.reports.keep_days),
+            opening=Opening(database, identity, clock, ids, audit, settings.reports.tell_days),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),

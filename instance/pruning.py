@@ -12,6 +12,7 @@ async def prune(assembly: Assembly) -> None:
     """Delete everything whose time is over."""
     await assembly.refusals.prune(assembly.settings.federation.refusal_days)
     await assembly.outside.prune(assembly.settings.retention.notice_days)
+    await assembly.judging.prune()
     await assembly.sessions.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()

@@ -22,6 +22,7 @@ log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
 _COMPARISON_SECONDS = 2.0
+_REPORTS_SECONDS = 30.0
 _DAY_SECONDS = 86_400
 _AGAIN_SECONDS = 2.0
 
@@ -49,6 +50,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
+            group.create_task(_steadily(lambda: _reports(assembly), 60.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
@@ -115,6 +117,12 @@ async def _polls(assembly: Assembly) -> None:
         await assembly.tallies.send_due()
         await assembly.polls.announce_due(results=not await assembly.reconciliations.asks(grace_ms))
         await asyncio.sleep(_TICK_SECONDS)
+
+
+async def _reports(assembly: Assembly) -> None:
+    while True:
+        if not await assembly.judging.tell_due() + await assembly.opening.tell_due():
+            await asyncio.sleep(_REPORTS_SECONDS)
 
 
 async def _mail(assembly: Assembly) -> None:

@@ -231,6 +231,9 @@ class PostView(msgspec.Struct, frozen=True):
     asked_from: str | None = None  # the post at home that this one asks about abroad
     asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
     tags: Tags = NO_TAGS
+    hidden: int | None = None  # since when (ms) it is hidden here: there is nothing in it then, but for its author
+    taken_down: str = ""  # why operators have erased it, a `posts.matters.Category`, and which instance's they are
+    taken_down_by: str = ""
 
     @property
     def named(self) -> bool:

@@ -202,22 +202,27 @@ def _view(row: Row, viewer: Actor, first: Row | None, last: Sequence[Row], peopl
           root: Post | None) -> Notification:
     kind = Told(row["kind"])
     did = tuple(people[one["by_id"]] for one in last)
-    if root is not None and not root.audience.admits(viewer):
+    if root is not None and (not root.audience.admits(viewer) or (root.hidden_at is not None and root.author_id != viewer.id)):
         root = None
     return Notification(
         id=public(row["id"]), kind=kind, people=did, others=last[0]["people"] - len(did) if last else 0, times=row["count"],
-        begun=row["first_at"], at=row["last_at"], unread=row["read_at"] is None, place=_place(kind, first, did),
+        begun=row["first_at"], at=row["last_at"], unread=row["read_at"] is None, place=_place(kind, row["about_id"], first, did),
         question=root.question if root is not None else "", language=root.language if root is not None else "",
         kind_asked="consult" if row["named"] else root.kind if root is not None else Kind.NOTE,
         own=root is not None and root.author_id == viewer.id, to_answer=row["about_id"] != row["root_id"],
         begins=first is not None and first["post_id"] == row["root_id"])
 
 
-def _place(kind: Told, first: Row | None, people: Sequence[Actor]) -> str:
-    """Where to begin: the first post of it that is not read, the change, the requests, the doctor herself."""
+def _place(kind: Told, about_id: int, first: Row | None, people: Sequence[Actor]) -> str:
+    """Where to begin: the first post of it that is not read, the change, the report, the requests, the doctor
+    herself."""
     if first is not None and first["post_id"] is not None:
         post = public(first["post_id"])
         return f"/p/{post}/history#v-{first['revision']}" if kind == Told.CHANGED else f"/p/{post}#p-{post}"
+    if kind in (Told.REPORT, Told.JUDGED):
+        return f"/reports/{public(about_id)}"
+    if kind == Told.OPENED:
+        return "/reports/opened"
     if kind == Told.FOLLOW:
         return "/follows"
     return f"/@{people[0].handle}@{people[0].domain}" if people else "/notifications"

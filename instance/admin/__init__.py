@@ -11,8 +11,10 @@ from instance.admin import (
     queue,
     reconciliation,
     refusals,
+    reports,
     siblings,
 )
 
 ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
-          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
+          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES,
+          *reports.ROUTES)
