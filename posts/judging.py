@@ -144,6 +144,10 @@ class Judging:
 
         return await self._database.read(look)
 
+    async def row(self, matter_id: str) -> MatterRow:
+        """One of them without its text."""
+        return await self._database.read(lambda tx: _row(tx, network(tx, self._identity), _matter(tx, matter_id)))
+
     async def case(self, matter_id: str, by: str) -> MatterCase:
         """One of them with its text; that `by` has opened it is written down first."""
         def write(tx: Tx) -> MatterCase:
@@ -255,7 +259,7 @@ class Judging:
                 matters.hide(tx, post.id, now)
             else:
                 matters.show(tx, post.id, now)
-            self._audit.note(tx, by=by, action="report.hidden" if hidden else "report.shown", target=post.uri)
+            self._audit.note(tx, by=by, action=f"report.{'hidden' if hidden else 'shown'}", target=post.uri)
 
         await self._database.write(write)
 

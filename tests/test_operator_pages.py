@@ -216,6 +216,9 @@ _DOES = {
     "/admin/queue/<domain>": {"act": "line"},
     "/admin/queue/<domain>/<sequence>/drop": {"reason": "because"},
     "/admin/siblings/<domain>/reconcile": {},
+    "/admin/posts/<post_id>/open": {"reason": "because"},
+    "/admin/reports/<matter_id>/hide": {"wish": "hide"},
+    "/admin/reports/<matter_id>/decide": {"result": "kept", "reason": "harmless", "language": "en"},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/audit/export": {},
@@ -234,9 +237,11 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         assert (await fake.send(de, announcement(fake, next_key(fake))))[0] == 202
         reference = await de.its.outside.take("other", "Text", "", "de", "203.0.113.5")
         assert await olga.login("olga") == 303
-        await published(de, "Theirs?", fake.origin)
+        post_id = await published(de, "Theirs?", fake.origin)
+        matter_id = await de.its.reports.report((await de.author("ben")).actor, post_id, "insult", "", "en", share=False)
         await de.its.database.write(lambda tx: tx.run("UPDATE deliveries SET state = 'parked' WHERE sequence = 1"))
-        values = {"<sequence>": "1", "<domain>": fake.origin.split("://")[1], "<reference>": reference}
+        values = {"<sequence>": "1", "<domain>": fake.origin.split("://")[1], "<reference>": reference,
+                  "<post_id>": post_id, "<matter_id>": matter_id}
         for rule, form in _DOES.items():
             before = await de.count("audit")
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule

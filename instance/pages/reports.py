@@ -71,7 +71,7 @@ async def opened_page() -> ResponseReturnValue:
 
 ROUTES = (
     Route("/p/<post_id>/report", ("GET",), report_form, Access.DOCTOR),
-    Route("/p/<post_id>/report", ("POST",), report, Access.DOCTOR),
+    Route("/p/<post_id>/report", ("POST",), report, Access.DOCTOR, frees=True),
     Route("/reports", ("GET",), reports_page, Access.MEMBER),
     Route("/reports/opened", ("GET",), opened_page, Access.MEMBER),
     Route("/reports/<matter_id>", ("GET",), report_page, Access.MEMBER),

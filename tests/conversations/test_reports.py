@@ -22,8 +22,8 @@ _WHY = "Everybody on the ward knows who this is."
 
 
 class Places(NamedTuple):
-    """Germany, where the post is from; France, where it is reported; Italy, which reads it too. `here` is its id in Germany, `there` in
-    France."""
+    """Germany, where the post is from; France, where it is reported; Italy, which reads it too. `here` is its id in Germany,
+    `there` in France."""
 
     de: Running
     fr: Running
@@ -73,7 +73,7 @@ async def everything(at: Running) -> str:
 
 
 async def test_a_report_hides_at_once_and_reaches_the_authors_instance_without_the_name(places: Places) -> None:
-    de, fr, it, here, there = places
+    de, fr, it, _, there = places
     async with Browser(fr) as marguerite, Browser(fr) as ada:
         await marguerite.login("marguerite")
         await ada.login("ada")
@@ -114,7 +114,7 @@ async def test_what_the_reporter_lets_go_on_goes_on(places: Places) -> None:
 
 
 async def test_a_takedown_erases_everywhere_with_receipts_and_says_why(places: Places) -> None:
-    de, fr, it, here, there = places
+    de, fr, it, here, _ = places
     matter = await reported(places)
     await de.its.judging.decide(matter, "taken-down", "The village and the date give her away.", "en", "olga")
     for one in (fr, it):
@@ -165,7 +165,7 @@ async def test_a_post_that_is_kept_stays_hidden_until_the_operators_there_agree(
 
 
 async def test_an_appeal_is_decided_by_another_operator_and_gives_the_text_back(places: Places) -> None:
-    de, fr, _, here, _ = places
+    de, fr, *_ = places
     matter = await reported(places)
     await de.its.judging.decide(matter, "taken-down", "The date.", "en", "olga")
     async with Browser(de) as ada, Browser(de) as olga, Browser(de) as omar:

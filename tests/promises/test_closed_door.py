@@ -62,6 +62,12 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
+    # nobody has reported anything
+    **{(method, rule, who): NOWHERE for method, rule in (("GET", "/reports/<matter_id>"), ("POST", "/reports/<matter_id>/appeal"))
+       for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    **{("GET", rule, "operator"): NOWHERE for rule in ("/reports", "/reports/opened")},
+    ("GET", "/admin/reports/<matter_id>", "operator"): NOWHERE,
+    ("POST", "/admin/reports/<matter_id>/decide", "operator"): NOWHERE,
     # no self-test of the sibling in this table is kept
     ("GET", "/admin/siblings/<domain>/checks/<check_id>", "operator"): NOWHERE,
     # nothing of the sibling's own is called so here
@@ -149,7 +155,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "token": "x" * 43,
-                                    "what": "new", "about": "0000000000000",
+                                    "what": "new", "about": "0000000000000", "matter_id": "0000000000000",
                                     "check_id": "0000000000000", "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)
