@@ -151,6 +151,20 @@ class Notifications:
         """What is unread about requests to follow the viewer; to be asked before these are looked up."""
         return await self._database.read(lambda tx: _open(tx, viewer.id, Told.FOLLOW, 0))
 
+    async def decided(self, viewer: Actor, matter_id: str) -> Seen:
+        """What is unread about decisions of a reported post; to be asked before these are looked up."""
+        about, kinds = number(matter_id) or 0, (Told.REPORT, Told.JUDGED)
+
+        def look(tx: Tx) -> Seen:
+            found = [_open(tx, viewer.id, kind, about) for kind in kinds]
+            return Seen(tuple(each for seen in found for each in seen.ids), max(seen.newest for seen in found))
+
+        return await self._database.read(look)
+
+    async def opened(self, viewer: Actor) -> Seen:
+        """What is unread about posts that operators have read without a report; to be asked before these are looked up."""
+        return await self._database.read(lambda tx: _open(tx, viewer.id, Told.OPENED, 0))
+
     async def read(self, viewer: Actor, notification_id: str) -> None:
         """The viewer has read this one; what comes from now on gathers anew. Of others' she learns nothing."""
         inner, now = number(notification_id), self._clock.ms()

@@ -8,6 +8,7 @@ from quart.typing import ResponseReturnValue
 from core.access import Access, Route
 from core.errors import InvalidInput, TooMany
 from instance.context import doctor, language, owner, services, verified
+from instance.pages.looking import is_looked_at, settle
 from posts.matters import CATEGORIES, STATES, TEXT_LIMIT
 
 
@@ -42,8 +43,12 @@ async def reports_page() -> ResponseReturnValue:
 
 
 async def report_page(matter_id: str) -> ResponseReturnValue:
-    """One of these."""
-    return await _one(matter_id, None, "")
+    """One of these. Whoever looks at it has read that something was decided."""
+    seen = await services().notifications.decided(owner(), matter_id)
+    page = await _one(matter_id, None, "")
+    if is_looked_at():
+        await settle(seen)
+    return page
 
 
 async def _one(matter_id: str, error: InvalidInput | None, appeal: str) -> ResponseReturnValue:
@@ -65,7 +70,10 @@ async def appeal(matter_id: str) -> ResponseReturnValue:
 
 async def opened_page() -> ResponseReturnValue:
     """What operators have read of the viewer's without a report."""
+    seen = await services().notifications.opened(owner())
     page = await services().opening.of(owner(), request.args.get("before"))
+    if is_looked_at():
+        await settle(seen)
     return await render_template("opened.html", page=page, verified=await verified())
 
 
