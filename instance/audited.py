@@ -54,6 +54,7 @@ DEEDS = {
     "notice.handled": N_("handled a notice from outside"),
     "case.opened": N_("read a post that was reported"),
     "post.opened": N_("read a post without a report"),
+    "report.raised": N_("reported a post"),
     "report.taken-down": N_("took down a reported post"),
     "report.kept": N_("let a reported post stand"),
     "report.changed": N_("let a reported post stand, since it was changed"),

@@ -26,7 +26,7 @@ from posts.matters import MATTER_STATES, TEXT_LIMIT, Category, Decision, MatterS
 from posts.models import Kind
 from posts.network import Network, network
 from posts.opening import OpenedPost, opened
-from posts.reports import DAY_MS, tell_round
+from posts.reports import DAY_MS, hide_at_once, said_of, send, tell_round
 from posts.store import Post
 
 PAGE = 30
@@ -78,7 +78,8 @@ class RowPage(msgspec.Struct, frozen=True):
 
 
 class ReportRow(msgspec.Struct, frozen=True):
-    """One report: by whom (a doctor here by name, or the name of a sibling), for what, in which words; `sent`: to who decides."""
+    """One report: by whom (a doctor or operator here, or a sibling, by name), for what, in which words; `sent`: to who
+    decides."""
 
     by: str
     local: bool
@@ -170,6 +171,23 @@ class Judging:
             row=_row(tx, places, row), post=text, reports=_reports(tx, row["id"], places),
             decisions=matters.decisions(tx, row["id"]), appeal=row["appeal"], appealed=row["appealed_at"],
             changed_since=_changed(row, post), results=() if why_not is not None else _results(row, post), why_not=why_not)
+
+    async def report(self, post_id: str, category: str, text: str, language: str, by: str, *, share: bool) -> str:
+        """An operator who has read a post for another reason, a notice from outside say, reports it: it is hidden, told and
+        decided about as if a doctor had. Returns the matter's id."""
+        said, inner = said_of(category, text, language, share=share), number(post_id)
+
+        def write(tx: Tx) -> str:
+            post, now = (store.by_id(tx, inner) if inner is not None else None), self._clock.ms()
+            if post is None or post.erased_at is not None:
+                raise NotFound("There is no such post here.", field="post")
+            matter_id, report_id = matters.file(tx, self._ids, post.id, said, now, operator=by)
+            hide_at_once(tx, post, said, now)
+            send(tx, self._identity, self._ids, post, report_id, said, now)
+            self._audit.note(tx, by=by, action="report.raised", target=post.uri, detail=said.category)
+            return public(matter_id)
+
+        return await self._database.write(write)
 
     async def decide(self, matter_id: str, result: str, reason: str, language: str, by: str) -> None:
         """Decide about a reported post of this instance. The reason goes to its author and to whoever reported it, here and at
@@ -380,6 +398,6 @@ def _reports(tx: Tx, matter_id: int, places: Network) -> tuple[ReportRow, ...]:
     people = by_ids(tx, [row["reporter_id"] for row in rows if row["reporter_id"] is not None])
     names = {place.id: place.name for place in places.siblings.values()}
     return tuple(ReportRow(
-        people[row["reporter_id"]].name if row["reporter_id"] in people else names.get(row["sibling_id"], ""),
-        row["reporter_id"] is not None, Category(row["category"]), row["text"], row["language"], bool(row["shared"]),
+        people[row["reporter_id"]].name if row["reporter_id"] in people else row["operator"] or names.get(row["sibling_id"], ""),
+        row["sibling_id"] is None, Category(row["category"]), row["text"], row["language"], bool(row["shared"]),
         bool(row["uri"]), row["at"]) for row in rows)

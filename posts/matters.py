@@ -114,8 +114,9 @@ class Reported(NamedTuple):
 
 
 def file(tx: Tx, ids: Ids, post_id: int, said: Said, now: int, *, reporter_id: int | None = None, sibling_id: int | None = None,
-         uri: str = "") -> tuple[int, int]:
-    """Write down a report of a post, with the others about it while nothing is decided; its matter's id and its own."""
+         operator: str = "", uri: str = "") -> tuple[int, int]:
+    """Write down a report of a post, with the others about it while nothing is decided; its matter's id and its own. It is of a
+    doctor or of an operator here, or of a sibling, which has sent it as the Flag `uri`."""
     row = tx.row("SELECT id, category FROM matters WHERE post_id = ? AND state = ?", (post_id, MatterState.OPEN))
     if row is None:
         matter_id = ids.new()
@@ -126,9 +127,9 @@ def file(tx: Tx, ids: Ids, post_id: int, said: Said, now: int, *, reporter_id: i
         if _GRAVITY[said.category] < _GRAVITY[row["category"]]:
             tx.run("UPDATE matters SET category = ? WHERE id = ?", (said.category, matter_id))
     report_id = ids.new()
-    tx.run("INSERT INTO reports (id, matter_id, reporter_id, sibling_id, uri, uri_key, category, text, language, shared, at)"
-           " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-           (report_id, matter_id, reporter_id, sibling_id, uri, uri_key(uri) if uri else None, said.category, said.text,
+    tx.run("INSERT INTO reports (id, matter_id, reporter_id, sibling_id, operator, uri, uri_key, category, text, language,"
+           " shared, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           (report_id, matter_id, reporter_id, sibling_id, operator, uri, uri_key(uri) if uri else None, said.category, said.text,
             said.language, int(said.shared), now))
     return matter_id, report_id
 
@@ -160,7 +161,7 @@ def flagged(tx: Tx, uris: Sequence[str]) -> dict[str, Reported]:
     found: dict[str, Reported] = {}
     for uri in uris:
         row = tx.row("SELECT r.id, r.matter_id, p.sibling_id FROM reports r JOIN matters m ON m.id = r.matter_id JOIN posts p"
-                     " ON p.id = m.post_id WHERE r.uri_key = ? AND r.reporter_id IS NOT NULL", (uri_key(uri),))
+                     " ON p.id = m.post_id WHERE r.uri_key = ? AND r.sibling_id IS NULL", (uri_key(uri),))
         if row is not None:
             found[uri] = Reported(*row)
     return found
@@ -211,6 +212,15 @@ def decisions(tx: Tx, matter_id: int) -> tuple[Decision, ...]:
 
 def _decision(row: Row) -> Decision:
     return Decision(MatterState(row["result"]), row["reason"], row["language"], row["by"], row["at"])
+
+
+def forget_sibling(tx: Tx, sibling_id: int, until: int, most: int) -> int:
+    """What a sibling has reported up to a moment (ms) goes, and what it has said about reports of its posts; how many of its
+    reports there were, at most `most`."""
+    tx.run("UPDATE matter_decisions SET reason = '' WHERE by = '' AND at <= ? AND matter_id IN (SELECT m.id FROM matters m"
+           " JOIN posts p ON p.id = m.post_id WHERE p.sibling_id = ?)", (until, sibling_id))
+    return tx.run("DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE sibling_id = ? AND at <= ? LIMIT ?)",
+                  (sibling_id, until, most))
 
 
 def prune(tx: Tx, decided_before: int, appealable_from: int) -> int:

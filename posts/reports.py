@@ -92,11 +92,7 @@ class Reports:
 
         `InvalidInput` names the field, `Conflict` where she has reported it already, `TooMany` after many in a day.
         """
-        said = Said(_category(category), _clean(text), language, share and bool(_clean(text)))
-        if not said.text and said.category == Category.OTHER:
-            raise InvalidInput("Please write a few lines.", field="text")
-        if len(said.text) > TEXT_LIMIT:
-            raise InvalidInput("A report has at most %(most)s characters.", values={"most": TEXT_LIMIT}, field="text")
+        said = said_of(category, text, language, share=share)
 
         def write(tx: Tx) -> tuple[int | None, int]:
             post, now = _of_others(tx, reporter, post_id), self._clock.ms()
@@ -107,26 +103,14 @@ class Reports:
             if wait is not None:
                 return wait, 0
             matter_id, report_id = matters.file(tx, self._ids, post.id, said, now, reporter_id=reporter.id)
-            written_at = post.updated_at or post.published_at
-            if said.category == Category.RECOGNISABLE and matters.looked_at(tx, post.id) <= written_at:
-                matters.hide(tx, post.id, now)
-            if post.sibling_id is not None:
-                self._send(tx, network(tx, self._identity), post, report_id, said, now)
+            hide_at_once(tx, post, said, now)
+            send(tx, self._identity, self._ids, post, report_id, said, now)
             return None, matter_id
 
         wait, matter_id = await self._database.write(write)
         if wait is not None:
             raise TooMany("You have reported many posts today. Please tell the operators in another way.", retry_after=wait)
         return public(matter_id)
-
-    def _send(self, tx: Tx, places: Network, post: Post, report_id: int, said: Said, now: int) -> None:
-        """Tell the post's own instance, where that is sent to."""
-        place = places.place(origin_of(post.uri))
-        if place is None or not place.sent_to:
-            return
-        uri = f"{self._identity.origin}/reports/{public(report_id)}"
-        matters.name(tx, report_id, uri)
-        enqueue(tx, self._ids.new(), flags.flag(uri, self._identity.actor_uri, post.uri, place.actor_uri, said), [place.id], now)
 
     async def mine(self, viewer: Actor, before: str | None) -> MatterPage:
         """What the viewer has reported, and what was decided about posts of hers."""
@@ -193,6 +177,23 @@ class Reports:
             appealed=row["appealed_at"], appeal_until=self._appeal_until(row, side, self._clock.ms()))
 
 
+def hide_at_once(tx: Tx, post: Post, said: Said, now: int) -> None:
+    """Where a report says that a patient can be recognised, nobody here sees the post from now on, unless operators have let
+    just this text be seen."""
+    if said.category == Category.RECOGNISABLE and matters.looked_at(tx, post.id) <= (post.updated_at or post.published_at):
+        matters.hide(tx, post.id, now)
+
+
+def send(tx: Tx, identity: Identity, ids: Ids, post: Post, report_id: int, said: Said, now: int) -> None:
+    """Tell a sibling that its post was reported, where that is sent to; of our own posts nobody needs to be told."""
+    place = network(tx, identity).place(origin_of(post.uri))
+    if post.sibling_id is None or place is None or not place.sent_to:
+        return
+    uri = f"{identity.origin}/reports/{public(report_id)}"
+    matters.name(tx, report_id, uri)
+    enqueue(tx, ids.new(), flags.flag(uri, identity.actor_uri, post.uri, place.actor_uri, said), [place.id], now)
+
+
 def tell_round(tx: Tx, identity: Identity, ids: Ids, matter_id: int, verdict: Verdict, by: str, now: int) -> None:
     """Take a matter about a post of this instance one step on, and tell every sibling that has reported it."""
     matters.step(tx, matter_id, verdict, by, now)
@@ -239,10 +240,16 @@ def _sent(tx: Tx, uri: str) -> int:
     return int(row["settled_at"] or 0) if row is not None else 0
 
 
-def _category(text: str) -> Category:
-    if text not in tuple(Category):
+def said_of(category: str, text: str, language: str, *, share: bool) -> Said:
+    """What somebody reports, as it was typed; `InvalidInput` names the field."""
+    if category not in tuple(Category):
         raise InvalidInput("Say what this is about.", field="category")
-    return Category(text)
+    text = _clean(text)
+    if not text and category == Category.OTHER:
+        raise InvalidInput("Please write a few lines.", field="text")
+    if len(text) > TEXT_LIMIT:
+        raise InvalidInput("A report has at most %(most)s characters.", values={"most": TEXT_LIMIT}, field="text")
+    return Said(Category(category), text, language, share and bool(text))
 
 
 def _clean(text: str) -> str:

@@ -234,6 +234,27 @@ async def test_who_reported_and_what_was_written_is_forgotten_in_time_and_how_it
     assert len((await its.reports.mine(ben.actor, None)).shown) == 2
 
 
+async def test_an_operator_who_has_read_a_post_reports_it_and_it_goes_the_same_way(its: Assembly) -> None:
+    ada, ben = await doctors(its, "ada", "ben")
+    post = await asked(its, ada)
+    for category, text, field in (("", "", "category"), ("other", " ", "text")):
+        with pytest.raises(InvalidInput) as caught:
+            await its.judging.report(post, category, text, "de", "olga", share=True)
+        assert caught.value.field == field
+    with pytest.raises(NotFound):
+        await its.judging.report("0000000000000", "insult", "", "de", "olga", share=True)
+    assert await lines(its) == []
+    one = await its.judging.report(post, "recognisable", "Notice ABCD-EFGH.", "de", "olga", share=True)
+    assert (await its.timelines.home(ben.actor, "all", None)).posts == ()
+    [report] = (await its.judging.case(one, "omar")).reports
+    assert (report.by, report.local, report.text) == ("olga", True, "Notice ABCD-EFGH.")
+    await its.judging.decide(one, "taken-down", "The date.", "de", "olga")
+    assert (await its.threads.thread(ben.actor, post)).posts[0].taken_down == "recognisable"
+    with pytest.raises(NotFound):
+        await its.judging.report(post, "insult", "", "de", "olga", share=True)
+    assert await lines(its) == [("olga", "report.raised"), ("omar", "case.opened"), ("olga", "report.taken-down")]
+
+
 async def test_a_post_of_another_reach_is_taken_down_like_any_other(its: Assembly) -> None:
     ada, ben = await doctors(its, "ada", "ben")
     consult = await its.compose.consult(ada, Draft(Kind.NOTE, "Between us?", "Text", "de"), [ben.actor])

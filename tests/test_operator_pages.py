@@ -217,6 +217,7 @@ _DOES = {
     "/admin/queue/<domain>/<sequence>/drop": {"reason": "because"},
     "/admin/siblings/<domain>/reconcile": {},
     "/admin/posts/<post_id>/open": {"reason": "because"},
+    "/admin/posts/<post_id>/report": {"category": "insult"},
     "/admin/reports/<matter_id>/hide": {"wish": "hide"},
     "/admin/reports/<matter_id>/decide": {"result": "kept", "reason": "harmless", "language": "en"},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},

@@ -44,12 +44,14 @@ CREATE TABLE matter_decisions (
     PRIMARY KEY (matter_id, round)
 );
 
--- One report: of a doctor here, or of a sibling, which does not say whose it is. `uri` is that of the Flag it came or goes with.
+-- One report: of a doctor here, of an operator here (`operator`, who has read the post for another reason), or of a sibling, which does
+-- not say whose it is. `uri` is that of the Flag it came or goes with.
 CREATE TABLE reports (
     id INTEGER PRIMARY KEY,
     matter_id INTEGER NOT NULL REFERENCES matters (id),
     reporter_id INTEGER REFERENCES actors (id),
     sibling_id INTEGER REFERENCES siblings (id),
+    operator TEXT NOT NULL DEFAULT '',
     uri TEXT NOT NULL DEFAULT '',
     uri_key BLOB UNIQUE,
     category TEXT NOT NULL,
@@ -61,6 +63,7 @@ CREATE TABLE reports (
 CREATE UNIQUE INDEX reports_once ON reports (matter_id, reporter_id) WHERE reporter_id IS NOT NULL;
 CREATE INDEX reports_by ON reports (reporter_id, id) WHERE reporter_id IS NOT NULL;
 CREATE INDEX reports_of ON reports (matter_id, id);
+CREATE INDEX reports_from ON reports (sibling_id, id) WHERE sibling_id IS NOT NULL;
 
 -- An operator has read a post without a report: why, and when its author was told.
 CREATE TABLE opened_posts (

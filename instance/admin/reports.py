@@ -80,7 +80,7 @@ async def open_form(post_id: str) -> ResponseReturnValue:
 
 async def _open_form(post_id: str, error: InvalidInput | None, reason: str) -> ResponseReturnValue:
     page = await render_template("admin_open.html", post_id=post_id, error=error, reason=reason, reason_limit=REASON_LIMIT,
-                                 tell_days=services().settings.reports.tell_days, post=None)
+                                 tell_days=services().settings.reports.tell_days, post=None, typed=None)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -91,8 +91,23 @@ async def open_post(post_id: str) -> ResponseReturnValue:
         post = await services().opening.open(post_id, reason, me().account.handle)
     except InvalidInput as error:
         return await _open_form(await services().opening.find(post_id), error, reason)
-    return await render_template("admin_open.html", post_id=post_id, error=None, reason=reason, reason_limit=REASON_LIMIT,
-                                 tell_days=services().settings.reports.tell_days, post=post)
+    return await render_template("admin_open.html", post_id=post_id, post=post, error=None, typed={}, text_limit=TEXT_LIMIT,
+                                 written_in=language(), **_WORDS)
+
+
+async def report_post(post_id: str) -> ResponseReturnValue:
+    """Report a post that was just read for another reason; then it is decided about like any other."""
+    form = await request.form
+    typed = {name: form.get(name, "")[:2 * TEXT_LIMIT + 2] for name in ("category", "text", "language", "share")}
+    try:
+        made = await services().judging.report(post_id, typed["category"], typed["text"], typed["language"][:20],
+                                               me().account.handle, share=typed["share"] == "1")
+    except InvalidInput as error:
+        page = await render_template(
+            "admin_open.html", post_id=await services().opening.find(post_id), post=None, error=error, typed=typed,
+            text_limit=TEXT_LIMIT, written_in=typed["language"] or language(), **_WORDS)
+        return await make_response(page, error.status)
+    return redirect(f"/admin/reports/{made}", 303)
 
 
 ROUTES = (
@@ -103,4 +118,5 @@ ROUTES = (
     Route("/admin/opened", ("GET",), opened_posts, Access.OPERATOR),
     Route("/admin/posts/<post_id>/open", ("GET",), open_form, Access.OPERATOR),
     Route("/admin/posts/<post_id>/open", ("POST",), open_post, Access.OPERATOR),
+    Route("/admin/posts/<post_id>/report", ("POST",), report_post, Access.OPERATOR),
 )

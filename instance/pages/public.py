@@ -57,7 +57,8 @@ async def privacy() -> ResponseReturnValue:
         "privacy.html", imprint=settings.imprint, authority=settings.imprint.authority, countries=CODES,
         session_hours=settings.accounts.session_hours, attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
         held_days=settings.federation.held_days, refusal_days=settings.federation.refusal_days,
-        notice_days=settings.retention.notice_days)
+        notice_days=settings.retention.notice_days, report_days=settings.reports.keep_days,
+        appeal_days=settings.reports.appeal_days)
 
 
 async def terms() -> ResponseReturnValue:
