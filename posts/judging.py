@@ -35,6 +35,7 @@ SECOND = (MatterState.TAKEN_DOWN, MatterState.OVERTURNED)
 """What an appeal can end with."""
 _END = (1 << 63) - 1
 _TELL_AFTER_MS = 60_000
+_REPORTS = 200  # what one page shows of very many reports of one post: the first ones
 _OPEN = "m.state IN ('open', 'appealed')"
 _TABS = {
     "decide": (f"p.sibling_id IS NULL AND {_OPEN}", "ASC"),
@@ -394,7 +395,7 @@ def _row(tx: Tx, places: Network, row: Row) -> MatterRow:
 
 
 def _reports(tx: Tx, matter_id: int, places: Network) -> tuple[ReportRow, ...]:
-    rows = tx.rows("SELECT * FROM reports WHERE matter_id = ? ORDER BY id", (matter_id,))
+    rows = tx.rows("SELECT * FROM reports WHERE matter_id = ? ORDER BY id LIMIT ?", (matter_id, _REPORTS))
     people = by_ids(tx, [row["reporter_id"] for row in rows if row["reporter_id"] is not None])
     names = {place.id: place.name for place in places.siblings.values()}
     return tuple(ReportRow(

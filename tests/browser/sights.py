@@ -109,6 +109,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/admin/reports/{hides}", 400, ((_DECIDE, {"reason": "Weil."}),)), Sight("/admin/opened?post=nothing", 404),
         Sight("/admin/posts/{note}/open", 400, ((_NEXT, {"reason": " "}),)),
         Sight("/admin/posts/{note}/open", 200, ((_NEXT, {"reason": "Hinweis von außen."}),)),
+        Sight("/admin/posts/{note}/open", 400, ((_NEXT, {"reason": "Hinweis von außen."}), (_NEXT, {}))),
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings",
         Sight("/admin/siblings/{trying}/checks", 400, (("#untested ~ button", {"reason": " "}),)),

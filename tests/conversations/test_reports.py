@@ -12,6 +12,7 @@ import pytest
 from core.database import Tx
 from core.errors import NotFound
 from core.ids import public
+from federation.disclosures import Span
 from posts.matters import MatterState
 from posts.models import PostView
 from tests.conversations.test_the_whole_path import case, published
@@ -104,6 +105,30 @@ async def test_a_report_hides_at_once_and_reaches_the_authors_instance_without_t
     for word in (_WHY, reporter.uri, reporter.name, reporter.handle, reporter.uri.rpartition("/")[2]):
         assert word not in known
     assert "clinical" in (await card(it)).html and (await card(de)).hidden is None  # elsewhere it is seen until it was decided
+
+    [there] = [row for row in await fr.its.siblings.rows() if row.country == "de"]
+    await until(lambda: fr.count("deliveries", "state = 'acked'"))
+    left = (await fr.its.disclosures.page(there.id, Span(0, fr.its.clock.ms() + 1))).rows
+    assert "report of a post" in [row.kind for row in left]  # it has left the country, and that can be seen
+    async with Browser(de) as olga, Browser(fr) as odile:
+        await olga.login("olga")
+        await odile.login("odile")
+        assert "here: 1" in (await olga.get("/admin/siblings"))[1] and "there: 1" in (await odile.get("/admin/siblings"))[1]
+
+
+async def test_a_post_that_its_author_deletes_ends_it_everywhere_and_the_reporter_is_told(places: Places) -> None:
+    de, fr, _, here, _ = places
+    await reported(places, "insult")
+    await de.its.editing.delete((await de.author("ada")).actor, here)
+    for one in (de, fr):
+        await until(lambda one=one: one.count("matters", "state = 'deleted'"))
+    fr.its.clock.offset = 61
+    reporter = (await fr.author("marguerite")).actor
+
+    async def told() -> bool:
+        return [one.kind for one in (await fr.its.notifications.page(reporter, None)).shown] == ["report"]
+
+    await until(told, 20)
 
 
 async def test_what_the_reporter_lets_go_on_goes_on(places: Places) -> None:
