@@ -118,6 +118,12 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     erasure_journal: str = "erasures.journal"
 
 
+class Reports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    appeal_days: Count = 14
+    keep_days: Count = 180
+    tell_days: Whole = 7
+
+
 class Reconciliation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nightly: bool = True
     hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 1
@@ -155,6 +161,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     posts: Posts = Posts()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
+    reports: Reports = Reports()
     reconciliation: Reconciliation = Reconciliation()
     backup: Backup = Backup()
     mail: Mail = Mail()

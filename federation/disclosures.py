@@ -35,6 +35,7 @@ class Disclosed(StrEnum):
     POLL = N_("poll")
     VOTE = N_("vote")
     TALLY = N_("tally of votes")
+    REPORT = N_("report of a post")
     REACTION = N_("reaction")
     FOLLOW = N_("follow")
     PERSON = N_("person")
@@ -134,8 +135,8 @@ class Disclosures:
         """How much of each kind."""
         await self.flush()
         rows = await self._database.read(lambda tx: tx.rows(
-            "SELECT arm, type, post, follow, count(*) AS n FROM (" + " UNION ALL ".join(_arms(totals=True))
-            + ") AS found GROUP BY arm, type, post, follow", _values(sibling_id, span)))
+            "SELECT arm, type, post, path, count(*) AS n FROM (" + " UNION ALL ".join(_arms(totals=True))
+            + ") AS found GROUP BY arm, type, post, path", _values(sibling_id, span)))
         counted: dict[tuple[Disclosed, Way], list[int]] = {}
         for row in rows:
             numbers = counted.setdefault((_kind(row), _way(row)), [0, 0])
@@ -178,10 +179,11 @@ def _moment(text: str, zone: tzinfo, field: str, *, whole_day: bool = False) -> 
 
 
 _ACKED, _TRIED, _FETCHED, _HELD = 0, 1, 2, 3
-_SENT = ("SELECT {columns}, {arm} AS arm, o.type AS type, coalesce(p.kind, '') AS post, o.uri LIKE '%/follows/%' AS follow"
+_SENT = ("SELECT {columns}, {arm} AS arm, o.type AS type, coalesce(p.kind, '') AS post,"
+         " CASE WHEN o.uri LIKE '%/follows/%' THEN 'follows' WHEN o.uri LIKE '%/reports/%' THEN 'reports' ELSE '' END AS path"
          " FROM deliveries d JOIN outbox o ON o.id = d.outbox_id LEFT JOIN posts p ON p.uri_key = d.object_key"
          " WHERE d.sibling_id = ? AND {state} AND d.{at} >= ? AND d.{at} < ?")
-_READ = ("SELECT {columns}, 2 AS arm, kind AS type, '' AS post, 0 AS follow FROM disclosures d"
+_READ = ("SELECT {columns}, 2 AS arm, kind AS type, '' AS post, '' AS path FROM disclosures d"
          " WHERE d.sibling_id = ? AND d.last_at >= ? AND d.first_at < ?")
 _STATES = ((_ACKED, "d.state = 'acked'", "settled_at"),
            (_TRIED, "d.tried_at IS NOT NULL AND d.state <> 'acked' AND d.state <> 'held'", "tried_at"))
@@ -243,9 +245,9 @@ def _kind(row: Row) -> Disclosed:
         case "Like" | "Announce":
             return Disclosed.REACTION
         case "Undo":
-            return Disclosed.FOLLOW if row["follow"] else Disclosed.REACTION
-        case "Follow" | "Accept" | "Reject":
-            return Disclosed.FOLLOW
+            return Disclosed.FOLLOW if row["path"] == "follows" else Disclosed.REACTION
+        case "Follow" | "Accept" | "Reject" | "Flag":
+            return Disclosed.REPORT if row["path"] == "reports" else Disclosed.FOLLOW
         case kind if not row["post"]:
             return Disclosed.VOTE if kind == "Create" else Disclosed.PERSON
     return {"poll": Disclosed.POLL, "reply": Disclosed.ANSWER}.get(row["post"], Disclosed.POST)

@@ -28,6 +28,8 @@ CONTEXT: list[Any] = [
         "tallies": {"@id": "konsil:tallies", "@type": "@id"},
         "Count": "konsil:Count",
         "result": "konsil:result",
+        "category": "konsil:category",
+        "takenDown": "konsil:takenDown",
         "members": {"@id": "konsil:members", "@type": "@id"},
         "nextKey": "konsil:nextKey",
         "proof": "konsil:proof",

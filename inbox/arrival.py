@@ -12,8 +12,9 @@ from core.errors import InvalidInput
 from core.text import clean
 from federation.allowlist import Sibling
 from federation.contexts import check_context
-from posts import counts
+from posts import counts, flags
 from posts.counts import Result, Tally
+from posts.matters import Said, Verdict
 from posts.models import NO_TAGS, Audience, Reach, Tags
 from posts.wire import CLEAN_LENGTH, Note, audience_of, note, poll_of, tags_of
 
@@ -27,8 +28,9 @@ NOBODY = Audience(Reach.NAMED, ())
 class Arrival(msgspec.Struct):
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
     the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `tally` is what a `Count`
-    carries, its proof checked, and `result` that of a poll; `digest` is SHA-256 of the raw body; `now` in milliseconds;
-    `sequence` its number where it came in a bundle. All that needs no database is worked out before the writer gets it."""
+    carries, its proof checked, and `result` that of a poll; `said` what a `Flag` says and `verdict` what is answered to one;
+    `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence` its number where it came in a bundle. All that needs
+    no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -46,6 +48,8 @@ class Arrival(msgspec.Struct):
     sequence: int | None = None
     tally: Tally | None = None
     result: Result | None = None
+    said: Said | None = None
+    verdict: Verdict | None = None
 
     @property
     def by_instance(self) -> bool:
@@ -139,4 +143,8 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
             made.result = counts.read_result(made.note.result, sibling, made.note.id, poll_of(made.note))
     elif kind == counts.COUNT:
         made.tally = counts.read_tally(content, sibling)
+    elif kind == "Flag":
+        made.said = flags.read_flag(document)
+    elif kind in ("Accept", "Reject"):
+        made.verdict = flags.read_answer(document, kind)
     return made

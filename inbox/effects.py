@@ -17,8 +17,9 @@ from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
 from inbox import ledger, ordered
-from posts import concerns, pollstore, reactions, store
+from posts import concerns, matters, pollstore, reactions, store
 from posts.counts import Result, Tally
+from posts.matters import Said, Verdict
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
 
@@ -45,6 +46,7 @@ class RevisePost(msgspec.Struct, frozen=True):
     poll: Poll | None
     closes: bool = False  # the poll was open until now
     result: Result | None = None
+    forgets: bool = False  # of what stood there before, nothing is kept
 
 
 class TakeTally(msgspec.Struct, frozen=True):
@@ -63,8 +65,27 @@ class TakeLapse(msgspec.Struct, frozen=True):
 
 
 class ErasePost(msgspec.Struct, frozen=True):
+    """`taken_down`: operators of its own instance have erased it, for what it was reported for."""
+
     uri: str
     origin: str
+    taken_down: str = ""
+
+
+class TakeFlag(msgspec.Struct, frozen=True):
+    """A sibling has reported a post of ours, by the Flag `uri`."""
+
+    post_id: int
+    sibling_id: int
+    uri: str
+    said: Said
+
+
+class TakeVerdict(msgspec.Struct, frozen=True):
+    """A post's own instance tells what it has decided."""
+
+    matter_id: int
+    verdict: Verdict
 
 
 class EraseOrigin(msgspec.Struct, frozen=True):
@@ -129,7 +150,7 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | TakeTally | TakeLapse | KeyAnnounced | KeyAnswered | EraseOrigin)
+          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeVerdict | KeyAnnounced | KeyAnswered | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -160,8 +181,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
             reactions.rename(tx, table, again)
     for single in effects:
         match single:
-            case RevisePost(old, changed, poll, closes, result):
+            case RevisePost(old, changed, poll, closes, result, forgets):
                 store.revise(tx, old, changed)
+                if forgets:
+                    store.forget_earlier(tx, old.id)
                 concerns.changed(tx, ids, old, changed, now)
                 if poll is not None:
                     _take_counts(tx, old.id, poll)
@@ -173,8 +196,14 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                 pollstore.take(tx, post_id, sibling_id, tally, now)
             case TakeLapse(post_id, sibling_id, lapsed, at):
                 pollstore.take_lapse(tx, post_id, sibling_id, lapsed, at, now)
-            case ErasePost(uri, origin):
+            case TakeFlag(post_id, sibling_id, uri, said):
+                matters.file(tx, ids, post_id, said, now, sibling_id=sibling_id, uri=uri)
+            case TakeVerdict(matter_id, verdict):
+                matters.heard(tx, ids, matter_id, verdict, now)
+            case ErasePost(uri, origin, taken_down):
                 store.erase(tx, uri, origin, now)
+                if taken_down:
+                    store.mark_taken_down(tx, uri, taken_down)
                 ledger.forget(tx, uri)
                 ledger.release(tx, [uri], now)
             case EraseOrigin(sibling_id):

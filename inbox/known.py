@@ -15,8 +15,9 @@ from core.ids import uri_key
 from federation.keyring import answerable
 from inbox.arrival import Arrival, Held, Wanted
 from inbox.reconciliations import Lost, lost, made_then
-from posts import pollstore, store
+from posts import matters, pollstore, store
 from posts.counts import Mode
+from posts.matters import Reported
 from posts.models import Kind, Reach
 from posts.pollstore import Kept
 from posts.store import Poll, Post
@@ -45,6 +46,7 @@ class Known:
     results: dict[int, str] = field(default_factory=dict)  # the digests of results that are here
     kept: dict[int, Kept] = field(default_factory=dict)  # polls of siblings whose votes stay here, where a result comes
     announced: dict[str, int] = field(default_factory=dict)  # keys of ours, by the activity that a sibling can answer
+    flags: dict[str, Reported] = field(default_factory=dict)  # our reports that are answered
     lost: Sequence[Lost] = ()  # the times of which a restored backup knows nothing, where something of ours is named
 
     def admits(self, origin: str) -> bool:
@@ -95,6 +97,7 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     _load_counts(tx, known, arrivals, votes=bool(votes))
     known.here = shown_among(tx, list(named))
     known.follows = follows.by_uris(tx, list({arrival.object_id for arrival in arrivals if arrival.type in _ABOUT_FOLLOWS}))
+    known.flags = matters.flagged(tx, [arrival.object_id for arrival in arrivals if arrival.verdict is not None])
     if any(arrival.type in _ABOUT_KEYS and arrival.by_instance for arrival in arrivals):
         known.announced = answerable(tx, f"{home}/actor")
     return known

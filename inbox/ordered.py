@@ -19,7 +19,7 @@ from core.database import Database, Row, Tx, marks
 from core.ids import Ids
 from federation import due
 from inbox import ledger
-from posts import breakdown, concerns, pollstore, reactions, store, telling
+from posts import breakdown, concerns, matters, pollstore, reactions, store, telling
 from posts.reactions import Table
 
 TOPIC = "ordered-erasures"
@@ -165,6 +165,10 @@ def _told(tx: Tx, its: _Order, now: int) -> _Step:
     return _Step(cursor)
 
 
+def _reports(tx: Tx, its: _Order, now: int) -> _Step:
+    return _Step("more" if matters.forget_sibling(tx, its.sibling_id, its.ordered, _HELD) == _HELD else None)
+
+
 def _follows(tx: Tx, its: _Order, now: int) -> _Step:
     relations.part(tx, concerns, its.sibling_id)
     return _Step(None)
@@ -177,7 +181,7 @@ def _people(tx: Tx, its: _Order, now: int) -> _Step:
 
 _STAGES: dict[str, Callable[[Tx, _Order, int], _Step]] = {
     "held": _held, "posts": _posts, "likes": _reactions("likes"), "boosts": _reactions("boosts"), "votes": _votes,
-    "told": _told, "follows": _follows, "people": _people}
+    "told": _told, "reports": _reports, "follows": _follows, "people": _people}
 """In this order; people come last, because the others find theirs by them."""
 
 

@@ -81,13 +81,16 @@ from posts.compose import Compose
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
+from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.notifications import Notifications
 from posts.objects import Objects
+from posts.opening import Opening
 from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
+from posts.reports import Reports
 from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
@@ -165,6 +168,9 @@ class Assembly:
     papers: Papers
     uploads: Uploads
     unmaskings: Unmaskings
+    reports: Reports
+    judging: Judging
+    opening: Opening
     inbox: Inbox
     bundles: Bundles
     courier: Courier
@@ -266,6 +272,10 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             darkroom=darkroom, uploads=Uploads(),
             papers=papers,
             unmaskings=Unmaskings(database, identity, clock, ids, audit),
+            reports=Reports(database, identity, clock, ids, settings.reports.appeal_days),
+            judging=Judging(database, identity, vault, clock, ids, audit, ledger.forget,
+                            appeal_days=settings.reports.appeal_days, report_days=settings.reports.keep_days),
+            opening=Opening(database, identity, clock, ids, audit, settings.reports.tell_days),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),

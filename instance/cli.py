@@ -39,6 +39,7 @@ from instance.people import doctor, operator
 from instance.qr import as_text
 from instance.queueing import queue
 from instance.reconciling import reconcile
+from instance.reporting import report
 from instance.restoring import restore_command
 from instance.setup import create_instance
 from instance.showing import audience, disclosures
@@ -320,3 +321,4 @@ main.add_command(queue)
 main.add_command(reconcile)
 main.add_command(refusals)
 main.add_command(unmask)
+main.add_command(report)

@@ -14,6 +14,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.papers.delete_due()
     await assembly.joining.lapsing.prune()
+    await assembly.judging.prune()
     await assembly.sessions.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()

@@ -24,6 +24,7 @@ _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
 _ALIASES_SECONDS = 5.0
 _COMPARISON_SECONDS = 2.0
+_REPORTS_SECONDS = 5.0
 _DAY_SECONDS = 86_400
 _SWEEP_SECONDS = 60.0
 _AGAIN_SECONDS = 2.0
@@ -54,6 +55,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             group.create_task(_steadily(lambda: _badges(assembly), 1.0))
             group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
+            group.create_task(_steadily(lambda: _reports(assembly), 60.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
@@ -136,6 +138,12 @@ async def _aliases(assembly: Assembly) -> None:
     while True:
         await assembly.profiles.keep_pace()
         await asyncio.sleep(_ALIASES_SECONDS)
+
+
+async def _reports(assembly: Assembly) -> None:
+    while True:
+        if not await assembly.judging.tell_due() + await assembly.opening.tell_due():
+            await asyncio.sleep(_REPORTS_SECONDS)
 
 
 async def _mail(assembly: Assembly) -> None:

@@ -199,6 +199,17 @@ def newest(tx: Tx, owner: Actor, most: int) -> tuple[Title, ...]:
         "SELECT what, about, title FROM drafts WHERE actor_id = ? ORDER BY version DESC LIMIT ?", (owner.id, most)))
 
 
+def put_back(tx: Tx, owner_id: int, written: Written, reply_to: int | None, about: int, version: int, now: int) -> None:
+    """Give a doctor back what she wrote, among her drafts: an answer as one to the post `reply_to`, unless she is writing one to
+    it already; anything else, and that, as a new post with the key `about`."""
+    fields = msgspec.json.encode(written if reply_to is None else msgspec.structs.replace(written, kind="note")).decode()
+    answers = reply_to is not None and tx.row("SELECT 1 FROM drafts WHERE actor_id = ? AND what = ? AND about = ?",
+                                              (owner_id, What.REPLY, reply_to)) is None
+    tx.run("INSERT INTO drafts (actor_id, what, about, title, fields, version, mark, updated_at) VALUES"
+           " (?, ?, ?, ?, ?, ?, '', ?)",
+           (owner_id, What.REPLY if answers else What.NEW, reply_to if answers else about, written.title, fields, version, now))
+
+
 def let_go(tx: Tx, owner: Actor, sheet: Sheet | None) -> None:
     """The form was sent: erase the draft it wrote, unless another form has saved since."""
     if sheet is None:
@@ -219,7 +230,8 @@ def _about(tx: Tx, owner: Actor, sheet: Sheet) -> int:
     if about is None:
         raise NotFound("There is no such draft here.")
     if sheet.what != What.NEW:
-        post = readable(tx, sheet.about, owner, erased=sheet.what == What.REPLY)
+        post = readable(tx, sheet.about, owner, erased=sheet.what == What.REPLY,
+                        hidden=sheet.what == What.REPLY)
         if sheet.what == What.EDIT and not aliases.is_hers(tx, post.author_id, owner):
             raise NotFound("There is no such post here.")
     return about
@@ -253,6 +265,8 @@ def _placed(tx: Tx, owner: Actor, drafts: Sequence[Kept]) -> tuple[Kept, ...]:
             return draft
         gone = post is None or post.erased_at is not None or not post.audience.admits(owner)
         root = roots.get(post.root_id) if post is not None and not gone else None
+        if root is not None and root.hidden_at is not None and root.author_id != owner.id:
+            root = None
         if root is None:
             return msgspec.structs.replace(draft, gone=gone)
         return msgspec.structs.replace(draft, question=root.question, language=root.language)

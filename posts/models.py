@@ -237,6 +237,9 @@ class PostView(msgspec.Struct, frozen=True):
     asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
     tags: Tags = NO_TAGS
     by_role: bool = False  # the viewer has begun this conversation, signed by role only
+    hidden: int | None = None  # since when (ms) it is hidden here: there is nothing in it then, but for its author
+    taken_down: str = ""  # why operators have erased it, a `posts.matters.Category`, and which instance's they are
+    taken_down_by: str = ""
 
     @property
     def named(self) -> bool:

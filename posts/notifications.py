@@ -152,6 +152,20 @@ class Notifications:
         """What is unread about requests to follow the viewer; to be asked before these are looked up."""
         return await self._database.read(lambda tx: _open(tx, viewer.id, Told.FOLLOW, 0))
 
+    async def decided(self, viewer: Actor, matter_id: str) -> Seen:
+        """What is unread about decisions of a reported post; to be asked before these are looked up."""
+        about, kinds = number(matter_id) or 0, (Told.REPORT, Told.JUDGED)
+
+        def look(tx: Tx) -> Seen:
+            found = [_open(tx, viewer.id, kind, about) for kind in kinds]
+            return Seen(tuple(each for seen in found for each in seen.ids), max(seen.newest for seen in found))
+
+        return await self._database.read(look)
+
+    async def opened(self, viewer: Actor) -> Seen:
+        """What is unread about posts that operators have read without a report; to be asked before these are looked up."""
+        return await self._database.read(lambda tx: _open(tx, viewer.id, Told.OPENED, 0))
+
     async def read(self, viewer: Actor, notification_id: str) -> None:
         """The viewer has read this one; what comes from now on gathers anew. Of others' she learns nothing."""
         inner, now = number(notification_id), self._clock.ms()
@@ -204,22 +218,27 @@ def _view(row: Row, viewer: Actor, hers: set[int], first: Row | None, last: Sequ
           root: Post | None) -> Notification:
     kind = Told(row["kind"])
     did = tuple(people[one["by_id"]] for one in last)
-    if root is not None and not root.audience.admits(viewer):
+    if root is not None and (not root.audience.admits(viewer) or (root.hidden_at is not None and root.author_id != viewer.id)):
         root = None
     return Notification(
         id=public(row["id"]), kind=kind, people=did, others=last[0]["people"] - len(did) if last else 0, times=row["count"],
-        begun=row["first_at"], at=row["last_at"], unread=row["read_at"] is None, place=_place(kind, first, did),
+        begun=row["first_at"], at=row["last_at"], unread=row["read_at"] is None, place=_place(kind, row["about_id"], first, did),
         question=root.question if root is not None else "", language=root.language if root is not None else "",
         kind_asked="consult" if row["named"] else root.kind if root is not None else Kind.NOTE,
         own=root is not None and root.author_id in hers, to_answer=row["about_id"] != row["root_id"],
         begins=first is not None and first["post_id"] == row["root_id"])
 
 
-def _place(kind: Told, first: Row | None, people: Sequence[Actor]) -> str:
-    """Where to begin: the first post of it that is not read, the change, the requests, the doctor herself."""
+def _place(kind: Told, about_id: int, first: Row | None, people: Sequence[Actor]) -> str:
+    """Where to begin: the first post of it that is not read, the change, the report, the requests, the doctor
+    herself."""
     if first is not None and first["post_id"] is not None:
         post = public(first["post_id"])
         return f"/p/{post}/history#v-{first['revision']}" if kind == Told.CHANGED else f"/p/{post}#p-{post}"
+    if kind in (Told.REPORT, Told.JUDGED):
+        return f"/reports/{public(about_id)}"
+    if kind == Told.OPENED:
+        return "/reports/opened"
     if kind == Told.FOLLOW:
         return "/follows"
     return f"/@{people[0].handle}@{people[0].domain}" if people else "/notifications"

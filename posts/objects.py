@@ -58,8 +58,8 @@ class Objects:
         """The replies to a local post that were written here and the sibling may read."""
         def look(tx: Tx) -> tuple[Post, list[str]]:
             post = _shared(tx, sibling, post_id)
-            found = store.select(tx, "root_id = ? AND parent_id = ? AND sibling_id IS NULL AND erased_at IS NULL ORDER BY id"
-                                 " LIMIT 500", (post.root_id, post.id))
+            found = store.select(tx, "root_id = ? AND parent_id = ? AND sibling_id IS NULL AND erased_at IS NULL"
+                                 " AND hidden_at IS NULL ORDER BY id LIMIT 500", (post.root_id, post.id))
             return post, [reply.uri for reply in found if sibling.origin in reply.audience.origins]
 
         post, uris = await self._database.read(look)
@@ -69,8 +69,8 @@ class Objects:
         """The newest posts of a local doctor that the sibling may read."""
         def look(tx: Tx) -> tuple[Actor, list[str]]:
             actor = _local(tx, actor_id, sibling)
-            found = store.select(tx, "author_id = ? AND erased_at IS NULL AND reach <> 'named' ORDER BY id DESC LIMIT ?",
-                                 (actor.id, _PAGE * 5))
+            found = store.select(tx, "author_id = ? AND erased_at IS NULL AND hidden_at IS NULL AND reach <> 'named'"
+                                 " ORDER BY id DESC LIMIT ?", (actor.id, _PAGE * 5))
             return actor, [post.uri for post in found if sibling.origin in post.audience.origins][:_PAGE]
 
         actor, uris = await self._database.read(look)
@@ -109,6 +109,8 @@ def _shared(tx: Tx, sibling: Sibling, post_id: str) -> Post:
     inner = number(post_id)
     post = store.by_id(tx, inner) if inner is not None else None
     if post is None or post.sibling_id is not None or post.erased_at is not None or sibling.origin not in post.audience.origins:
+        raise NotFound("There is no such post here.")
+    if post.hidden_at is not None:
         raise NotFound("There is no such post here.")
     return post
 

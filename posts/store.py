@@ -13,12 +13,12 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import telling
+from posts import matters, telling
 from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from, seal")
+            " asked_from, seal, hidden_at, taken_down")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
@@ -36,7 +36,8 @@ _URIS = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Post(msgspec.Struct, frozen=True):
-    """A post as it is stored; `sibling_id` None for one written here, `source` only there."""
+    """A post as it is stored; `sibling_id` None for one written here, `source` only there. `hidden_at`: since when (ms) only its
+    author and operators see it here; `taken_down`: why operators have erased it, a `posts.matters.Category`, else ''."""
 
     id: int
     uri: str
@@ -63,6 +64,8 @@ class Post(msgspec.Struct, frozen=True):
     boosts: int = 0
     asked_from: int | None = None
     seal: str = ""
+    hidden_at: int | None = None
+    taken_down: str = ""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -174,7 +177,8 @@ def post_from(row: Row) -> Post:
         State(row["state"]) if row["state"] else None,
         _audience(row["reach"], row["audience"], row["readers"]), row["country"],
         row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
-        _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"])
+        _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"],
+        row["hidden_at"], row["taken_down"])
 
 
 def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
@@ -305,6 +309,12 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
 
 
+def forget_earlier(tx: Tx, post_id: int) -> None:
+    """Of what stood in a post before, nothing is kept."""
+    if tx.run("DELETE FROM revisions WHERE post_id = ?", (post_id,)):
+        tx.scrub()
+
+
 def revisions(tx: Tx, post_id: int, before: int | None, limit: int) -> list[Row]:
     """Earlier versions, newest first: those older than a revision, or all."""
     return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? AND revision < ?"
@@ -337,10 +347,16 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     tx.run("DELETE FROM drafts WHERE what = 'edit' AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0,"
-           " boosts = 0, erased_at = ? WHERE id = ?", (now, post.id))
+           " boosts = 0, erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
+    matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
+
+
+def mark_taken_down(tx: Tx, uri: str, category: str) -> None:
+    """It was operators who erased it, and why."""
+    tx.run("UPDATE posts SET taken_down = ? WHERE uri_key = ? AND erased_at IS NOT NULL", (category, uri_key(uri)))
 
 
 def bury(tx: Tx, uri: str, origin: str, now: int) -> None:

@@ -32,6 +32,12 @@ class Told(StrEnum):
     LIKE = "like"
     BOOST = "boost"
     UNMASKED = "unmasked"
+    REPORT = "report"
+    """What she has reported was decided about."""
+    JUDGED = "judged"
+    """Operators have decided about a post of hers that was reported."""
+    OPENED = "opened"
+    """Operators have read a post of hers without a report."""
 
 
 QUIET = frozenset({Told.LIKE, Told.BOOST})
@@ -40,8 +46,9 @@ QUIET = frozenset({Told.LIKE, Told.BOOST})
 
 class Event(NamedTuple):
     """One deed that one doctor is told of. While she has not read it, it stands with others of its kind about the same post
-    `about_id` (0: none). `root_id` is the conversation (0: none), `named` whether that is a consult, `by_id` who did it (None:
-    nobody did), `post_id` where it leads to, and `revision`, of an edit, which version it made."""
+    `about_id` (0: none; of what concerns reports, the matter). `root_id` is the conversation (0: none), `named` whether that is
+    a consult, `by_id` who did it (None: nobody did), `post_id` where it leads to, and `revision`, of an edit, which version it
+    made."""
 
     actor_id: int
     kind: Told

@@ -52,7 +52,7 @@ class Threads:
         none of these, the ones from it on.
         """
         def look(tx: Tx) -> Conversation:
-            post = readable(tx, post_id, viewer, erased=True)
+            post = readable(tx, post_id, viewer, erased=True, hidden=True)
             root = store.by_id(tx, post.root_id) or post
             start = (number(after) if after else None) or 0
             answers = _answers(tx, root, start)

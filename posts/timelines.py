@@ -30,7 +30,7 @@ from posts.views import views
 PAGE = 20
 _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on twice or shunned
 _END = (1 << 63) - 1
-_WAITING = f"{LISTED} AND state = 'open' AND replies = 0"
+_WAITING = f"{LISTED} AND hidden_at IS NULL AND state = 'open' AND replies = 0"
 _WAITING_SEEN = 300
 _DELETED = ("erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
             " WHERE d.object_key = posts.uri_key AND d.deletes = 1")
@@ -87,7 +87,7 @@ class Timelines:
             skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id} | aliases.all_of(tx, viewer.id)
             found = store.by_many(tx, [entry.post_id for entry in take(tx, _END, PAGE + 1)
                                        if entry.entry > known and entry.by_id not in skipped])
-            return sum(post.author_id not in skipped for post in found.values())
+            return sum(post.author_id not in skipped and post.hidden_at is None for post in found.values())
 
         return await self._database.read(look)
 
@@ -162,7 +162,7 @@ class Timelines:
             key = (number(before) if before else None) or _END
             shown: dict[int, tuple[_Entry, Post]] = {}
             for entry, post in _from(tx, take, key):
-                if post.id in shown or not post.audience.admits(viewer):
+                if post.id in shown or not post.audience.admits(viewer) or _is_hidden(post, viewer):
                     continue
                 if post.author_id in shunned or entry.by_id in shunned:
                     continue
@@ -187,6 +187,11 @@ def _from(tx: Tx, take: Take, key: int) -> Iterator[tuple[_Entry, Post]]:
         if len(entries) < _TAKEN:
             return
         key = entries[-1].entry
+
+
+def _is_hidden(post: Post, viewer: Actor) -> bool:
+    """Whether a post is in no list of hers, because it is hidden here and not her own."""
+    return post.hidden_at is not None and post.author_id != viewer.id
 
 
 def topics_of(tx: Tx, viewer: Actor) -> tuple[str, ...]:

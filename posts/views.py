@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from actors import aliases
 from actors.models import Actor
 from actors.store import by_ids, by_uris
@@ -18,7 +20,7 @@ from federation.addresses import origin_of
 from federation.store import Arrived, arrivals
 from federation.troubles import NOT_LISTED, NOT_SENT, in_words
 from posts import store
-from posts.models import NO_TAGS, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, State, Tags
+from posts.models import NO_TAGS, CaseFacts, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, State, Tags
 from posts.network import Network
 from posts.store import Poll, Post, Touched
 from posts.wire import hashtags_of
@@ -94,6 +96,8 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
           chosen: set[int], sent: dict[str, list[Arrived]], now: int, results: bool, depth: int, touched: Touched,
           readers: dict[str, Actor], shunned: bool) -> PostView:
     mine = post.author_id in hers
+    if post.hidden_at is not None and not mine:
+        post, poll = emptied(post), None
     state = post.state
     if state == State.OPEN and post.replies:
         state = State.ANSWERED
@@ -116,7 +120,14 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         author_outside=_outside_since(author, places) if post.sibling_id is not None else None,
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags,
-        by_role=by_role)
+        by_role=by_role, hidden=post.hidden_at, taken_down=post.taken_down,
+        taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "")
+
+
+def emptied(post: Post) -> Post:
+    """A hidden post as everybody sees it but its author: its place, and nothing that stands in it."""
+    return msgspec.structs.replace(post, question="", source="", html="", facts=CaseFacts(), state=None, tags=NO_TAGS,
+                                   updated_at=None)
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:

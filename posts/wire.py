@@ -88,6 +88,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     result: dict[str, Any] | None = None
     lapsed_voters: int = 0
     seal: str = ""
+    forgets_earlier: bool = False
 
     @property
     def is_vote(self) -> bool:
@@ -335,10 +336,12 @@ def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | Non
 
 
 def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "",
-           lane: int = FRESH) -> Outgoing:
-    """`Update` to a later revision; `again` as above."""
+           lane: int = FRESH, *, forgets: bool = False) -> Outgoing:
+    """`Update` to a later revision; `again` as above. `forgets`: of what stood there before, nothing is to be kept."""
     _check_length(post)
     made = document(post, poll, author_uri, parent_uri, seal)
+    if forgets:
+        made["forgetsEarlier"] = True
     return _activity("Update", _named(f"{post.uri}#update-{post.revision}", again), author_uri, made, post.uri,
                      BACKLOG if again else lane, room=_room(poll))
 
@@ -347,6 +350,12 @@ def delete(post: Post, author_uri: str) -> Outgoing:
     """`Delete` with a tombstone; it travels in the urgent lane and carries nothing but names."""
     made = {"id": post.uri, "type": "Tombstone", "to": recipients_of(post, author_uri)}
     return _activity("Delete", f"{post.uri}#delete", author_uri, made, post.uri, URGENT)
+
+
+def take_down(post: Post, author_uri: str, instance_uri: str, category: str) -> Outgoing:
+    """`Delete` of a post by the operators of its own instance: as the author's, and with what it was reported for."""
+    made = {"id": post.uri, "type": "Tombstone", "to": recipients_of(post, author_uri), "takenDown": category}
+    return _activity("Delete", f"{post.uri}#delete", instance_uri, made, post.uri, URGENT)
 
 
 def delete_again(uri: str, author_uri: str, origins: Sequence[str], again: str = "") -> Outgoing:

@@ -220,6 +220,10 @@ _DOES = {
     "/admin/queue/<domain>": {"act": "line"},
     "/admin/queue/<domain>/<sequence>/drop": {"reason": "because"},
     "/admin/siblings/<domain>/reconcile": {},
+    "/admin/posts/<post_id>/open": {"reason": "because"},
+    "/admin/posts/<post_id>/report": {"category": "insult"},
+    "/admin/reports/<matter_id>/hide": {"wish": "hide"},
+    "/admin/reports/<matter_id>/decide": {"result": "kept", "reason": "harmless", "language": "en"},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/unmask": {"post": "{signed}", "reason": "because"},
@@ -240,12 +244,14 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         assert (await fake.send(de, announcement(fake, next_key(fake))))[0] == 202
         reference = await de.its.outside.take("other", "Text", "", "de", "203.0.113.5")
         assert await olga.login("olga") == 303
-        await published(de, "Theirs?", fake.origin)
+        post_id = await published(de, "Theirs?", fake.origin)
+        matter_id = await de.its.reports.report((await de.author("ben")).actor, post_id, "insult", "", "en", share=False)
         await de.its.database.write(lambda tx: tx.run("UPDATE deliveries SET state = 'parked' WHERE sequence = 1"))
         signed = await asked(de)
         proposal = await de.its.unmaskings.propose(await asked(de), "because", "olga")
         values = {"<sequence>": "1", "<unmasking_id>": proposal.id, "<domain>": fake.origin.split("://")[1],
-                  "<reference>": reference, "<application>": await applied(de), "<doctor>": "ben"}
+                  "<reference>": reference, "<application>": await applied(de), "<doctor>": "ben",
+                  "<post_id>": post_id, "<matter_id>": matter_id}
         for rule, form in _DOES.items():
             before = await de.count("audit")
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule

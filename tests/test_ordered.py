@@ -53,6 +53,8 @@ class Two:
             await self.says(fake, "Like", self.uri(self.case), "l1")
             await self.says(fake, "Announce", self.uri(self.case), "b1")
             await self.says(fake, "Follow", ada.actor.uri, "f1")
+            await self.says(fake, "Flag", self.uri(self.case), "r1", actor=f"{fake.origin}/actor", category="secrecy",
+                            content=f"{_SECRET}{fake.country}")
             for number, poll in enumerate(polls):
                 vote = {"id": f"{fake.origin}/votes/{number}", "type": "Note", "attributedTo": fake.actor, "name": "yes",
                         "inReplyTo": self.uri(poll), "to": [ada.actor.uri]}
@@ -96,6 +98,7 @@ class Two:
             "votes": await self.de.count("votes", f"voter_id IN {people}"),
             "told": await self.de.count("notification_events", f"by_id IN {people}"),
             "follows": await self.de.count("follows", f"follower_id IN {people} OR followed_id IN {people}"),
+            "reports": await self.de.count("reports", f"sibling_id = {here}"),
             "held": await self.de.count("held", f"sibling_id = {here}"),
             "named": await self.de.count("actors", f"sibling_id = {here} AND (name <> '' OR handle <> '' OR gone_at IS NULL)")}
 

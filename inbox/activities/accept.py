@@ -1,11 +1,12 @@
 """`Accept` of a Follow (ActivityPub, section 7.6): a doctor elsewhere lets one of ours follow her. And of a key: the operators
-of a sibling have confirmed the one we announced."""
+of a sibling have confirmed the one we announced. And of a report: something came of it."""
 
 from __future__ import annotations
 
 from core.errors import InvalidInput
 from core.ids import Ids
 from federation.keyring import KeyAnswer
+from inbox.activities import flag
 from inbox.arrival import Arrival, Held, Ignored
 from inbox.effects import AcceptFollow, Effect, KeyAnswered
 from inbox.known import Known
@@ -13,7 +14,9 @@ from inbox.known import Known
 
 def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
     """None when it may have its effect."""
-    if arrival.by_instance:
+    if arrival.verdict is not None:
+        flag.check_answer(arrival, known)
+    elif arrival.by_instance:
         check_announced(arrival, known)
     else:
         check_asked(arrival, known)
@@ -22,6 +25,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
 
 def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
     """The request becomes a follow; the answer to a key is kept."""
+    if arrival.verdict is not None:
+        return flag.answered(arrival, known)
     if arrival.by_instance:
         return [KeyAnswered(known.announced[arrival.object_id], arrival.sibling.id, KeyAnswer.CONFIRMED)]
     return [AcceptFollow(known.follows[arrival.object_id])]

@@ -72,7 +72,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)
     poll = wire.poll_of(note) if note.type == "Question" else None
     closes = poll is not None and poll.closed_at is not None and known.polls[old.id].closed_at is None
-    return [RevisePost(old, new, poll, closes, trusted(arrival, known, old.id))]
+    return [RevisePost(old, new, poll, closes, trusted(arrival, known, old.id), note.forgets_earlier)]
 
 
 def _of_the_instance(arrival: Arrival) -> bool:

@@ -13,6 +13,7 @@ from instance.admin import (
     queue,
     reconciliation,
     refusals,
+    reports,
     siblings,
     unmask,
     verifications,
@@ -20,4 +21,4 @@ from instance.admin import (
 
 ROUTES = (*applications.ROUTES, *papers.ROUTES, *verifications.ROUTES, *siblings.ROUTES, *checks.ROUTES, *keys.ROUTES,
           *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES,
-          *audit.ROUTES, *notices.ROUTES, *unmask.ROUTES)
+          *audit.ROUTES, *notices.ROUTES, *unmask.ROUTES, *reports.ROUTES)

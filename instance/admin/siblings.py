@@ -42,7 +42,8 @@ async def siblings_page() -> ResponseReturnValue:
     rows = sorted(await services().siblings.rows(), key=_SORTS[sort])
     return await render_template(
         "admin_siblings.html", damage=await services().siblings.damage(), rows=rows, sort=sort, grouped=grouped,
-        ties=await services().ties.all(), erasures=await services().ordered_erasures.newest(),
+        ties=await services().ties.all(), reports=await services().judging.open_by_sibling(),
+        erasures=await services().ordered_erasures.newest(),
         needs={row.id: needs(row, services().clock.ms()) for row in rows}, reasons=await services().refusals.by_origin(),
         skew_alarm=SKEW_MS, disk_low=services().space.low)
 

@@ -24,6 +24,7 @@ def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
     """How much there is of each kind, most pressing first."""
     number = {kind: counts.get(kind, 0) for kind in Told}
     consult, answer, mention, changed = (number[kind] for kind in (Told.CONSULT, Told.ANSWER, Told.MENTION, Told.CHANGED))
+    report, judged, opened = (number[kind] for kind in (Told.REPORT, Told.JUDGED, Told.OPENED))
     closed, follow, accepted = (number[kind] for kind in (Told.CLOSED, Told.FOLLOW, Told.ACCEPTED))
     unmasked = number[Told.UNMASKED]
     ngettext = words.ngettext
@@ -35,6 +36,11 @@ def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
         (answer, ngettext("%(num)s answer to what you wrote", "%(num)s answers to what you wrote", answer, num=answer)),
         (mention, ngettext("%(num)s mention of you", "%(num)s mentions of you", mention, num=mention)),
         (changed, ngettext("%(num)s changed answer", "%(num)s changed answers", changed, num=changed)),
+        (judged, ngettext("%(num)s decision about a post of yours", "%(num)s decisions about posts of yours", judged,
+                          num=judged)),
+        (report, ngettext("%(num)s decision about what you have reported", "%(num)s decisions about what you have reported",
+                          report, num=report)),
+        (opened, ngettext("%(num)s notice from the operators", "%(num)s notices from the operators", opened, num=opened)),
         (closed, ngettext("%(num)s poll has closed", "%(num)s polls have closed", closed, num=closed)),
         (follow, ngettext("%(num)s request to follow you", "%(num)s requests to follow you", follow, num=follow)),
         (accepted, ngettext("%(num)s colleague you follow from now on", "%(num)s colleagues you follow from now on", accepted,

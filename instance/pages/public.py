@@ -60,7 +60,8 @@ async def privacy() -> ResponseReturnValue:
         attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
         held_days=settings.federation.held_days, refusal_days=settings.federation.refusal_days,
         notice_days=settings.retention.notice_days, idle_days=settings.joining.idle_days,
-        document_days=settings.joining.document_days)
+        document_days=settings.joining.document_days, report_days=settings.reports.keep_days,
+        appeal_days=settings.reports.appeal_days)
 
 
 async def terms() -> ResponseReturnValue:

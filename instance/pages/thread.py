@@ -36,7 +36,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     if looking:
         await settle(found.seen)
     answering = answering or request.args.get("answer", "") or posts[0].id
-    target = next((post for post in posts if post.id == answering and not post.erased), None)
+    target = next((post for post in posts if post.id == answering and not post.erased and (post.mine or not post.hidden)), None)
     kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
     written = written or (kept.written if kept is not None else Written())
     root = posts[0]

@@ -75,6 +75,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     await _keys(de, fr)
     made |= await _signing_in(de)
     made |= await _left(de)
+    made |= await _reported(de)
     made |= await _waits(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     made |= await _applications(de) | await _deciding(de)
@@ -106,6 +107,24 @@ async def _by_role(de: Running) -> dict[str, str]:
     await its.unmaskings.confirm(found.id, "op")
     proposed = await its.unmaskings.propose(his, "Die Kammer fragt.", "omar")
     return {"by_role": hers, "found": found.id, "proposed": proposed.id}
+
+
+async def _reported(de: Running) -> dict[str, str]:
+    """A post that is hidden and waits for a decision; one of Ada's that was taken down, and one that an operator has read
+    without a report; and what she has reported herself."""
+    its, ada, ben, eva = de.its, await de.author("ada"), await de.author("ben"), await de.author("eva")
+    asked = Draft(Kind.CASE, "Wer erkennt das wieder?", TEXT, "de", FACTS)
+    hidden, insult, taken, read = [await its.compose.publish(author, asked, (), Reach.HOME, "")
+                                   for author in (eva, eva, ada, ada)]
+    await its.editing.edit(eva, hidden, "Wer kennt das?", TEXT, None, 1)
+    waits = await its.reports.report(ben.actor, hidden, "recognisable", f"{TEXT} {'x' * 300}", "de", share=False)
+    mine = await its.reports.report(ada.actor, insult, "insult", "Der zweite Satz.", "de", share=False)
+    decided = await its.reports.report(ben.actor, taken, "secrecy", "", "de", share=False)
+    await its.judging.decide(decided, "taken-down", "Der Ort und die Woche.\n\nBitte beides weglassen.", "de", "op")
+    await its.opening.open(read, "Hinweis ABCD-EFGH von außen.", "op")
+    await its.database.write(lambda tx: tx.run("UPDATE opened_posts SET at = 1"))
+    await its.opening.tell_due()
+    return {"hidden": hidden, "hides": waits, "complained": mine, "taken": taken, "takedown": decided}
 
 
 async def _left(de: Running) -> dict[str, str]:

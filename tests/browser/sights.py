@@ -26,6 +26,7 @@ class Sight(NamedTuple):
 
 
 _NEXT = "main .row .button"
+_DECIDE = "form[action$=decide] .button"
 _CONFIRM = "button[value=confirm]"
 _POLL = (_NEXT, {"question": "Wann?", "options": "Heute\nMorgen"})
 _NOTE = (_NEXT, {"question": "Wann?", "text": "Heute oder morgen?"})
@@ -72,6 +73,10 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}", "/p/{by_role}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
+        "/reports", "/reports/opened", "/reports/{complained}", "/reports/{takedown}", "/p/{hidden}", "/p/{taken}",
+        "/p/{note}/report", Sight("/p/{note}/report", 400, ((_NEXT, {}),)), Sight("/p/{home}/report", 403),
+        Sight("/p/{note}/report", 400, ((_NEXT, {"category": "other", "text": " "}),)),
+        Sight("/reports/{takedown}", 400, ((_NEXT, {"appeal": " "}),)),
         "/p/{case}/history", "/p/{hers}/history", "/p/{case}/likes", "/p/{case}/boosts",
         "/compose?kind=case", "/compose?kind=poll", "/compose?draft={draft}", "/compose?abroad={home}",
         *(Sight(path, 404) for path in ("/nothing", "/p/0000000000000", "/specialties/nothing", "/tags/1", "/@nobody")),
@@ -134,6 +139,13 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/keys", "/admin/siblings/{sibling}/key",
         Sight("/admin/siblings/{sibling}/key", 400, (("#key-fingerprint ~ button", {"fingerprint": "0"}),)),
+        "/admin/reports", "/admin/reports?tab=elsewhere", "/admin/reports?tab=decided", "/admin/reports?before=zzzzzzzzzzzzz",
+        "/admin/reports/{hides}", "/admin/reports/{takedown}", "/admin/opened", "/admin/posts/{note}/open",
+        Sight("/admin/reports/{hides}", 400, ((_DECIDE, {"result": "kept", "reason": " "}),)),
+        Sight("/admin/reports/{hides}", 400, ((_DECIDE, {"reason": "Weil."}),)), Sight("/admin/opened?post=nothing", 404),
+        Sight("/admin/posts/{note}/open", 400, ((_NEXT, {"reason": " "}),)),
+        Sight("/admin/posts/{note}/open", 200, ((_NEXT, {"reason": "Hinweis von außen."}),)),
+        Sight("/admin/posts/{note}/open", 400, ((_NEXT, {"reason": "Hinweis von außen."}), (_NEXT, {}))),
         "/admin/refusals?before=1", "/admin/notices", "/admin/notices?tab=handled", "/admin/notices?before=1",
         "/admin/notices/{waiting}", "/admin/notices/{handled}", "/settings", "/settings/security",
         Sight("/settings/security", 200, (("#recovery .button", {}),)),
@@ -149,13 +161,13 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "ada"): (  # where nobody has done anything yet
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
-        "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new",
+        "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new", "/reports", "/reports/opened",
         Sight("/settings/security/passkeys/new", 400, ((_NEXT, {"name": ""}),)),
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
         "/admin/applications", "/admin/applications?tab=asked", "/admin/applications?tab=decided", "/admin/statistics",
-        "/admin/unmask",
+        "/admin/unmask", "/admin/reports", "/admin/opened",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

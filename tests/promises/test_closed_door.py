@@ -71,6 +71,12 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/invite/<invitation_id>/withdraw", who): NOWHERE for who in ("student", "doctor")},
     # nobody has proposed to find out what is called so
     **{(method, "/admin/unmask/<unmasking_id>", "operator"): NOWHERE for method in ("GET", "POST")},
+    # nobody has reported anything
+    **{(method, rule, who): NOWHERE for method, rule in (("GET", "/reports/<matter_id>"), ("POST", "/reports/<matter_id>/appeal"))
+       for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    **{("GET", rule, "operator"): NOWHERE for rule in ("/reports", "/reports/opened")},
+    ("GET", "/admin/reports/<matter_id>", "operator"): NOWHERE,
+    ("POST", "/admin/reports/<matter_id>/decide", "operator"): NOWHERE,
     # no self-test of the sibling in this table is kept
     ("GET", "/admin/siblings/<domain>/checks/<check_id>", "operator"): NOWHERE,
     # nothing of the sibling's own is called so here
@@ -177,7 +183,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "document_id": "0000000000000", "page": "1",
                                     "passkey_id": "0000000000000", "session_id": "0000000000000",
                                     "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben",
-                                    "unmasking_id": "0000000000000",
+                                    "unmasking_id": "0000000000000", "matter_id": "0000000000000",
                                     "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from federation.identity import members_of
-from tests.promises.hostile.place import ELSE, PUBLIC, Make, Row, raw, vectors
+from tests.promises.hostile.place import ELSE, PUBLIC, Make, Place, Row, raw, vectors
 
 # Addresses, in every place where one can stand
 
@@ -56,6 +56,11 @@ def address_rows() -> Iterator[Row]:
 
 
 # Claims about others
+
+
+def _by_instance(place: Place, kind: str, made: Any, **more: Any) -> Any:
+    """What the sibling itself says, and no doctor of it."""
+    return place.does(kind, made, actor=f"{place.fake.origin}/actor", **more)
 
 
 def claim_rows() -> Iterator[Row]:
@@ -193,6 +198,43 @@ def claim_rows() -> Iterator[Row]:
     )
     yield Row("an answer to a post of a third that is not for its sender", 202, "", lambda p: p.create(p.note(inReplyTo=p.third)))
     yield Row("a follow of nobody", 400, "no-such-doctor", lambda p: p.does("Follow", f"{p.de.url}/actors/0000000000000"))
+    yield Row("a report by a doctor", 403, "foreign-author", lambda p: p.does("Flag", p.shared))
+    for name, post in (("what is not for its sender", "home"), ("a third country's post", "third"), ("its own post", "theirs")):
+        yield Row(f"a report of {name}", 400, "no-such-post", lambda p, post=post: _by_instance(p, "Flag", getattr(p, post)))
+    yield Row("a report of a doctor", 400, "no-such-post", lambda p: _by_instance(p, "Flag", f"{p.de.url}/actors/ada"))
+    yield Row("a report of many posts", 400, "bad-object", lambda p: _by_instance(p, "Flag", [p.shared, p.home]))
+    yield Row("a report without end", 400, "too-long", lambda p: _by_instance(p, "Flag", p.shared, content="x" * 2_001))
+    for kind, state in (("Accept", "taken-down"), ("Reject", "kept")):
+        yield Row(
+            f"a report decided by {kind} that never was",
+            400,
+            "no-such-report",
+            lambda p, kind=kind, state=state: _by_instance(p, kind, f"{p.de.url}/reports/x", state=state, revision=1),
+        )
+        yield Row(
+            f"a report decided by {kind} of a doctor",
+            400,
+            "no-such-report",
+            lambda p, kind=kind, state=state: p.does(kind, f"{p.de.url}/reports/x", state=state, revision=1),
+        )
+    states: list[tuple[Any, Any, str]] = [
+        ("kept", 1, "bad-object"), ("lost", 1, "bad-object"), (["kept"], 1, "bad-object"), ("changed", 0, "bad-revision"),
+        ("changed", True, "bad-revision"), ("changed", 1 << 40, "bad-revision"), ("changed", None, "bad-revision")]
+    for named, revision, reason in states:
+        yield Row(
+            f"a report accepted as {named} in round {revision}",
+            400,
+            reason,
+            lambda p, named=named, revision=revision: _by_instance(
+                p, "Accept", f"{p.de.url}/reports/x", state=named, revision=revision
+            ),
+        )
+    yield Row(
+        "our post taken down",
+        403,
+        "foreign-object",
+        lambda p: _by_instance(p, "Delete", {"id": p.shared, "type": "Tombstone", "takenDown": "other"}),
+    )
     yield Row("an answer to a follow that never was", 400, "no-such-follow", lambda p: p.does("Accept", f"{p.de.url}/follows/x"))
     yield Row("vote in a poll that is not there", 400, "no-such-poll", lambda p: p.vote(f"{p.de.url}/posts/0000000000000"))
     yield Row("vote in what is no poll", 400, "no-such-poll", lambda p: p.vote(p.shared))

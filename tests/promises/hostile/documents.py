@@ -101,7 +101,7 @@ def envelope_rows() -> Iterator[Row]:
     yield Row("3 activities in each other", 400, "too-deep", lambda p: _nested(p, 3))
     yield Row("a Create in a Create", 202, "", lambda p: p.does("Create", p.create()))
     yield Row("a Move", 400, "move", lambda p: p.does("Move", p.fake.actor, target=f"{ELSE}/actors/a"))
-    for kind in ("Block", "Add", "Remove", "Flag", "Invite", "Arrive", "EmojiReact"):
+    for kind in ("Block", "Add", "Remove", "Invite", "Arrive", "EmojiReact"):
         yield Row(
             f"type {kind}, which is not known", 202, "", lambda p, kind=kind: p.does(kind, f"{ELSE}/things/1", target=f"{ELSE}/x")
         )
