@@ -233,7 +233,7 @@ class Judging:
         else:
             if to == MatterState.OVERTURNED and row["kept"] is not None:
                 kept = self._open(row)
-                put_back(tx, aliases.owners(tx, [post.author_id]).get(post.author_id, post.author_id), kept.written, kept.reply_to, self._ids.new(), self._ids.new(), now)
+                put_back(tx, _writer(tx, post), kept.written, kept.reply_to, self._ids.new(), self._ids.new(), now)
             tx.run("UPDATE matters SET kept = NULL WHERE id = ?", (row["id"],))
             tx.scrub()
 
@@ -327,9 +327,13 @@ def party(tx: Tx, by: str, matter_id: int, post: Post) -> bool:
     """Whether this operator is, as a doctor, the author of a post or one of those who have reported it."""
     row = tx.row("SELECT d.actor_id FROM accounts o JOIN accounts d ON d.id = o.doctor_id WHERE o.handle = ?"
                  " AND o.kind = 'operator'", (by,))
-    author_id = aliases.owners(tx, [post.author_id]).get(post.author_id, post.author_id)
-    return row is not None and (row["actor_id"] == author_id or tx.row(
+    return row is not None and (row["actor_id"] == _writer(tx, post) or tx.row(
         "SELECT 1 FROM reports WHERE matter_id = ? AND reporter_id = ?", (matter_id, row["actor_id"])) is not None)
+
+
+def _writer(tx: Tx, post: Post) -> int:
+    """The doctor who has written a post, be it under an alias."""
+    return aliases.owners(tx, [post.author_id]).get(post.author_id, post.author_id)
 
 
 def _party_decides_not() -> Refused:
