@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from email.utils import formatdate
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ from core.ids import Ids, public
 from federation.identity import CONTEXT
 
 BODY_BYTES = 2048
-_IDS = Ids(Clock())
+_IDS = Ids(Clock(), tag=os.getpid() % 256)  # the signing processes are neighbours: never two with the same tag
 CONTENT_TYPE, BUNDLE_TYPE = "application/activity+json", "application/json-seq"
 SENTENCES = (
     "A 54-year-old woman presents with three weeks of exertional dyspnoea and intermittent low-grade fever. ",

@@ -110,9 +110,9 @@ def test_what_is_let_through_at_once_comes_out_as_with_care(paragraphs: list[tup
 
 @pytest.mark.parametrize("html", ["<p>" + "x<em>" * 20_000, "<p>" + "<em>x</em>" * 9_000 + "<", "<p></p>" * 14_000 + "<p"])
 def test_letting_through_takes_time_in_proportion(html: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     assert _PARAGRAPHS.fullmatch(html) is None
-    assert time.perf_counter() - started < 0.1
+    assert time.thread_time() - started < 0.2
 
 
 @pytest.mark.parametrize("href", [
