@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from actors.handles import is_reserved
 from actors.models import Account, AccountState, Actor, Badge, Role
 from actors.profiles import announce
 from actors.relations import follow_topics
@@ -26,7 +27,7 @@ from core.i18n import is_language
 from core.ids import Ids, public
 from core.settings import Accounts as AccountSettings
 from core.states import StateGraph
-from core.vault import hash_password
+from core.vault import KeyVault, hash_password
 from core.words import Phrase
 from federation import due
 from federation.identity import Identity
@@ -36,11 +37,11 @@ ACCOUNT_STATES = StateGraph(
     name="account",
     states=tuple(AccountState),
     edges={
-        "applicant": ("verified", "rejected"),
+        "applicant": ("verified", "rejected", "departed"),
         "verified": ("suspended", "withdrawn", "departed"),
         "suspended": ("verified", "withdrawn", "departed"),
         "withdrawn": ("verified", "departed"),
-        "rejected": ("applicant",),
+        "rejected": ("applicant", "departed"),
     },
     initial="applicant",
 )
@@ -79,10 +80,10 @@ class DoctorRow(NamedTuple):
 class Accounts:
     """Makes and lists accounts."""
 
-    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids, audit: Audit,
+    def __init__(self, database: Database, identity: Identity, vault: KeyVault, clock: Clock, ids: Ids, audit: Audit,
                  settings: AccountSettings) -> None:
         self._database, self._identity, self._clock, self._ids, self._audit = database, identity, clock, ids, audit
-        self._settings = settings
+        self._vault, self._settings = vault, settings
 
     async def add_doctor(self, new: NewDoctor, by: str = "cli") -> Actor:
         """A doctor with her actor; `InvalidInput` or `Conflict` says what is wrong, and nothing was added."""
@@ -201,6 +202,8 @@ class Accounts:
 
     def _account(self, tx: Tx, handle: str, name: str, kind: str, state: AccountState, actor_id: int | None, hashed: str,
                  method: str, evidence: str) -> None:
+        if is_reserved(tx, self._vault, handle):
+            raise _taken(handle)
         tx.run("INSERT INTO accounts (id, handle, name, kind, state, actor_id, password_hash, method, evidence, created_at)"
                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                (self._ids.new(), handle, name, kind, state, actor_id, hashed, method, evidence, self._clock.ms()))
@@ -209,7 +212,7 @@ class Accounts:
         try:
             await self._database.write(store)
         except IntegrityError:
-            raise Conflict("The handle %(handle)s is taken.", values={"handle": handle}, field="handle") from None
+            raise _taken(handle) from None
 
 
 def account_from(row: Row) -> Account:
@@ -225,6 +228,11 @@ def _begun(badge: Badge, on: int) -> Badge:
 
 def _signed_out(tx: Tx, account: Account, actor: Actor, now: int) -> None:
     tx.run("DELETE FROM sessions WHERE account_id = ?", (account.id,))
+
+
+def _taken(handle: str) -> Conflict:
+    """Of somebody who is here, or who has left: both have one answer."""
+    return Conflict("The handle %(handle)s is taken.", values={"handle": handle}, field="handle")
 
 
 def _check(handle: str, name: str, password: str, shortest: int) -> None:

@@ -75,6 +75,7 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     login_attempts: Count = 8
     login_window_seconds: Count = 900
     password_min_length: Count = 10
+    departure_days: Whole = 14
 
 
 class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

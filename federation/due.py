@@ -13,12 +13,13 @@ from federation.siblings import SiblingChange
 
 ERASED = "erased"
 ORDERED = "ordered"
+LEFT = "left"
 TOPIC = "journal"
 
 
 class Due(NamedTuple):
-    """`what` is ERASED for the post `name`, ORDERED for the instance actor `name` that wants all of its own erased, or the
-    state of a sibling or an account, as core.journal says; `at` in ms."""
+    """`what` is ERASED for the post `name`, ORDERED for the instance actor `name` that wants all of its own erased, LEFT for the
+    doctor whose actor `name` is, or the state of a sibling or an account, as core.journal says; `at` in ms."""
 
     key: bytes
     what: str
@@ -90,6 +91,9 @@ def everything(tx: Tx) -> None:
     for row in tx.rows("SELECT s.actor_uri, max(e.ordered_at) AS at FROM ordered_erasures e"
                        " JOIN siblings s ON s.id = e.sibling_id GROUP BY s.actor_uri"):
         add(tx, ORDERED, row["actor_uri"], row["at"])
+    for row in tx.rows("SELECT a.uri, d.begun_at FROM departures d JOIN actors a ON a.id = d.actor_id"
+                       " WHERE d.begun_at IS NOT NULL"):
+        add(tx, LEFT, row["uri"], row["begun_at"])
     for one in listed(tx):
         add(tx, one.state, one.origin, one.changed_at)
 

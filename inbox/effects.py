@@ -17,7 +17,7 @@ from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
 from inbox import ledger, ordered
-from posts import concerns, pollstore, reactions, store
+from posts import concerns, departing, pollstore, reactions, store
 from posts.counts import Result, Tally
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
@@ -54,6 +54,13 @@ class TakeTally(msgspec.Struct, frozen=True):
 
 
 class ErasePost(msgspec.Struct, frozen=True):
+    uri: str
+    origin: str
+
+
+class ErasePerson(msgspec.Struct, frozen=True):
+    """A doctor of a sibling has left: everything of hers goes; the worker does it."""
+
     uri: str
     origin: str
 
@@ -120,7 +127,7 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | TakeTally | KeyAnnounced | KeyAnswered | EraseOrigin)
+          | EndFollow | TakeTally | KeyAnnounced | KeyAnswered | ErasePerson | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -162,6 +169,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                 pollstore.take(tx, post_id, sibling_id, tally, now)
             case ErasePost(uri, origin):
                 store.erase(tx, uri, origin, now)
+                ledger.forget(tx, uri)
+                ledger.release(tx, [uri], now)
+            case ErasePerson(uri, origin):
+                departing.left(tx, uri, origin, now)
                 ledger.forget(tx, uri)
                 ledger.release(tx, [uri], now)
             case EraseOrigin(sibling_id):

@@ -72,7 +72,7 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     people = {row["uri"]: actor_from(row) for row in tx.rows(
         f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", actors)}
     posts = store.by_keys(tx, keys)
-    known = Known(home, states, people, posts, store.tombstoned(tx, keys + undoable),
+    known = Known(home, states, people, posts, store.tombstoned(tx, keys + undoable + actors),
                   store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
     if any(uri.startswith(f"{home}/posts/") for uri in about):
         known.lost = lost(tx)

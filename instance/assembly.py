@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actors import mailboxes
 from actors.accounts import Accounts
 from actors.credentials import Credentials
+from actors.departures import Departures
 from actors.directory import Directory
 from actors.keys import load_identity
 from actors.login import Sessions
@@ -65,6 +66,7 @@ from posts import concerns, digests
 from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
+from posts.departing import Departing
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
@@ -112,6 +114,8 @@ class Assembly:
     ties: Tied
     ordered_erasures: OrderedErasures
     accounts: Accounts
+    departures: Departures
+    departing: Departing
     sessions: Sessions
     credentials: Credentials
     directory: Directory
@@ -191,8 +195,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     contacts = Contacts(database, clock)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
-    accounts = Accounts(database, identity, clock, ids, audit, settings.accounts)
-    erasures = Erasures(database, identity, siblings, accounts, audit, journal, clock, ids)
+    accounts = Accounts(database, identity, vault, clock, ids, audit, settings.accounts)
+    departing = Departing(database, identity, vault, clock, ids, audit, ledger, ())
+    erasures = Erasures(database, identity, siblings, accounts, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
@@ -225,6 +230,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),
+            departures=Departures(database, clock, audit, settings.accounts.departure_days), departing=departing,
             held=resolver, erasures=erasures, reconciliations=kept,
             reconciler=Reconciler(database, identity, allowlist, client, resolver, kept, clock, ids))
         await pruning.settle(assembly)

@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from actors import mails
+from actors import departures, mails
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
@@ -48,6 +48,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(assembly.courier.run, 1.0))
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
+            group.create_task(_steadily(lambda: _departures(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
@@ -105,6 +106,15 @@ async def _ordered_erasures(assembly: Assembly) -> None:
     assembly.database.listen(ordered.TOPIC, woken.set)
     while True:
         if not await assembly.ordered_erasures.step():
+            await happens(woken, _TICK_SECONDS)
+            woken.clear()
+
+
+async def _departures(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(departures.TOPIC, woken.set)
+    while True:
+        if not await assembly.departing.step():
             await happens(woken, _TICK_SECONDS)
             woken.clear()
 

@@ -1,0 +1,30 @@
+-- Leaving: who leaves and how far that has come, what is kept so that nobody gets her handle, and the archives that are made for
+-- who asks. Times are milliseconds.
+
+-- A doctor of this instance leaves at `due_at`, which she can take back until `begun_at`; then everything of hers goes, stage by
+-- stage. One of a sibling (no account) has left when her instance said so. `posts` is how many were erased.
+CREATE TABLE departures (
+    actor_id INTEGER PRIMARY KEY REFERENCES actors (id),
+    account_id INTEGER UNIQUE REFERENCES accounts (id),
+    by TEXT NOT NULL DEFAULT '',
+    asked_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    begun_at INTEGER,
+    stage TEXT NOT NULL DEFAULT '',
+    posts INTEGER NOT NULL DEFAULT 0,
+    done_at INTEGER
+);
+CREATE INDEX departures_open ON departures (due_at) WHERE done_at IS NULL;
+CREATE INDEX departures_newest ON departures (begun_at, actor_id) WHERE account_id IS NOT NULL AND begun_at IS NOT NULL;
+
+-- Keyed hashes of the handles of those who have left; `actor_key` says whose it was to whoever knows her address.
+CREATE TABLE reserved_handles (
+    handle_key BLOB PRIMARY KEY,
+    actor_key BLOB NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX reserved_handles_actor ON reserved_handles (actor_key);
+
+-- Whoever has left has no handle.
+DROP INDEX actors_here;
+CREATE UNIQUE INDEX actors_here ON actors (handle) WHERE sibling_id IS NULL AND gone_at IS NULL;
