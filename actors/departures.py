@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from actors import handles
+from actors import handles, mails
 from actors.accounts import ACCOUNT_STATES
+from actors.mails import MailKind, Recipient, WaitingMail
 from actors.models import Account, AccountState
+from actors.postoffice import UNWANTED, Rule
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound
-from core.ids import public
+from core.ids import Ids, public
 from core.vault import KeyVault
+from core.words import Phrase
 
 TOPIC = "departures"
 """What wakes whoever carries departures out."""
@@ -44,14 +47,18 @@ class Departure(NamedTuple):
 class Departures:
     """Who leaves."""
 
-    def __init__(self, database: Database, clock: Clock, audit: Audit, days: int) -> None:
-        self._database, self._clock, self._audit, self.days = database, clock, audit, days
+    def __init__(self, database: Database, clock: Clock, ids: Ids, audit: Audit, days: int) -> None:
+        self._database, self._clock, self._ids, self._audit, self.days = database, clock, ids, audit, days
 
     async def ask(self, account: Account, typed: str) -> Departure:
         """A doctor wants to leave, and has typed her handle to say that she means it. Asked again, nothing changes."""
-        if typed.strip().lower().removeprefix("@") != account.handle:
-            raise InvalidInput("This is not your handle. Nothing was done.", field="handle")
+        self.check(account, typed)
         return await self._enter(account.handle, account.handle, self.days * _DAY_MS)
+
+    def check(self, account: Account, typed: str) -> None:
+        """`InvalidInput` unless this is the account's handle."""
+        if typed.strip().lower().removeprefix("@").partition("@")[0] != account.handle:
+            raise InvalidInput("This is not your handle. Nothing was done.", field="handle")
 
     async def order(self, handle: str, by: str) -> Departure:
         """An operator has somebody leave at once."""
@@ -96,6 +103,8 @@ class Departures:
                        " ON CONFLICT (actor_id) DO UPDATE SET by = excluded.by, asked_at = excluded.asked_at,"
                        " due_at = excluded.due_at", (row["actor_id"], row["id"], by, now, now + wait))
                 self._audit.note(tx, by=by, action="doctor.leaves", target=handle)
+                if wait and mailed(tx, row["id"]) is not None:
+                    mails.enqueue(tx, self._ids, row["id"], MailKind.LEAVING, now, now, facts={"due": now + wait})
                 tx.wake(TOPIC)
             found = tx.row(f"{_COLUMNS} WHERE d.account_id = ?", (row["id"],))
             assert found is not None
@@ -122,6 +131,29 @@ def close(tx: Tx, vault: KeyVault, account: Row, actor_uri: str, now: int) -> No
            " chamber = '', number = '', answers = '{}', consents = '{}', appeal = '' WHERE account_id = ?", number)
     tx.run("UPDATE verifications SET evidence = '', register_text = '', reason = '' WHERE account_id = ? OR application_id IN"
            " (SELECT id FROM applications WHERE account_id = ?)", (*number, *number))
+
+
+def leaves(tx: Tx, actor_id: int) -> int | None:
+    """When a doctor leaves (ms), if she does."""
+    row = tx.row("SELECT due_at FROM departures WHERE actor_id = ?", (actor_id,))
+    return row["due_at"] if row is not None else None
+
+
+def mailed(tx: Tx, account_id: int | None) -> Recipient | None:
+    """Where somebody is told by mail what concerns her account, however rarely she wants to be told of posts."""
+    row = tx.row("SELECT b.address, a.language FROM mailboxes b JOIN accounts a ON a.id = b.account_id"
+                 " WHERE b.account_id = ? AND b.address <> ''", (account_id,))
+    return Recipient(row["address"], row["language"]) if row is not None else None
+
+
+def _recipient(tx: Tx, mail: WaitingMail, now: int) -> Recipient | Phrase:
+    """Who leaves, as long as she can take that back."""
+    row = tx.row("SELECT 1 FROM departures WHERE account_id = ? AND asked_at = ? AND begun_at IS NULL",
+                 (mail.account_id, mail.about_id))
+    return (mailed(tx, mail.account_id) if row is not None else None) or UNWANTED
+
+
+MAILS = {MailKind.LEAVING: Rule(_recipient)}
 
 
 def _departure(row: Row) -> Departure:

@@ -15,7 +15,7 @@ from actors.store import by_ids
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
-from core.errors import NotSignedIn, Refused, TooMany
+from core.errors import InvalidInput, NotSignedIn, Refused, TooMany
 from core.settings import Accounts as AccountSettings
 from core.throttle import count, forget, network_of, take_back
 from core.vault import token, token_hash, verify_nobody, verify_password
@@ -65,6 +65,17 @@ class Sessions:
         if row["kind"] != "operator":
             raise Refused("%(handle)s is no operator.", values={"handle": row["handle"]})
         return account_from(row)
+
+    async def prove(self, account: Account, password: str, address: str) -> None:
+        """Whoever is signed in shows that it is still she, before something that cannot be taken back; `InvalidInput` if not,
+        counted like an attempt to sign in."""
+        try:
+            row, limits = await self._recognise(account.handle, password, address)
+        except NotSignedIn:
+            raise InvalidInput("This is not your password. Nothing was done.", field="password") from None
+        await self._database.write(lambda tx: take_back(tx, limits))
+        if row["id"] != account.id:
+            raise InvalidInput("This is not your password. Nothing was done.", field="password")
 
     async def _recognise(self, handle: str, password: str, address: str) -> tuple[Row, dict[str, int]]:
         """The account of this handle and password, and what the attempt was counted against."""

@@ -30,6 +30,8 @@ TOPIC = "mail"
 class MailKind(StrEnum):
     CONFIRMATION = N_("confirmation")
     DIGEST = N_("digest")
+    LEAVING = N_("departure")
+    ARCHIVE = N_("archive")
 
 
 class MailState(StrEnum):

@@ -76,6 +76,7 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     login_window_seconds: Count = 900
     password_min_length: Count = 10
     departure_days: Whole = 14
+    archive_days: Count = 7
 
 
 class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

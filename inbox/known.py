@@ -63,7 +63,8 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     named = {uri_key(uri) for arrival in arrivals if arrival.audience.reach == Reach.NAMED for uri in arrival.audience.readers}
     wanted = {uri_key(arrival.object_id) for arrival in arrivals if arrival.type == "Follow"}
     named |= wanted
-    actors = list({uri_key(arrival.actor) for arrival in arrivals} | wanted)
+    actors = list({uri_key(arrival.actor) for arrival in arrivals} | wanted
+                  | {uri_key(arrival.object_id) for arrival in arrivals if arrival.type == "Delete"})
     about = {arrival.object_id for arrival in arrivals if arrival.object_id}
     about |= {arrival.note.in_reply_to for arrival in arrivals if arrival.note is not None and arrival.note.in_reply_to}
     about |= {arrival.tally.question for arrival in arrivals if arrival.tally is not None}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from actors import mailboxes
+from actors import departures, mailboxes
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.departures import Departures
@@ -62,7 +62,7 @@ from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
 from instance.sound import check_instance
-from posts import concerns, digests
+from posts import concerns, digests, exports
 from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
@@ -70,6 +70,7 @@ from posts.departing import Departing
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
+from posts.exports import Exports
 from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.outside import OutsideNotices
@@ -116,6 +117,7 @@ class Assembly:
     accounts: Accounts
     departures: Departures
     departing: Departing
+    exports: Exports
     sessions: Sessions
     credentials: Credentials
     directory: Directory
@@ -196,7 +198,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     accounts = Accounts(database, identity, vault, clock, ids, audit, settings.accounts)
-    departing = Departing(database, identity, vault, clock, ids, audit, ledger, ())
+    departing = Departing(database, identity, vault, clock, ids, audit, ledger, (exports.forget,))
     erasures = Erasures(database, identity, siblings, accounts, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
@@ -225,12 +227,13 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             readerships=Readerships(database, identity, clock, doctors),
             mailboxes=Mailboxes(database, vault, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
-            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
+            post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS | departures.MAILS | exports.MAILS),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),
-            departures=Departures(database, clock, audit, settings.accounts.departure_days), departing=departing,
+            departures=Departures(database, clock, ids, audit, settings.accounts.departure_days), departing=departing,
+            exports=Exports(database, clock, ids, settings.accounts.archive_days),
             held=resolver, erasures=erasures, reconciliations=kept,
             reconciler=Reconciler(database, identity, allowlist, client, resolver, kept, clock, ids))
         await pruning.settle(assembly)

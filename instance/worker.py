@@ -13,16 +13,19 @@ from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
 from inbox import ordered, reconciliations
+from instance.archives import Archives
 from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
+from posts import exports
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
 _COMPARISON_SECONDS = 2.0
 _DAY_SECONDS = 86_400
+_SWEEP_SECONDS = 600.0
 _AGAIN_SECONDS = 2.0
 
 
@@ -49,6 +52,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
             group.create_task(_steadily(lambda: _departures(assembly), 1.0))
+            group.create_task(_steadily(lambda: _archives(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
@@ -117,6 +121,20 @@ async def _departures(assembly: Assembly) -> None:
         if not await assembly.departing.step():
             await happens(woken, _TICK_SECONDS)
             woken.clear()
+
+
+async def _archives(assembly: Assembly) -> None:
+    archives = Archives(assembly, Translations(LOCALE))
+    woken = asyncio.Event()
+    assembly.database.listen(exports.TOPIC, woken.set)
+    swept = float("-inf")
+    while True:
+        if woken.is_set() or asyncio.get_running_loop().time() - swept > _SWEEP_SECONDS:
+            woken.clear()
+            await archives.sweep()
+            swept = asyncio.get_running_loop().time()
+        if not await archives.step():
+            await happens(woken, _TICK_SECONDS)
 
 
 async def _polls(assembly: Assembly) -> None:

@@ -19,12 +19,12 @@ from actors.store import scrub
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
-from core.ids import Ids, uri_key
+from core.ids import Ids, number, uri_key
 from core.vault import KeyVault
 from federation import due
 from federation.addresses import origin_of
 from federation.identity import Identity
-from federation.listed import sent_to
+from federation.listed import listed, sent_to
 from federation.store import enqueue
 from federation.store import forget as forget_outgoing
 from posts import pollstore, reactions, store, telling
@@ -32,6 +32,8 @@ from posts import wire as posts_wire
 from posts.network import network
 from posts.reactions import Table
 
+PAGE = 20
+_END = (1 << 63) - 1
 _POSTS, _ROWS = 40, 200
 _BY = "worker"
 
@@ -45,6 +47,44 @@ class Forget(Protocol):
 
 Farewell = Callable[[Tx, int, int, int], None]
 """What else goes in the transaction in which a departure begins; it gets the ids of account and actor, and the moment (ms)."""
+
+
+class Leaving(NamedTuple):
+    """What goes with a doctor, in numbers, and when it was done (ms; None: it is not); `siblings` are told."""
+
+    handle: str
+    posts: int
+    votes: int
+    likes: int
+    boosts: int
+    follows: int
+    drafts: int
+    siblings: int
+    done: int | None = None
+
+
+class Receipts(NamedTuple):
+    """How a sibling stands with the deletions of somebody who has left: by country, how many it has confirmed of how many it was
+    told."""
+
+    country: str
+    confirmed: int
+    told: int
+
+
+class Departed(NamedTuple):
+    """Somebody who has left, without a name; times in ms. `posts` were erased here, `receipts` say where else."""
+
+    actor_id: int
+    begun: int
+    done: int | None
+    posts: int
+    receipts: tuple[Receipts, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether everything is gone everywhere."""
+        return self.done is not None and all(one.confirmed == one.told for one in self.receipts)
 
 
 class _Person(NamedTuple):
@@ -84,6 +124,41 @@ class Departing:
         """Take every step there is."""
         while await self.step():
             pass
+
+    async def ahead(self, handle: str) -> Leaving:
+        """What would go with a doctor of this instance."""
+        def look(tx: Tx) -> Leaving:
+            row = tx.row("SELECT actor_id FROM accounts WHERE handle = ? AND actor_id IS NOT NULL", (handle,))
+            actor_id = row["actor_id"] if row is not None else 0
+
+            def count(what: str, *values: int) -> int:
+                found = tx.row(f"SELECT count(*) AS n FROM {what}", values)
+                return int(found["n"]) if found is not None else 0
+
+            return Leaving(
+                handle, count("posts WHERE author_id = ? AND erased_at IS NULL", actor_id),
+                count("votes WHERE voter_id = ?", actor_id), count("likes WHERE actor_id = ?", actor_id),
+                count("boosts WHERE actor_id = ?", actor_id),
+                count("follows WHERE follower_id = ? OR followed_id = ?", actor_id, actor_id),
+                count("drafts WHERE actor_id = ?", actor_id), len(sent_to(tx)))
+
+        return await self._database.read(look)
+
+    async def departed(self, before: str | None = None) -> tuple[Departed, ...]:
+        """Who has left, newest first, a page and one more; `before` is the cursor of a page (the public id of its last)."""
+        inner = number(before) if before else None
+
+        def look(tx: Tx) -> tuple[Departed, ...]:
+            last = tx.row("SELECT begun_at, actor_id FROM departures WHERE actor_id = ?", (inner,)) if inner is not None else None
+            rows = tx.rows("SELECT d.*, a.uri_key FROM departures d JOIN actors a ON a.id = d.actor_id"
+                           " WHERE d.account_id IS NOT NULL AND d.begun_at IS NOT NULL AND (d.begun_at, d.actor_id) < (?, ?)"
+                           " ORDER BY d.begun_at DESC, d.actor_id DESC LIMIT ?",
+                           (*((last["begun_at"], last["actor_id"]) if last is not None else (_END, _END)), PAGE + 1))
+            names = {one.id: one.country for one in listed(tx)}
+            return tuple(Departed(row["actor_id"], row["begun_at"], row["done_at"], row["posts"], _receipts(tx, row, names))
+                         for row in rows)
+
+        return await self._database.read(look)
 
     def again(self, tx: Tx, uri: str, handle: bytes | None, at: int) -> None:
         """A backup knows nothing of a departure that was begun after it: it begins again, and nobody gets the handle whose key
@@ -163,6 +238,16 @@ def left(tx: Tx, uri: str, origin: str, now: int) -> None:
     tx.run("INSERT INTO departures (actor_id, asked_at, due_at, begun_at, stage) SELECT id, ?, ?, ?, ? FROM actors"
            " WHERE uri_key = ? ON CONFLICT (actor_id) DO NOTHING", (now, now, now, next(iter(_STAGES)), uri_key(uri)))
     tx.wake(TOPIC)
+
+
+def _receipts(tx: Tx, departed: Row, countries: dict[int, str]) -> tuple[Receipts, ...]:
+    rows = tx.rows("SELECT d.sibling_id, sum(CASE WHEN d.state = 'acked' THEN 1 ELSE 0 END) AS confirmed, count(*) AS told"
+                   " FROM (SELECT uri_key FROM posts WHERE author_id = ? AND erased_at IS NOT NULL UNION ALL"
+                   " SELECT uri_key FROM actors WHERE id = ?) AS hers JOIN deliveries d ON d.object_key = hers.uri_key"
+                   " WHERE d.deletes = 1 AND d.state <> 'superseded' GROUP BY d.sibling_id",
+                   (departed["actor_id"], departed["actor_id"]))
+    return tuple(sorted(Receipts(countries[row["sibling_id"]], row["confirmed"], row["told"]) for row in rows
+                        if row["sibling_id"] in countries))
 
 
 def _bury(tx: Tx, uri: str, origin: str, now: int) -> None:

@@ -28,3 +28,24 @@ CREATE INDEX reserved_handles_actor ON reserved_handles (actor_key);
 -- Whoever has left has no handle.
 DROP INDEX actors_here;
 CREATE UNIQUE INDEX actors_here ON actors (handle) WHERE sibling_id IS NULL AND gone_at IS NULL;
+
+-- The archive that a doctor has asked for, one at a time: state is waiting, making, ready, failed or over. It is made in `pieces`,
+-- sealed files beside the database: `stage` and `cursor` say up to what, `posts` of `total` how far that is. `bytes` is how large
+-- the finished one is, `tries` how often making it was put off.
+CREATE TABLE exports (
+    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    id INTEGER NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    language TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    stage TEXT NOT NULL DEFAULT '',
+    cursor INTEGER NOT NULL DEFAULT 0,
+    pieces INTEGER NOT NULL DEFAULT 0,
+    posts INTEGER NOT NULL DEFAULT 0,
+    total INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    next_try INTEGER NOT NULL DEFAULT 0,
+    ready_at INTEGER
+);
+CREATE INDEX exports_open ON exports (asked_at) WHERE state IN ('waiting', 'making');

@@ -19,6 +19,8 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         return None
     if arrival.object_id == arrival.actor:
         return None
+    if arrival.object_id in known.actors:
+        raise Refused("A doctor leaves herself; nobody else can say that she has.", reason="foreign-author")
     post = known.posts.get(arrival.object_id)
     if post is not None and post.erased_at is None:
         author = known.actors.get(arrival.actor)

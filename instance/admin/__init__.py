@@ -4,6 +4,7 @@ from instance.admin import (
     audience,
     audit,
     checks,
+    departures,
     disclosures,
     keys,
     leaving,
@@ -15,4 +16,5 @@ from instance.admin import (
 )
 
 ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
-          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
+          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES,
+          *departures.ROUTES)

@@ -1,8 +1,10 @@
 """People's pages: doctors', and those that are public. `ROUTES` gathers what each module declares."""
 
 from instance.pages import (
+    archive,
     compose,
     consults,
+    departing,
     drafts,
     home,
     mail,
@@ -29,6 +31,8 @@ _MODULES = (
     people,
     settings,
     mail,
+    archive,
+    departing,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)
