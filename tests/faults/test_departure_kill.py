@@ -25,7 +25,7 @@ from posts.store import Post
 from tests.faults.test_revoked import konsil
 from tests.servers import PASSWORD, FakeSibling, until
 
-_POSTS, _KILLS = 3_000, 5
+_POSTS, _KILLS = 2_000, 3
 _SECRET = "Geheimwort"
 
 
