@@ -270,15 +270,20 @@ def _reactions(table: Table) -> tuple[_Find, _Take]:
 def _votes(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:
     """Who voted is forgotten. An open poll is counted anew without her, here or, in a tally, at whoever asked; what has closed
     keeps its numbers, which name nobody."""
-    for row in rows:
-        tx.run("DELETE FROM votes WHERE post_id = ? AND voter_id = ? AND slot = ?", (row["post_id"], person.id, row["slot"]))
     for post_id in {row["post_id"] for row in rows}:
-        if tx.row("SELECT 1 FROM polls WHERE post_id = ? AND closed_at IS NULL", (post_id,)) is None:
-            continue
-        if tx.row("SELECT 1 FROM posts WHERE id = ? AND sibling_id IS NULL", (post_id,)) is not None:
+        chosen = [row["position"] for row in tx.rows(
+            "SELECT position FROM votes WHERE post_id = ? AND voter_id = ?", (post_id, person.id))]
+        if not chosen:
+            continue  # a step that was taken twice
+        tx.run("DELETE FROM votes WHERE post_id = ? AND voter_id = ?", (post_id, person.id))
+        if (kept := pollstore.kept(tx, post_id)) is not None:
+            if kept.final:
+                pollstore.left(tx, post_id, chosen)
+            else:
+                pollstore.voted_here(tx, post_id, now)
+        elif tx.row("SELECT 1 FROM polls v JOIN posts p ON p.id = v.post_id WHERE v.post_id = ? AND v.closed_at IS NULL"
+                    " AND p.sibling_id IS NULL", (post_id,)) is not None:
             store.recount(tx, post_id, now)
-        elif (kept := pollstore.kept(tx, post_id)) is not None and not kept.final:
-            pollstore.voted_here(tx, post_id, now)
 
 
 def _told(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:
@@ -314,7 +319,7 @@ _STAGES: dict[str, tuple[_Find, _Take]] = {
     "likes": _reactions("likes"),
     "boosts": _reactions("boosts"),
     "votes": (lambda tx, actor_id: tx.rows(
-        f"SELECT post_id, slot FROM votes WHERE voter_id = ? LIMIT {_ROWS}", (actor_id,)), _votes),
+        f"SELECT post_id FROM votes WHERE voter_id = ? LIMIT {_ROWS}", (actor_id,)), _votes),
     "told": (lambda tx, actor_id: tx.rows(
         f"SELECT id FROM notification_events WHERE by_id = ? LIMIT {_ROWS}", (actor_id,)), _told),
     "follows": (lambda tx, actor_id: tx.rows(

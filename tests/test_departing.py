@@ -13,8 +13,10 @@ from actors.store import by_uri
 from core.errors import Conflict, NotSignedIn
 from federation.identity import members_of
 from instance.assembly import assemble
+from posts.attesting import Outcome
 from posts.departing import Receipts
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from tests.conversations.test_tallies import asked, vote
 from tests.conversations.test_the_whole_path import published
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 from tests.test_erasures import kept, lines, put_back
@@ -242,3 +244,56 @@ async def test_who_has_left_is_not_heard_again_whatever_comes_late(tmp_path: Pat
         reply = fake.note(de, "r1", inReplyTo=f"{fake.origin}/posts/nnew", attributedTo=f"{fake.origin}/actors/doc2",
                           to=[members_of(de.url)])
         assert (await fake.send(de, fake.activity("Create", reply, "r1", actor=f"{fake.origin}/actors/doc2")))[0] == 202
+
+
+async def test_what_was_told_of_a_poll_stays_attested_when_a_voter_leaves(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        post_id = await asked(de, fr)
+        await vote(fr, "ada", 0)
+        await vote(fr, "ben", 1)
+        await until(lambda: de.count("polls", "voters = 2"))
+        await fr.its.database.write(lambda tx: tx.run("UPDATE kept_polls SET final_at = 1"))
+        await fr.its.departures.order("ada", "test")
+        await until(lambda: gone(fr))
+        assert await fr.count("votes") == 1
+        assert [one.outcome for one in await de.its.attesting.check(post_id, "op")] == [Outcome.SAME]
+        assert await de.count("polls", "voters = 2") == 1
+
+
+async def test_a_post_that_was_still_on_its_way_into_the_database_goes_too(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", worker=False) as (de,):
+        ada = await de.author("ada")  # she may write, as far as this request knows
+        await de.its.departures.order("ada", "test")
+
+        async def stage() -> str:
+            row = await de.its.database.read(lambda tx: tx.row("SELECT stage FROM departures"))
+            return row["stage"] if row is not None else ""
+
+        while await stage() != "own":
+            assert await de.its.departing.step()
+        await de.its.compose.publish(ada, _CASE, (), Reach.HOME, "")
+        await de.its.departing.finish()
+        assert await de.count("posts", "erased_at IS NULL") == 0 and await de.count("departures", "done_at IS NOT NULL") == 1
+        await until(lambda: not holds(de))
+
+
+async def test_a_backup_from_before_she_came_keeps_her_handle_from_others_and_tells_siblings_again(tmp_path: Path) -> None:
+    aside = tmp_path / "aside.db"
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        kept(de, aside)
+        eva, settings = await de.add_doctor("eva"), de.its.settings
+        uri = (await de.author("eva")).actor.uri
+        await de.its.departures.order("eva", "test")
+        await until(lambda: gone(de))
+        await until(lambda: fr.count("tombstones"))
+    put_back(settings, aside)
+    async with assemble(settings) as its:
+        assert await its.accounts.by_handle("eva") is None
+        with pytest.raises(Conflict, match="taken"):
+            await its.accounts.add_doctor(NewDoctor("eva", "Other", PASSWORD))
+        sent = await its.database.read(lambda tx: tx.rows(
+            "SELECT o.uri FROM outbox o JOIN deliveries d ON d.outbox_id = o.id WHERE d.deletes = 1 AND d.state = 'pending'"))
+        assert [row["uri"] for row in sent] == [f"{uri}#delete"] and eva.handle == "eva"
+    async with assemble(settings) as its:  # and not each time anew
+        [row] = await its.database.read(lambda tx: tx.rows("SELECT count(*) AS n FROM outbox WHERE type = 'Delete'"))
+        assert row["n"] == 1

@@ -29,6 +29,11 @@ CREATE INDEX reserved_handles_actor ON reserved_handles (actor_key);
 DROP INDEX actors_here;
 CREATE UNIQUE INDEX actors_here ON actors (handle) WHERE sibling_id IS NULL AND gone_at IS NULL;
 
+-- Of a sibling's poll whose last tally has been sent: how many of the voters in it have left since, and what they had chosen, by
+-- option (JSON), so that what is attested is what was told.
+ALTER TABLE kept_polls ADD COLUMN left_voters INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE kept_polls ADD COLUMN left_votes TEXT NOT NULL DEFAULT '[]';
+
 -- The archive that a doctor has asked for, one at a time: state is waiting, making, ready, failed or over. It is made in `pieces`,
 -- sealed files beside the database: `stage` and `cursor` say up to what, `posts` of `total` how far that is. `bytes` is how large
 -- the finished one is, `tries` how often making it was put off.

@@ -47,7 +47,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
-        "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile",
+        "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile", "/settings/export", "/settings/leave",
+        "/settings/leave?saved=stay",
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
@@ -71,12 +72,18 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/directory?name=@nobody@x.example", 400, (("main form[method=post] .button", {}),)),
         Sight("/settings/profile", 400, ((_NEXT, {"about": "x" * 501}),)),
         Sight("/settings/mail", 400, ((_NEXT, {"address": "nowhere"}),)),
+        Sight("/settings/leave", 400, ((".button.danger", {"handle": "ben", "password": "guessed it"}),)),
+        Sight("/settings/leave", 400, ((".button.danger", {"handle": "ada", "password": "guessed it"}),)),
+    ),
+    ("de", "eva"): (  # somebody who leaves, and has her archive
+        "/", "/settings/leave", "/settings/export",
+        Sight("/settings/export", 400, (("form[action$=file] .button", {"password": "guessed it"}),)),
     ),
     ("de", "stu"): (  # a student
-        "/", "/mine", "/p/{case}", "/p/{unvoted}", Sight("/compose", 403),
+        "/", "/mine", "/p/{case}", "/p/{unvoted}", "/settings/export", Sight("/compose", 403),
     ),
     ("de", "old"): (  # a doctor whose verification does not hold
-        "/mine", "/drafts", "/settings", "/p/{lapsed}/delete", Sight("/", 403),
+        "/mine", "/drafts", "/settings", "/settings/export", "/p/{lapsed}/delete", Sight("/", 403),
     ),
     ("de", "op"): (
         "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}",
@@ -94,6 +101,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/deletions?sibling={waits}",
         "/admin/deletions?before=0000000000001-0000000000001",
         Sight("/admin/queue/{waits}/{ended}/drop", 400, ((_NEXT, {"reason": " "}),)),
+        "/admin/departures", "/admin/departures?before=0000000000001",
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/keys", "/admin/siblings/{sibling}/key",
@@ -113,6 +121,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
+        "/admin/departures",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

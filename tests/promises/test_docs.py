@@ -14,6 +14,7 @@ from actors.mails import MAIL_STATES
 from federation.allowlist import SIBLING_STATES
 from federation.keyring import KEY_STATES
 from instance.cli import main
+from posts.exports import EXPORT_STATES
 
 _ROOT = Path(__file__).parents[2]
 _DOCUMENTS = (*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md"))
@@ -103,5 +104,5 @@ def test_every_decision_has_its_number_once() -> None:
 
 def test_the_pictures_of_states_are_what_is_declared() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES, KEY_STATES):
+    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES, KEY_STATES, EXPORT_STATES):
         assert f"```mermaid\n{graph.mermaid()}```" in text, graph.name
