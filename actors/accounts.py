@@ -161,8 +161,8 @@ class Accounts:
         return DoctorRow(*row)
 
     async def doctors(self) -> tuple[DoctorRow, ...]:
-        """All doctors of this instance by handle."""
-        rows = await self._database.read(lambda tx: tx.rows(f"{_DOCTORS} ORDER BY a.handle"))
+        """All doctors of this instance by handle, but those who have left."""
+        rows = await self._database.read(lambda tx: tx.rows(f"{_DOCTORS} WHERE a.state <> 'departed' ORDER BY a.handle"))
         return tuple(DoctorRow(*row) for row in rows)
 
     async def by_handle(self, handle: str) -> Account | None:

@@ -66,8 +66,9 @@ class Archives:
         self._jinja = _templates(words, its)
 
     async def step(self) -> bool:
-        """Do the next small thing for the archive that has waited longest; whether there was one."""
-        job = await self._its.exports.job()
+        """Do the next small thing for the archive that has waited longest; whether there was one. On a disk that is almost full
+        they wait."""
+        job = await self._its.exports.job() if not self._its.space.low else None
         if job is None:
             return False
         try:
