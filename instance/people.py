@@ -16,7 +16,7 @@ from instance.archives import Archives, file_name
 from instance.assembly import Assembly
 from instance.console import AS_JSON, DRY, YES, assembled, me, password_from, show, show_added, time_of
 from instance.context import LOCALE
-from posts.departing import Leaving
+from posts.departed import Leaving
 
 
 @click.group()

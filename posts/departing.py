@@ -19,21 +19,23 @@ from actors.store import scrub
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
-from core.ids import Ids, number, uri_key
+from core.ids import Ids, public, uri_key
+from core.telemetry import get_logger
 from core.vault import KeyVault
 from federation import due
 from federation.addresses import origin_of
 from federation.identity import Identity
-from federation.listed import listed, sent_to
+from federation.listed import sent_to
 from federation.store import enqueue
 from federation.store import forget as forget_outgoing
 from posts import pollstore, reactions, store, telling
 from posts import wire as posts_wire
+from posts.departed import Departed, Leaving, departed, leaving
 from posts.network import network
 from posts.reactions import Table
 
-PAGE = 20
-_END = (1 << 63) - 1
+log = get_logger("departures")
+_REST_MS = 60_000
 _POSTS, _ROWS = 40, 200
 _BY = "worker"
 
@@ -49,46 +51,8 @@ Farewell = Callable[[Tx, int, int, int], None]
 """What else goes in the transaction in which a departure begins; it gets the ids of account and actor, and the moment (ms)."""
 
 
-class Leaving(NamedTuple):
-    """What goes with a doctor, in numbers, and when it was done (ms; None: it is not); `siblings` are told."""
-
-    handle: str
-    posts: int
-    votes: int
-    likes: int
-    boosts: int
-    follows: int
-    drafts: int
-    siblings: int
-    done: int | None = None
-
-
-class Receipts(NamedTuple):
-    """How a sibling stands with the deletions of somebody who has left: by country, how many it has confirmed of how many it was
-    told."""
-
-    country: str
-    confirmed: int
-    told: int
-
-
-class Departed(NamedTuple):
-    """Somebody who has left, without a name; times in ms. `posts` were erased here, `receipts` say where else."""
-
-    actor_id: int
-    begun: int
-    done: int | None
-    posts: int
-    receipts: tuple[Receipts, ...]
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether everything is gone everywhere."""
-        return self.done is not None and all(one.confirmed == one.told for one in self.receipts)
-
-
 class _Person(NamedTuple):
-    """Who leaves: her actor, and whether she is one of ours."""
+    """Who leaves: her actor, and whether it is one of this instance."""
 
     id: int
     uri: str
@@ -103,62 +67,51 @@ class Departing:
         self._database, self._identity, self._vault = database, identity, vault
         self._clock, self._ids, self._audit = clock, ids, audit
         self._forget, self._farewells = forget, farewells
+        self._rests: dict[int, int] = {}
 
     async def step(self) -> bool:
-        """Take one step of the departure that has waited longest; whether there was one."""
-        now = self._clock.ms()
-        row = self._database.glance("SELECT actor_id, stage FROM departures WHERE done_at IS NULL AND due_at <= ?"
-                                    " ORDER BY due_at, actor_id LIMIT 1", (now,))
-        if row is None:
-            return False
-        actor_id, stage = int(row["actor_id"]), str(row["stage"])
-        if not stage:
-            await self._database.write(lambda tx: self._begin(tx, actor_id, _BY, now))
+        """Take one step of the departure that has waited longest; whether there was one. One that fails rests for a while, and
+        the others go on."""
+        for actor_id, stage in await self._due():
+            if self._rests.get(actor_id, 0) > self._clock.ms():
+                continue
+            try:
+                await self._take(actor_id, stage)
+            except Exception:
+                log.exception("a departure could not go on", actor=public(actor_id), stage=stage)
+                self._rests[actor_id] = self._clock.ms() + _REST_MS
             return True
+        return False
+
+    async def finish(self) -> None:
+        """Take every step there is; whatever fails, fails here."""
+        while due_now := await self._due():
+            await self._take(*due_now[0])
+
+    async def _due(self) -> list[tuple[int, str]]:
+        """Whose departure goes on, longest waiting first, and in which stage it is ('' before it has begun)."""
+        sql = "SELECT actor_id, stage FROM departures WHERE done_at IS NULL AND due_at <= ? ORDER BY due_at, actor_id LIMIT ?"
+        now = self._clock.ms()
+        if self._database.glance(sql, (now, 1)) is None:
+            return []
+        return [(row["actor_id"], row["stage"]) for row in await self._database.read(lambda tx: tx.rows(sql, (now, _ROWS)))]
+
+    async def _take(self, actor_id: int, stage: str) -> None:
+        if not stage:
+            now = self._clock.ms()
+            await self._database.write(lambda tx: self._begin(tx, actor_id, _BY, now))
+            return
         find, take = _STAGES[stage]
         found = await self._database.read(lambda tx: find(tx, actor_id))
         await self._database.write(lambda tx: self._step(tx, actor_id, stage, take, found))
-        return True
-
-    async def finish(self) -> None:
-        """Take every step there is."""
-        while await self.step():
-            pass
 
     async def ahead(self, handle: str) -> Leaving:
         """What would go with a doctor of this instance."""
-        def look(tx: Tx) -> Leaving:
-            row = tx.row("SELECT actor_id FROM accounts WHERE handle = ? AND actor_id IS NOT NULL", (handle,))
-            actor_id = row["actor_id"] if row is not None else 0
-
-            def count(what: str, *values: int) -> int:
-                found = tx.row(f"SELECT count(*) AS n FROM {what}", values)
-                return int(found["n"]) if found is not None else 0
-
-            return Leaving(
-                handle, count("posts WHERE author_id = ? AND erased_at IS NULL", actor_id),
-                count("votes WHERE voter_id = ?", actor_id), count("likes WHERE actor_id = ?", actor_id),
-                count("boosts WHERE actor_id = ?", actor_id),
-                count("follows WHERE follower_id = ? OR followed_id = ?", actor_id, actor_id),
-                count("drafts WHERE actor_id = ?", actor_id), len(sent_to(tx)))
-
-        return await self._database.read(look)
+        return await self._database.read(lambda tx: leaving(tx, handle))
 
     async def departed(self, before: str | None = None) -> tuple[Departed, ...]:
         """Who has left, newest first, a page and one more; `before` is the cursor of a page (the public id of its last)."""
-        inner = number(before) if before else None
-
-        def look(tx: Tx) -> tuple[Departed, ...]:
-            last = tx.row("SELECT begun_at, actor_id FROM departures WHERE actor_id = ?", (inner,)) if inner is not None else None
-            rows = tx.rows("SELECT d.*, a.uri_key FROM departures d JOIN actors a ON a.id = d.actor_id"
-                           " WHERE d.account_id IS NOT NULL AND d.begun_at IS NOT NULL AND (d.begun_at, d.actor_id) < (?, ?)"
-                           " ORDER BY d.begun_at DESC, d.actor_id DESC LIMIT ?",
-                           (*((last["begun_at"], last["actor_id"]) if last is not None else (_END, _END)), PAGE + 1))
-            names = {one.id: one.country for one in listed(tx)}
-            return tuple(Departed(row["actor_id"], row["begun_at"], row["done_at"], row["posts"], _receipts(tx, row, names))
-                         for row in rows)
-
-        return await self._database.read(look)
+        return await self._database.read(lambda tx: departed(tx, before))
 
     def again(self, tx: Tx, uri: str, handle: bytes | None, at: int) -> None:
         """A backup knows nothing of a departure that was begun after it: it begins again, and nobody gets the handle whose key
@@ -172,11 +125,21 @@ class Departing:
         elif actor is None:
             if not store.tombstoned(tx, [uri_key(uri)]):
                 self._tell(tx, uri, at)
-        elif tx.row("SELECT 1 FROM departures WHERE actor_id = ? AND begun_at IS NOT NULL", (actor["id"],)) is None:
-            tx.run("INSERT INTO departures (actor_id, account_id, by, asked_at, due_at)"
-                   " SELECT actor_id, id, '', ?, ? FROM accounts WHERE actor_id = ?"
-                   " ON CONFLICT (actor_id) DO UPDATE SET due_at = excluded.due_at", (at, at, actor["id"]))
+        elif tx.row("SELECT 1 FROM departures WHERE actor_id = ? AND begun_at IS NOT NULL", (actor["id"],)) is not None:
+            return
+        elif tx.run("INSERT INTO departures (actor_id, account_id, by, asked_at, due_at)"
+                    " SELECT actor_id, id, '', ?, ? FROM accounts WHERE actor_id = ?"
+                    " ON CONFLICT (actor_id) DO UPDATE SET due_at = excluded.due_at", (at, at, actor["id"])):
             self._begin(tx, actor["id"], "erasure journal", at)
+        else:
+            self.also(tx, actor["id"], uri, at)
+
+    def also(self, tx: Tx, actor_id: int, uri: str, now: int) -> None:
+        """Let another actor of somebody who leaves go with her: one of this instance that has no account of its own."""
+        tx.run("INSERT INTO departures (actor_id, asked_at, due_at, begun_at, stage) VALUES (?, ?, ?, ?, ?)"
+               " ON CONFLICT (actor_id) DO NOTHING", (actor_id, now, now, now, next(iter(_STAGES))))
+        self._tell(tx, uri, now)
+        tx.wake(TOPIC)
 
     def _begin(self, tx: Tx, actor_id: int, by: str, now: int) -> None:
         """From here on she is gone: no account, no session, no profile, and her siblings are owed the news."""
@@ -200,11 +163,11 @@ class Departing:
         enqueue(tx, self._ids.new(), wire.delete(uri), sent_to(tx), now)
 
     def _step(self, tx: Tx, actor_id: int, stage: str, take: _Take, found: Sequence[Row]) -> None:
-        row = tx.row("SELECT d.stage, d.account_id, a.uri FROM departures d JOIN actors a ON a.id = d.actor_id"
+        row = tx.row("SELECT d.stage, a.sibling_id, a.uri FROM departures d JOIN actors a ON a.id = d.actor_id"
                      " WHERE d.actor_id = ? AND d.done_at IS NULL", (actor_id,))
         if row is None or row["stage"] != stage:
             return  # somebody else has taken this step
-        now, person = self._clock.ms(), _Person(actor_id, row["uri"], row["account_id"] is not None)
+        now, person = self._clock.ms(), _Person(actor_id, row["uri"], row["sibling_id"] is None)
         if found:
             take(self, tx, person, found, now)
             return
@@ -238,16 +201,6 @@ def left(tx: Tx, uri: str, origin: str, now: int) -> None:
     tx.run("INSERT INTO departures (actor_id, asked_at, due_at, begun_at, stage) SELECT id, ?, ?, ?, ? FROM actors"
            " WHERE uri_key = ? ON CONFLICT (actor_id) DO NOTHING", (now, now, now, next(iter(_STAGES)), uri_key(uri)))
     tx.wake(TOPIC)
-
-
-def _receipts(tx: Tx, departed: Row, countries: dict[int, str]) -> tuple[Receipts, ...]:
-    rows = tx.rows("SELECT d.sibling_id, sum(CASE WHEN d.state = 'acked' THEN 1 ELSE 0 END) AS confirmed, count(*) AS told"
-                   " FROM (SELECT uri_key FROM posts WHERE author_id = ? AND erased_at IS NOT NULL UNION ALL"
-                   " SELECT uri_key FROM actors WHERE id = ?) AS hers JOIN deliveries d ON d.object_key = hers.uri_key"
-                   " WHERE d.deletes = 1 AND d.state <> 'superseded' GROUP BY d.sibling_id",
-                   (departed["actor_id"], departed["actor_id"]))
-    return tuple(sorted(Receipts(countries[row["sibling_id"]], row["confirmed"], row["told"]) for row in rows
-                        if row["sibling_id"] in countries))
 
 
 def _bury(tx: Tx, uri: str, origin: str, now: int) -> None:

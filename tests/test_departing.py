@@ -14,7 +14,7 @@ from core.errors import Conflict, NotSignedIn
 from federation.identity import members_of
 from instance.assembly import assemble
 from posts.attesting import Outcome
-from posts.departing import Receipts
+from posts.departed import Receipts
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_tallies import asked, vote
 from tests.conversations.test_the_whole_path import published
@@ -297,3 +297,36 @@ async def test_a_backup_from_before_she_came_keeps_her_handle_from_others_and_te
     async with assemble(settings) as its:  # and not each time anew
         [row] = await its.database.read(lambda tx: tx.rows("SELECT count(*) AS n FROM outbox WHERE type = 'Delete'"))
         assert row["n"] == 1
+
+
+async def test_a_sibling_that_is_away_hears_it_when_it_is_back_and_until_then_this_is_said(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    await published(de, _CASE, fr)
+    await until(lambda: fr.count("posts"))
+    await de.its.siblings.pause(fr.domain, "test", "away")
+    await de.its.departures.order("ada", "test")
+    await until(lambda: gone(de))
+    [one] = await de.its.departing.departed()
+    assert one.receipts == (Receipts("fr", 0, 2),) and not one.confirmed and holds(fr)
+    await de.its.siblings.resume(fr.domain, "test")
+    await until(lambda: gone(fr))
+    await until(lambda: not holds(fr))
+
+    async def confirmed() -> bool:
+        [one] = await de.its.departing.departed()
+        return one.confirmed
+
+    await until(confirmed)
+
+
+async def test_one_departure_that_cannot_go_on_does_not_keep_the_others(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", worker=False) as (de,):
+        await de.its.departures.order("ada", "test")
+        await de.its.database.write(lambda tx: tx.run(
+            "UPDATE departures SET stage = 'unheard of', begun_at = 1, due_at = 1"))
+        await de.its.departures.order("ben", "test")
+        while await de.its.departing.step():
+            pass
+        assert await de.count("departures", "done_at IS NOT NULL") == await de.count("departures", "done_at IS NULL") == 1
+        with pytest.raises(KeyError):
+            await de.its.departing.finish()

@@ -7,7 +7,7 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from instance.context import services
-from posts.departing import PAGE
+from posts.departed import PAGE
 
 
 async def departures_page() -> ResponseReturnValue:
