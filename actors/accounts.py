@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors import mails, verifications
+from actors.handles import is_reserved
 from actors.mails import MailKind
 from actors.models import Account, AccountState, Actor, Badge, Role
 from actors.passwords import Passwords
@@ -29,6 +30,7 @@ from core.i18n import is_language
 from core.ids import Ids, public
 from core.settings import Joining
 from core.states import StateGraph
+from core.vault import KeyVault
 from core.words import Phrase
 from federation import due
 from federation.identity import Identity
@@ -39,11 +41,11 @@ ACCOUNT_STATES = StateGraph(
     name="account",
     states=tuple(AccountState),
     edges={
-        "applicant": ("verified", "rejected"),
+        "applicant": ("verified", "rejected", "departed"),
         "verified": ("suspended", "withdrawn", "departed"),
         "suspended": ("verified", "withdrawn", "departed"),
         "withdrawn": ("verified", "departed"),
-        "rejected": ("applicant",),
+        "rejected": ("applicant", "departed"),
     },
     initial="applicant",
 )
@@ -80,10 +82,10 @@ class DoctorRow(NamedTuple):
 class Accounts:
     """Makes and lists accounts."""
 
-    def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids, audit: Audit,
+    def __init__(self, database: Database, identity: Identity, vault: KeyVault, clock: Clock, ids: Ids, audit: Audit,
                  passwords: Passwords, joining: Joining) -> None:
         self._database, self._identity, self._clock, self._ids, self._audit = database, identity, clock, ids, audit
-        self._passwords, self._joining = passwords, joining
+        self._vault, self._passwords, self._joining = vault, passwords, joining
 
     async def add_doctor(self, new: NewDoctor, by: str = "cli") -> Actor:
         """A doctor with her actor; `InvalidInput` or `Conflict` says what is wrong, and nothing was added."""
@@ -132,8 +134,8 @@ class Accounts:
     def check_handle(self, tx: Tx, handle: str) -> None:
         """`InvalidInput` for a handle that cannot be one, `Conflict` for one that is taken."""
         _check(handle, handle)
-        if tx.row("SELECT 1 FROM accounts WHERE handle = ?", (handle,)) is not None:
-            raise Conflict("The handle %(handle)s is taken.", values={"handle": handle}, field="handle")
+        if tx.row("SELECT 1 FROM accounts WHERE handle = ?", (handle,)) is not None or is_reserved(tx, self._vault, handle):
+            raise _taken(handle)
 
     def renew(self, tx: Tx, account_id: int, role: Role, specialties: tuple[str, ...], method: str, evidence: str,
               until: int | None, now: int) -> str:
@@ -253,8 +255,8 @@ class Accounts:
         return await self._database.read(look)
 
     async def doctors(self) -> tuple[DoctorRow, ...]:
-        """All doctors of this instance by handle."""
-        rows = await self._database.read(lambda tx: tx.rows(f"{_DOCTORS} ORDER BY a.handle"))
+        """All doctors of this instance by handle, but those who have left."""
+        rows = await self._database.read(lambda tx: tx.rows(f"{_DOCTORS} WHERE a.state <> 'departed' ORDER BY a.handle"))
         return tuple(DoctorRow(*row) for row in rows)
 
     async def by_handle(self, handle: str) -> Account | None:
@@ -312,6 +314,7 @@ class Accounts:
 
     def _account(self, tx: Tx, handle: str, name: str, kind: str, state: AccountState, actor_id: int | None, hashed: str,
                  method: str, evidence: str, language: str = "") -> int:
+        self.check_handle(tx, handle)
         number = self._ids.new()
         tx.run("INSERT INTO accounts (id, handle, name, kind, state, actor_id, password_hash, method, evidence, language,"
                " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -322,7 +325,7 @@ class Accounts:
         try:
             await self._database.write(store)
         except IntegrityError:
-            raise Conflict("The handle %(handle)s is taken.", values={"handle": handle}, field="handle") from None
+            raise _taken(handle) from None
 
 
 def account_from(row: Row) -> Account:
@@ -332,6 +335,11 @@ def account_from(row: Row) -> Account:
 
 def _signed_out(tx: Tx, account: Account, actor: Actor, now: int) -> None:
     tx.run("DELETE FROM sessions WHERE account_id = ?", (account.id,))
+
+
+def _taken(handle: str) -> Conflict:
+    """Of somebody who is here, or who has left: both have one answer."""
+    return Conflict("The handle %(handle)s is taken.", values={"handle": handle}, field="handle")
 
 
 def _check(handle: str, name: str) -> None:

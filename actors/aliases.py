@@ -136,15 +136,12 @@ def catch_up(tx: Tx, identity: Identity, ids: Ids, sibling_id: int, now: int) ->
         enqueue(tx, made, update(aliases[row["actor_id"]], identity, public(made), BACKLOG), [sibling_id], now)
 
 
-def erase(tx: Tx, owner_id: int, now: int) -> tuple[str, ...]:
-    """Forget whose aliases these were, and what they were called, when a doctor's account is erased; their URIs. What was written
-    under them is erased by whoever erases what she wrote by name."""
-    rows = tx.rows("SELECT w.id, w.uri FROM aliases a JOIN actors w ON w.id = a.actor_id WHERE a.owner_id = ?", (owner_id,))
-    ids = [row["id"] for row in rows]
+def let_go(tx: Tx, owner_id: int) -> list[int]:
+    """Forget whose aliases these were, when a doctor has left. They stay what they are until what was written under them is
+    erased too."""
+    ids = sorted(all_of(tx, owner_id))
     tx.run("DELETE FROM aliases WHERE owner_id = ?", (owner_id,))
-    tx.run("UPDATE actors SET gone_at = ?, handle = 'gone-' || id, name = '', specialties = '[]', verified_by = '',"
-           f" verified_on = 0, verified_until = NULL, sort_name = '-' WHERE id IN ({marks(len(ids))})", (now, *ids))
-    return tuple(row["uri"] for row in rows)
+    return ids
 
 
 def _tell(tx: Tx, identity: Identity, ids: Ids, alias: Actor, origins: str, lane: int, now: int) -> None:

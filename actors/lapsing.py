@@ -35,8 +35,15 @@ class Lapsing:
         tx.run("UPDATE applications SET address = '', name = '', birth_name = '', specialties = '[]', register = '',"
                " chamber = '', number = '', number_key = NULL, answers = '{}', consents = '{}', appeal = '' WHERE id = ?",
                (application.id,))
+        tx.run("UPDATE application_requests SET note = '' WHERE application_id = ?", (application.id,))
+        tx.run("DELETE FROM application_proposals WHERE application_id = ?", (application.id,))
         due.add(tx, due.FORGOTTEN, application.reference, self._clock.ms())
         tx.scrub()
+
+    def farewell(self, tx: Tx, account_id: int, actor_id: int, now: int) -> None:
+        """Of whoever leaves nothing stays that she applied with."""
+        for row in tx.rows(f"SELECT {COLUMNS} FROM applications WHERE account_id = ?", (account_id,)):
+            self.forget(tx, application_from(row))
 
     async def prune(self) -> int:
         """Forget what is due; how many applications that were."""

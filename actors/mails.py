@@ -41,6 +41,8 @@ class MailKind(StrEnum):
     EXPIRING = N_("expiring")
     EXPIRED = N_("expired")
     ENDED = N_("ended")
+    LEAVING = N_("departure")
+    ARCHIVE = N_("archive")
 
 
 class MailState(StrEnum):

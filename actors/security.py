@@ -138,3 +138,9 @@ def store_password(tx: Tx, account_id: int, hashed: str) -> None:
     """Somebody's password from now on; links that would have set another one work no more."""
     tx.run("UPDATE accounts SET password_hash = ? WHERE id = ?", (hashed, account_id))
     tx.run("DELETE FROM account_links WHERE account_id = ?", (account_id,))
+
+
+def farewell(tx: Tx, account_id: int, actor_id: int, now: int) -> None:
+    """Whoever leaves has no second factor, no passkey and no known device here, and nothing says where she has signed in."""
+    for table in ("half_sessions", "code_keys", "recovery_codes", "passkeys", "known_devices", "sign_in_events"):
+        tx.run(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))

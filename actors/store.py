@@ -79,8 +79,10 @@ def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is
-    an alias. One that was forgotten is known again: her instance was let in anew and speaks of her."""
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias.
+    One that was forgotten is known again: her instance was let in anew and speaks of her. One that has left stays so for good."""
+    if tx.row("SELECT 1 FROM tombstones WHERE uri_key = ?", (uri_key(actor.uri),)) is not None:
+        return
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
@@ -115,11 +117,16 @@ def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> i
     point to; returns how many there were, at most `most`."""
     ids = [row["id"] for row in tx.rows("SELECT id FROM actors WHERE sibling_id = ? AND gone_at IS NULL AND fetched_at <= ?"
                                         " ORDER BY id LIMIT ?", (sibling_id, until, most))]
-    tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_on = 0,"
-           " verified_until = NULL, verified_how = '', about = '', discoverable = 0, sort_name = '-'"
+    scrub(tx, ids, now)
+    return len(ids)
+
+
+def scrub(tx: Tx, ids: Sequence[int], now: int) -> None:
+    """Take everything about these people out of their rows, of which only the address stays."""
+    tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_how = '',"
+           " verified_on = 0, verified_until = NULL, about = '', discoverable = 0, sort_name = '-'"
            f" WHERE id IN ({marks(len(ids))})", (now, *ids))
     tx.run(f"DELETE FROM actor_specialties WHERE actor_id IN ({marks(len(ids))})", ids)
-    return len(ids)
 
 
 def sort_name(name: str, handle: str) -> str:

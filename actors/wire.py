@@ -16,7 +16,7 @@ from core.text import lines
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps
 from federation.identity import CONTEXT, Identity
-from federation.lanes import FRESH
+from federation.lanes import FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
 
@@ -102,6 +102,12 @@ def update(actor: Actor, identity: Identity, number: str, lane: int = FRESH) -> 
     """`Update` of a local doctor's Person; `number` tells it from others of hers."""
     made = {name: value for name, value in person(actor, identity).items() if name != "@context"}
     return _activity("Update", f"{actor.uri}#update-{number}", actor.uri, made, [], actor.uri, lane)
+
+
+def delete(actor_uri: str) -> Outgoing:
+    """`Delete` of a local doctor who has left; it travels in the urgent lane and carries nothing but her address."""
+    made = {"id": actor_uri, "type": "Tombstone", "formerType": "Person"}
+    return _activity("Delete", f"{actor_uri}#delete", actor_uri, made, [], actor_uri, URGENT)
 
 
 def follow(uri: str, follower: Actor, followed: Actor) -> Outgoing:

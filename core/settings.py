@@ -77,6 +77,8 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password_min_length: Count = 10
     breach_list: str = ""
     idle_minutes: Whole = 15
+    departure_days: Whole = 14
+    archive_days: Count = 7
 
 
 class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

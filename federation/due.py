@@ -14,12 +14,14 @@ from federation.siblings import SiblingChange
 ERASED = "erased"
 ORDERED = "ordered"
 FORGOTTEN = "forgotten"
+LEFT = "left"
 TOPIC = "journal"
 
 
 class Due(NamedTuple):
     """`what` is ERASED for the post `name`, ORDERED for the instance actor `name` that wants all of its own erased, FORGOTTEN
-    for the application of the reference `name`, or the state of a sibling or an account, as core.journal says; `at` in ms."""
+    for the application of the reference `name`, LEFT for the doctor whose actor `name` is, or the state of a sibling or an
+    account, as core.journal says; `at` in ms."""
 
     key: bytes
     what: str
@@ -93,6 +95,9 @@ def everything(tx: Tx) -> None:
         add(tx, ORDERED, row["actor_uri"], row["at"])
     for row in tx.rows("SELECT reference, decided_at FROM applications WHERE decided_at IS NOT NULL AND name = ''"):
         add(tx, FORGOTTEN, row["reference"], row["decided_at"])
+    for row in tx.rows("SELECT a.uri, d.begun_at FROM departures d JOIN actors a ON a.id = d.actor_id"
+                       " WHERE d.begun_at IS NOT NULL"):
+        add(tx, LEFT, row["uri"], row["begun_at"])
     for one in listed(tx):
         add(tx, one.state, one.origin, one.changed_at)
 

@@ -17,7 +17,7 @@ from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
 from inbox import ledger, ordered
-from posts import concerns, matters, pollstore, reactions, store
+from posts import concerns, departing, matters, pollstore, reactions, store
 from posts.counts import Result, Tally
 from posts.matters import Said, Verdict
 from posts.reactions import Reaction, Table
@@ -88,6 +88,13 @@ class TakeVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class ErasePerson(msgspec.Struct, frozen=True):
+    """A doctor of a sibling has left: everything of hers goes; the worker does it."""
+
+    uri: str
+    origin: str
+
+
 class EraseOrigin(msgspec.Struct, frozen=True):
     """A sibling wants everything of its own erased; the worker does it."""
 
@@ -150,7 +157,7 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeVerdict | KeyAnnounced | KeyAnswered | EraseOrigin)
+          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeVerdict | KeyAnnounced | KeyAnswered | ErasePerson | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -204,6 +211,10 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                 store.erase(tx, uri, origin, now)
                 if taken_down:
                     store.mark_taken_down(tx, uri, taken_down)
+                ledger.forget(tx, uri)
+                ledger.release(tx, [uri], now)
+            case ErasePerson(uri, origin):
+                departing.left(tx, uri, origin, now)
                 ledger.forget(tx, uri)
                 ledger.release(tx, [uri], now)
             case EraseOrigin(sibling_id):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from actors import handles
 from actors.accounts import Accounts
 from actors.lapsing import Lapsing
 from actors.models import AccountState
@@ -28,6 +29,7 @@ from federation.siblings import Siblings
 from federation.store import enqueue
 from inbox import ledger, ordered
 from posts import store, wire
+from posts.departing import Departing
 from posts.network import network
 
 log = get_logger("erasures")
@@ -55,9 +57,9 @@ class Erasures:
     """Keeps the journal, and does again what stands in it."""
 
     def __init__(self, database: Database, identity: Identity, siblings: Siblings, accounts: Accounts, lapsing: Lapsing,
-                 audit: Audit, journal: Journal, clock: Clock, ids: Ids) -> None:
+                 departing: Departing, audit: Audit, journal: Journal, clock: Clock, ids: Ids) -> None:
         self._database, self._identity, self._siblings, self._accounts = database, identity, siblings, accounts
-        self._lapsing = lapsing
+        self._lapsing, self._departing = lapsing, departing
         self._journal = journal
         self._audit, self._clock, self._ids = audit, clock, ids
         self._woken = asyncio.Event()
@@ -123,6 +125,8 @@ class Erasures:
             f"SELECT p.uri_key, a.uri FROM posts p JOIN actors a ON a.id = p.author_id WHERE p.uri_key IN ({marks(len(ours))})",
             ours)}
         sent = due.origins(tx, ours)
+        authors |= {one.key: key.hex() for one in waiting
+                    if one.what == due.LEFT and (key := handles.reserved_for(tx, one.name)) is not None}
         return [(one, Taken(one.what, one.at, one.name, authors.get(one.key, ""), sent.get(one.key, ()))) for one in waiting]
 
     async def _replay(self, name: str, place: Place) -> None:
@@ -145,6 +149,7 @@ class Erasures:
         self.replayed = Replayed(erased, await self._close_again(states), await self._suspend_again(states))
         await self._order_again(states)
         await self._lapsing.forget_again([name for name, changes in states.items() if changes[-1].what == due.FORGOTTEN])
+        await self._leave_again(states)
         if erased or name != place.name or upto - start > _MARK_BYTES:
             await self._database.write(lambda tx: self._stands_at(tx, name, upto))
         if unreadable or shortened or not name:
@@ -199,6 +204,16 @@ class Erasures:
             if changes[-1].what == due.ORDERED:
                 at = changes[-1].at
                 await self._database.write(lambda tx, name=name, at=at: ordered.order_again(tx, self._ids, name, at))  # type: ignore[misc]
+
+    async def _leave_again(self, states: dict[str, list[Taken]]) -> None:
+        """Whoever has left since the backup was made leaves again, wholly, before anybody is served."""
+        for name, changes in states.items():
+            if (last := changes[-1]).what == due.LEFT:
+                key = bytes.fromhex(last.by) if last.by else None
+                await self._database.write(
+                    lambda tx, name=name, key=key, at=last.at: self._departing.again(tx, name, key, at))  # type: ignore[misc]
+        if self.restored_at is not None:
+            await self._departing.finish()
 
     async def _suspend_again(self, states: dict[str, list[Taken]]) -> tuple[str, ...]:
         """Suspend doctors who were verified when the backup was made and suspended afterwards; the same for a verification that

@@ -153,13 +153,11 @@ class HeldActivities:
         return await self._database.collect(self._writer.adopt, made)
 
     async def _here(self, uri: str, wanted: Wanted) -> bool:
-        """Whether it has come by itself meanwhile; a post also when it is gone for good."""
+        """Whether it has come by itself meanwhile, or is gone for good."""
         def look(tx: Tx) -> bool:
-            key = (uri_key(uri),)
-            if wanted == Wanted.ACTOR:
-                return tx.row("SELECT 1 FROM actors WHERE uri_key = ? AND gone_at IS NULL", key) is not None
-            return tx.row("SELECT 1 FROM posts WHERE uri_key = ? UNION ALL SELECT 1 FROM tombstones WHERE uri_key = ?",
-                          key * 2) is not None
+            there = "actors WHERE uri_key = ? AND gone_at IS NULL" if wanted == Wanted.ACTOR else "posts WHERE uri_key = ?"
+            return tx.row(f"SELECT 1 FROM {there} UNION ALL SELECT 1 FROM tombstones WHERE uri_key = ?",
+                          (uri_key(uri),) * 2) is not None
 
         return await self._database.read(look)
 

@@ -83,11 +83,13 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
             actors.add(uri_key(arrival.object_id))
         elif arrival.type in _UNDOABLE:  # also before they come
             undoable.append(uri_key(arrival.uri))
+        elif arrival.type == "Delete":
+            actors.add(uri_key(arrival.object_id))
     keys = [uri_key(uri) for uri in about]
     people = {row["uri"]: actor_from(row) for row in tx.rows(
         f"SELECT {COLUMNS} FROM actors WHERE uri_key IN ({marks(len(actors))}) AND gone_at IS NULL", list(actors))}
     posts = store.by_keys(tx, keys)
-    known = Known(home, states, people, posts, store.tombstoned(tx, keys + undoable),
+    known = Known(home, states, people, posts, store.tombstoned(tx, [*keys, *undoable, *actors]),
                   store.polls(tx, [post.id for post in posts.values() if post.kind == Kind.POLL]))
     ours = f"{home}/posts/"
     if any(uri.startswith(ours) for uri in about):

@@ -86,6 +86,9 @@ class Writer:
         verb = VERBS.get(arrival.type)
         if verb is None:
             return Ignored(f"type {arrival.type[:40]}"), []
+        if arrival.actor in known.deleted and arrival.type != "Delete":
+            buried = arrival.type == "Create" and arrival.note is not None and not arrival.note.is_vote
+            return Ignored("its actor has left"), [ErasePost(arrival.object_id, arrival.sibling.origin)] if buried else []
         try:
             waits = verb.verify(arrival, known, self._grace_ms)
             if isinstance(waits, Ignored) and waits.for_good:

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import joining, mailboxes, resets, signins, tidings
+from actors import departures, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.decisions import Decisions
+from actors.departures import Departures
 from actors.directory import Directory
 from actors.expiry import Expiry
 from actors.invitations import Invitations
@@ -74,13 +75,15 @@ from instance import pruning
 from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
-from posts import concerns, digests
+from posts import concerns, digests, exports, matters
 from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
+from posts.departing import Departing
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
+from posts.exports import Exports
 from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.notifications import Notifications
@@ -138,6 +141,9 @@ class Assembly:
     reviews: Reviews
     standings: Standings
     expiry: Expiry
+    departures: Departures
+    departing: Departing
+    exports: Exports
     sessions: Sessions
     signing: SigningIn
     credentials: Credentials
@@ -228,10 +234,12 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     signing = signing_in(settings, database, vault, identity, clock, ids, audit)
-    accounts = Accounts(database, identity, clock, ids, audit, signing.passwords, settings.joining)
+    accounts = Accounts(database, identity, vault, clock, ids, audit, signing.passwords, settings.joining)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
-    erasures = Erasures(database, identity, siblings, accounts, lapsing, audit, journal, clock, ids)
+    departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
+        exports.forget, security.farewell, lapsing.farewell, matters.farewell))
+    erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
@@ -264,8 +272,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             decisions=Decisions(database, accounts, boxes, links, clock, ids, audit, settings.joining),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(
-                database, clock,
-                mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS | resets.MAILS),
+                database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS | resets.MAILS
+                | departures.MAILS | exports.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
@@ -279,6 +287,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),
+            departures=Departures(database, clock, ids, audit, settings.accounts.departure_days), departing=departing,
+            exports=Exports(database, clock, ids, settings.accounts.archive_days),
             held=resolver, erasures=erasures, reconciliations=kept,
             reconciler=Reconciler(database, identity, allowlist, client, resolver, kept, clock, ids))
         await pruning.settle(assembly)

@@ -46,6 +46,16 @@ async def shown(session: Session) -> bool:
     return bool(passkey or password)
 
 
+async def still(session: Session | None, password: str) -> None:
+    """Whoever is signed in types her password once more; `InvalidInput` (password) for a wrong one."""
+    try:
+        if session is None:
+            raise NotSignedIn("Your session has ended.")
+        await services().sessions.prove(session, password[:1024], request.remote_addr or "")
+    except NotSignedIn:
+        raise InvalidInput("This is not your password. Nothing was done.", field="password") from None
+
+
 async def page(session: Session, error: KonsilError | None = None, onward: str = "") -> ResponseReturnValue:
     """The page that asks, with what was sent in it, or with where to go on."""
     form, files = await request.form, await request.files

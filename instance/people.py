@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,9 +12,13 @@ import click
 from actors.accounts import DoctorRow, NewDoctor
 from actors.factors import CodeKey
 from actors.models import Role
+from core.i18n import Translations
+from instance.archives import Archives, file_name
 from instance.assembly import Assembly
 from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, me, password_from, show, show_added, time_of
+from instance.context import LOCALE
 from instance.qr import drawn
+from posts.departed import Leaving
 
 
 @click.group()
@@ -175,6 +180,51 @@ def _would_end(ctx: click.Context, handle: str, as_json: bool, doing: str) -> No
     else:
         click.echo(f"{doing} {handle} would end {found['sessions']} sessions and the badge beside {found['posts']} posts and in"
                    f" {found['polls']} polls, here and in {found['countries']} other countries. Nothing was changed.")
+
+
+@doctor.command("export")
+@click.argument("handle")
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path))
+@AS_JSON
+@click.pass_context
+def doctor_export(ctx: click.Context, handle: str, directory: Path, as_json: bool) -> None:
+    """Write her archive into a directory, for her."""
+    async def work(assembly: Assembly) -> dict[str, Any]:
+        job = await assembly.exports.whose(handle)
+        target = directory / file_name(handle, job.export)
+        archives = Archives(assembly, Translations(LOCALE), directory / f".{file_name(handle, job.export)}.pieces")
+        posts = await archives.write_plain(job, target)
+        await assembly.database.write(lambda tx: assembly.audit.note(
+            tx, by=me(), action="doctor.exported", target=handle, detail=target.name))
+        return {"handle": handle, "file": str(target), "posts": posts, "bytes": target.stat().st_size}
+
+    show([assembled(ctx, work)], as_json, one=True)
+
+
+@doctor.command("delete")
+@click.argument("handle")
+@DRY
+@YES
+@AS_JSON
+@click.pass_context
+def doctor_delete(ctx: click.Context, handle: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Erase her and everything of hers at once, here and at every sibling."""
+    def row(found: Leaving) -> dict[str, Any]:
+        return {**found._asdict(), "done": time_of(found.done)}
+
+    async def look(assembly: Assembly) -> Leaving:
+        return await assembly.departing.ahead((await assembly.accounts.doctor(handle)).handle)
+
+    async def work(assembly: Assembly) -> Leaving:
+        ahead = await look(assembly)
+        departure = await assembly.departures.order(handle, me())
+        await assembly.departing.finish()
+        done = await assembly.departures.of(departure.account_id)
+        return ahead._replace(done=done.done if done is not None else None)
+
+    if not dry_run and not yes:
+        click.confirm(f"Erase {handle} and everything of hers for good?", abort=True)
+    show([row(assembled(ctx, look if dry_run else work))], as_json, one=True)
 
 
 def _changed(ctx: click.Context, handle: str, change: Callable[[Assembly, str], Awaitable[None]], acting_as: str | None,

@@ -33,4 +33,5 @@ async def settle(assembly: Assembly) -> None:
         await prune(assembly)
         await assembly.editing.overtake()
         await assembly.tallies.restarted()
+        await assembly.exports.restored()
         await assembly.erasures.settled()

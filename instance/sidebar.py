@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+from actors import departures
 from actors.models import Actor
 from core.database import Tx
 from instance.assembly import Assembly
@@ -20,13 +21,14 @@ _DRAFTS = 3
 
 class Sidebar(NamedTuple):
     """`waiting` counts unanswered cases by topic, `""` for all of them; `drafts` are those saved last; `unread` is None where
-    a verification does not hold."""
+    a verification does not hold; `leaves` is when she leaves (ms), if she does."""
 
     network: tuple[Destination, ...]
     topics: tuple[str, ...]
     waiting: dict[str, int]
     unread: Unread | None
     drafts: tuple[Title, ...]
+    leaves: int | None
 
 
 class Sidebars:
@@ -44,7 +46,8 @@ class Sidebars:
         def look(tx: Tx) -> Sidebar:
             return Sidebar(network(tx, self._its.identity).destinations(now), topics_of(tx, viewer),
                            waiting_by_topic(tx) if stale else self._waiting,
-                           unread(tx, viewer.id) if viewer.badge.holds(now) else None, newest(tx, viewer, _DRAFTS))
+                           unread(tx, viewer.id) if viewer.badge.holds(now) else None, newest(tx, viewer, _DRAFTS),
+                           departures.leaves(tx, viewer.id))
 
         found = await self._its.database.read(look)
         if stale:

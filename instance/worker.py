@@ -8,16 +8,18 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from actors import mails, papers
+from actors import departures, mails, papers
 from actors.store import BADGES
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
 from inbox import ordered, reconciliations
+from instance.archives import Archives
 from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
+from posts import exports
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
@@ -52,6 +54,8 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(assembly.courier.run, 1.0))
             group.create_task(_steadily(lambda: _held(assembly), 1.0))
             group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
+            group.create_task(_steadily(lambda: _departures(assembly), 1.0))
+            group.create_task(_steadily(lambda: _archives(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             group.create_task(_steadily(lambda: _badges(assembly), 1.0))
             group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
@@ -115,6 +119,29 @@ async def _ordered_erasures(assembly: Assembly) -> None:
         if not await assembly.ordered_erasures.step():
             await happens(woken, _TICK_SECONDS)
             woken.clear()
+
+
+async def _departures(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(departures.TOPIC, woken.set)
+    while True:
+        if not await assembly.departing.step():
+            await happens(woken, _TICK_SECONDS)
+            woken.clear()
+
+
+async def _archives(assembly: Assembly) -> None:
+    archives = Archives(assembly, Translations(LOCALE))
+    woken = asyncio.Event()
+    assembly.database.listen(exports.TOPIC, woken.set)
+    swept = float("-inf")
+    while True:
+        if woken.is_set() or asyncio.get_running_loop().time() - swept > _SWEEP_SECONDS:
+            woken.clear()
+            await archives.sweep()
+            swept = asyncio.get_running_loop().time()
+        if not await archives.step():
+            await happens(woken, _TICK_SECONDS)
 
 
 async def _polls(assembly: Assembly) -> None:

@@ -238,3 +238,8 @@ def prune(tx: Tx, decided_before: int, appealable_from: int) -> int:
     if gone or old:
         tx.scrub()
     return gone + len(old)
+
+
+def farewell(tx: Tx, account_id: int, actor_id: int, now: int) -> None:
+    """What somebody who leaves has written in her reports goes; that there was one stays."""
+    tx.run("UPDATE reports SET text = '' WHERE reporter_id = ?", (actor_id,))

@@ -17,6 +17,7 @@ from posts.counts import Counted, Mode, Result, Sums, Tally, tally_key
 from posts.store import Poll
 
 _ROWS = msgspec.json.Decoder(dict[str, tuple[int, ...]])
+_PAIRS = msgspec.json.Decoder(tuple[tuple[int, int], ...])
 _CODES = msgspec.json.Decoder(tuple[str, ...])
 _FRESH = 1_000
 
@@ -146,11 +147,28 @@ def votes_by_specialty(tx: Tx, post_id: int, options: int) -> dict[str, tuple[in
 
 
 def own_count(tx: Tx, post_id: int, poll: Poll) -> Sums:
-    """What the votes of this instance's doctors in a poll come to."""
+    """What the votes of this instance's doctors in a poll come to, those among them who have left since they were told."""
     votes = {row["position"]: row["n"] for row in tx.rows(
         "SELECT position, count(*) AS n FROM votes WHERE post_id = ? GROUP BY position", (post_id,))}
     row = tx.row("SELECT count(DISTINCT voter_id) AS n FROM votes WHERE post_id = ?", (post_id,))
-    return Sums(tuple((name, votes.get(at, 0)) for at, (name, _) in enumerate(poll.options)), row["n"] if row is not None else 0)
+    left, voters = _left(tx, post_id)
+    return Sums(tuple((name, votes.get(at, 0) + left.get(at, 0)) for at, (name, _) in enumerate(poll.options)),
+                (row["n"] if row is not None else 0) + voters)
+
+
+def left(tx: Tx, post_id: int, positions: Sequence[int]) -> None:
+    """Somebody leaves whose vote, with these choices, is in the last tally of a sibling's poll: it stays in the sums, without
+    her."""
+    votes, voters = _left(tx, post_id)
+    for at in positions:
+        votes[at] = votes.get(at, 0) + 1
+    tx.run("UPDATE kept_polls SET left_voters = ?, left_votes = ? WHERE post_id = ?",
+           (voters + 1, msgspec.json.encode([*votes.items()]).decode(), post_id))
+
+
+def _left(tx: Tx, post_id: int) -> tuple[dict[int, int], int]:
+    row = tx.row("SELECT left_votes, left_voters FROM kept_polls WHERE post_id = ?", (post_id,))
+    return (dict(_PAIRS.decode(row["left_votes"])), row["left_voters"]) if row is not None else ({}, 0)
 
 
 def keep(tx: Tx, questions: Mapping[int, str], now: int) -> None:

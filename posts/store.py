@@ -385,6 +385,12 @@ def _origins_out(uris: tuple[str, ...]) -> str:
     return _JSON.encode(uris).decode()
 
 
+def origins_of(tx: Tx, author_id: int) -> tuple[str, ...]:
+    """The instances that may read something of an author's, deleted posts among it."""
+    rows = tx.rows("SELECT DISTINCT audience FROM posts WHERE author_id = ?", (author_id,))
+    return tuple(sorted({origin for row in rows for origin in _URIS.decode(row["audience"])}))
+
+
 @lru_cache(maxsize=1024)
 def _audience(reach: str, origins: str, readers: str) -> Audience:
     """Audiences are few, and many posts have the same."""

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -482,3 +483,24 @@ def test_what_left_is_printed_as_a_table_csv_and_json_and_each_is_audited(de: Ko
     assert "Write a day as" in de.run("disclosures", _FR, "--from", "soon", exits=1).stderr
     assert "Choose one" in de.run("disclosures", _FR, "--csv", "--json", exits=1).stderr
     assert [line["action"] for line in de.json("audit", "list")].count("disclosures.exported") == 3
+
+
+def test_a_doctor_takes_her_archive_and_is_deleted_once_somebody_is_sure(de: Konsil, tmp_path: Path) -> None:
+    de.run("doctor", "add", "ada", "--name", "Dr Ada", "--method", "register", "--evidence", "seen", "--password-stdin",
+           given="correct horse battery\n")
+    made = de.json("doctor", "export", "ada", str(tmp_path))
+    assert set(made) == documented("doctor export")
+    with zipfile.ZipFile(made["file"]) as box:
+        assert "outbox.json" in box.namelist() and Path(made["file"]).stat().st_mode & 0o077 == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    de.refuses("doctor", "export", "ada", str(tmp_path), saying="File exists")
+    de.refuses("doctor", "export", "nobody", str(tmp_path), saying="There is no doctor nobody")
+    before = de.content()
+    ahead = de.json("doctor", "delete", "ada", "--dry-run")
+    assert set(ahead) == documented("doctor delete") and ahead["done"] is None and de.content() == before
+    de.run("doctor", "delete", "ada", given="n\n", exits=1)
+    assert de.content() == before
+    assert de.json("doctor", "delete", "ada", "--yes")["done"] is not None
+    assert de.rows("SELECT name, state FROM accounts") == [("", "departed")] and de.rows("SELECT name FROM actors") == [("",)]
+    de.refuses("doctor", "delete", "ada", "--yes", saying="There is no doctor ada")
+    de.refuses("doctor", "add", "ada", "--name", "Other", "--password-stdin", given="correct horse battery\n", saying="is taken")

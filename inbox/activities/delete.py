@@ -1,12 +1,13 @@
-"""`Delete` (ActivityPub, section 7.4): a permanent tombstone, also when the Create has not come yet. A sibling's instance actor
-that deletes itself orders us to erase everything of that instance; about others it cannot say that."""
+"""`Delete` (ActivityPub, section 7.4): a permanent tombstone, also when the Create has not come yet. A doctor who deletes herself
+has left, and everything of hers goes. A sibling's instance actor that deletes itself orders us to erase everything of that
+instance. Neither can say that about others."""
 
 from __future__ import annotations
 
 from core.errors import Refused
 from core.ids import Ids
 from inbox.arrival import Arrival, Held, Ignored
-from inbox.effects import Effect, EraseOrigin, ErasePost
+from inbox.effects import Effect, EraseOrigin, ErasePerson, ErasePost
 from inbox.known import Known
 from posts.matters import Category
 
@@ -19,9 +20,11 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
             raise Refused("An instance deletes itself; none of its doctors can.", reason="foreign-author")
         return None
     if arrival.object_id == arrival.actor:
-        return Ignored("actors do not leave yet")
+        return None
+    if arrival.object_id in known.actors:
+        raise Refused("A doctor leaves herself; nobody else can say that she has.", reason="foreign-author")
     post = known.posts.get(arrival.object_id)
-    if post is not None and not arrival.by_instance:
+    if post is not None and post.erased_at is None and not arrival.by_instance:
         author = known.actors.get(arrival.actor)
         if author is None or author.id != post.author_id:
             raise Refused("A post is deleted by its author.", reason="foreign-author")
@@ -29,9 +32,11 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
 
 
 def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
-    """Erase it and leave a tombstone; of a whole instance, write down that this is to be done."""
+    """Erase it and leave a tombstone; of a doctor, or a whole instance, write down that everything of theirs is to go."""
     if arrival.object_id == arrival.sibling.actor_uri:
         return [EraseOrigin(arrival.sibling.id)]
+    if arrival.object_id == arrival.actor:
+        return [ErasePerson(arrival.object_id, arrival.sibling.origin)]
     return [ErasePost(arrival.object_id, arrival.sibling.origin, _taken_down(arrival))]
 
 

@@ -19,7 +19,7 @@ from core.mail import Connection, Letter, Undelivered
 from core.telemetry import get_logger
 from core.words import Phrase
 from instance.assembly import Assembly
-from instance.letters import addresses, applications, digests, signing_in, standing
+from instance.letters import addresses, applications, digests, leaving, signing_in, standing
 from instance.letters.writing import Write
 from instance.rendering import speak
 
@@ -27,7 +27,7 @@ log = get_logger("mail")
 TEMPLATES = Path(__file__).parent.parent.parent / "templates" / "mail"
 _AT_A_TIME = 50
 _KINDS: Mapping[MailKind, Write] = (
-    addresses.LETTERS | digests.LETTERS | applications.LETTERS | standing.LETTERS | signing_in.LETTERS)
+    addresses.LETTERS | digests.LETTERS | applications.LETTERS | standing.LETTERS | signing_in.LETTERS | leaving.LETTERS)
 _FIRST_PAUSE, _LIMIT_PAUSE = 2.0, 300.0  # seconds, where nothing goes at all
 
 

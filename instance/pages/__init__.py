@@ -2,8 +2,10 @@
 
 from instance.pages import (
     applying,
+    archive,
     compose,
     consults,
+    departing,
     drafts,
     home,
     inviting,
@@ -45,6 +47,8 @@ _MODULES = (
     inviting,
     joining,
     applying,
+    archive,
+    departing,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

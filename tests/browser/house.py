@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 
 from actors.applications import ApplicationState
-from actors.links import Purpose
 from actors.decisions import WANTED, Acceptance, Rejection
+from actors.links import Purpose
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
 from actors.verifications import Method
@@ -77,6 +77,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made |= await _left(de)
     made |= await _reported(de)
     made |= await _waits(de)
+    await _leaving(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     made |= await _applications(de) | await _deciding(de)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
@@ -139,6 +140,21 @@ async def _left(de: Running) -> dict[str, str]:
     assert (await es.send(de, es.activity("Create", answer)))[0] == 202
     await its.siblings.revoke(domain, "op", "Verlassen")
     return {"left": domain, "lost": lost}
+
+
+async def _leaving(de: Running) -> None:
+    """Somebody who has left; somebody who leaves and has her archive; two whose archives are being made and could not be made."""
+    its = de.its
+    await de.add_doctor("gone")
+    await its.departures.order("gone", "op")
+    await until(lambda: de.count("departures", "done_at IS NOT NULL"))
+    await its.departures.ask(de.doctors["eva"], "eva")
+    await its.exports.ask(de.doctors["eva"], "de")
+    await until(lambda: de.count("exports", "state = 'ready'"))
+    for handle, state in (("old", "making"), ("stu", "failed")):
+        await its.database.write(lambda tx, handle=handle, state=state: tx.run(  # type: ignore[misc]
+            "INSERT INTO exports (account_id, id, state, language, asked_at, stage, posts, total, next_try)"
+            " VALUES (?, ?, ?, 'de', 1, 'posts', 120, 400, ?)", (de.doctors[handle].id, its.ids.new(), state, 1 << 60)))
 
 
 async def _waits(de: Running) -> dict[str, str]:

@@ -70,6 +70,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/settings/security", 400, (("#password .button", {"old": "x", "password": "several words"}),)),
         Sight("/settings/security/codes", 400, ((_NEXT, {"code": "1"}),)),
         Sight("/unlock?next=/", 401, ((".door .button", {"unlock_password": "guessed it"}),)),
+        "/settings/export", "/settings/leave", "/settings/leave?saved=stay",
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}", "/p/{by_role}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
@@ -98,12 +99,18 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/directory?name=@nobody@x.example", 400, (("main form[method=post] .button", {}),)),
         Sight("/settings/profile", 400, ((_NEXT, {"about": "x" * 501}),)),
         Sight("/settings/mail", 400, ((_NEXT, {"address": "nowhere"}),)),
+        Sight("/settings/leave", 400, ((".button.danger", {"handle": "ben", "password": "guessed it"}),)),
+        Sight("/settings/leave", 400, ((".button.danger", {"handle": "ada", "password": "guessed it"}),)),
+    ),
+    ("de", "eva"): (  # somebody who leaves, and has her archive
+        "/", "/settings/leave", "/settings/export",
+        Sight("/settings/export", 400, (("form[action$=file] .button", {"password": "guessed it"}),)),
     ),
     ("de", "stu"): (  # a student
-        "/invite", "/", "/mine", "/p/{case}", "/p/{unvoted}", Sight("/compose", 403),
+        "/invite", "/", "/mine", "/p/{case}", "/p/{unvoted}", "/settings/export", Sight("/compose", 403),
     ),
     ("de", "old"): (  # a doctor whose verification does not hold
-        "/mine", "/drafts", "/settings", "/settings/verification", "/p/{lapsed}/delete", Sight("/", 403),
+        "/mine", "/drafts", "/settings", "/settings/verification", "/settings/export", "/p/{lapsed}/delete", Sight("/", 403),
     ),
     ("de", "op"): (
         "/admin/siblings", "/admin/siblings?sort=queued", "/admin/siblings/{sibling}",
@@ -135,6 +142,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/admin/verifications/ada", 400, (("[value=suspend]", {"reason": " "}),)),
         Sight("/admin/verifications/ada", 400, (("[value=withdraw]", {"reason": "x"}),)),
         Sight("/admin/verifications/wit", 400, (("[value=verify]", {"evidence": " "}),)),
+        "/admin/departures", "/admin/departures?before=0000000000001",
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/keys", "/admin/siblings/{sibling}/key",
@@ -168,6 +176,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
         "/admin/applications", "/admin/applications?tab=asked", "/admin/applications?tab=decided", "/admin/statistics",
         "/admin/unmask", "/admin/reports", "/admin/opened",
+        "/admin/departures",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

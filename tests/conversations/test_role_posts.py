@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from actors import aliases
 from actors.directory import Wish
 from actors.models import Actor
 from actors.store import by_uri
@@ -303,10 +302,25 @@ async def test_a_thread_lost_with_a_backup_comes_back_as_hers(pair: tuple[Runnin
     assert await de.count("aliases") == 1 and not any(post.mine for post in await thread(de, "ben", post_id))
 
 
-async def test_an_erased_account_leaves_nobody_behind_its_aliases(pair: tuple[Running, Running]) -> None:
-    de, fr = pair
-    await asked(de, fr)
-    uri = (await arrived(fr)).author.uri
-    owner, now = de.doctors["ada"].actor_id or 0, de.its.clock.ms()
-    assert await de.its.database.write(lambda tx: aliases.erase(tx, owner, now)) == (uri,)
-    assert await de.count("aliases") == 0 and await de.count("actors", "alias = 1 AND name = '' AND gone_at IS NOT NULL") == 1
+async def test_an_alias_of_who_has_left_goes_at_a_time_of_its_own_and_nobody_knows_whose_it_was(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr", "it") as (de, fr, it):
+        await asked(de, fr)
+        alias = (await arrived(fr)).author.uri
+        await de.its.departures.order("ada", "test")
+        await de.its.departing.finish()
+        await settled(de, fr)
+        day = 86_400_000
+        [row] = await de.its.database.read(lambda tx: tx.rows(
+            "SELECT d.due_at, d.begun_at FROM departures d JOIN actors a ON a.id = d.actor_id WHERE a.alias = 1"))
+        now = de.its.clock.ms()
+        assert now - 60_000 <= row["due_at"] <= now + 14 * day and await de.count("aliases") == 0
+        told = await de.its.database.read(lambda tx: [(row["uri"], row["country"]) for row in tx.rows(
+            "SELECT o.uri, s.country FROM outbox o JOIN deliveries d ON d.outbox_id = o.id JOIN siblings s ON s.id = d.sibling_id"
+            " WHERE o.type = 'Delete'")])
+        assert {country for uri, country in told} == {"fr", "it"} and not any(alias in uri for uri, _ in told)
+        assert await fr.count("posts", "erased_at IS NULL") == 1
+        await change(de, lambda tx: tx.run("UPDATE departures SET due_at = 1 WHERE done_at IS NULL"))
+        await until(lambda: fr.count("tombstones", f"uri = '{alias}'"))
+        await until(lambda: fr.count("posts", "erased_at IS NOT NULL"))
+        await until(lambda: de.count("departures", "done_at IS NOT NULL AND account_id IS NULL"))
+        assert await it.count("tombstones", f"uri = '{alias}'") == 0, "nobody there has met it"

@@ -53,6 +53,10 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # home is for the verified; operators are sent to their own
     ("GET", "/", "applicant"): FORBIDDEN, ("GET", "/", "expired doctor"): FORBIDDEN,
     **{("GET", rule, "operator"): NOWHERE for rule in ("/mine", "/mine/deletions", "/drafts")},
+    # operators have written nothing here and do not leave by themselves
+    **{(method, rule, "operator"): NOWHERE for method, rule in (
+        ("GET", "/settings/export"), ("POST", "/settings/export"), ("POST", "/settings/export/file"),
+        ("GET", "/settings/leave"), ("POST", "/settings/leave"), ("POST", "/settings/leave/stay"))},
     # the draft in this table is of a new post, and nobody has kept it
     **{(method, rule, who): NOWHERE for method, rule in (("GET", "/drafts/<what>/<about>"),
                                                          ("POST", "/drafts/<what>/<about>/discard"))

@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 
 from actors.accounts import ACCOUNT_STATES
+from actors.applications import APPLICATION_STATES
 from actors.mails import MAIL_STATES
 from federation.allowlist import SIBLING_STATES
 from federation.keyring import KEY_STATES
 from instance.cli import main
+from posts.exports import EXPORT_STATES
 from posts.matters import MATTER_STATES
 from posts.unmasking import UNMASKING_STATES
 
@@ -105,5 +107,6 @@ def test_every_decision_has_its_number_once() -> None:
 
 def test_the_pictures_of_states_are_what_is_declared() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
-    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES, KEY_STATES, UNMASKING_STATES, MATTER_STATES, APPLICATION_STATES):
+    for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES, KEY_STATES, UNMASKING_STATES, MATTER_STATES, APPLICATION_STATES,
+                  EXPORT_STATES):
         assert f"```mermaid\n{graph.mermaid()}```" in text, graph.name

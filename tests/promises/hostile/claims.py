@@ -136,7 +136,7 @@ def claim_rows() -> Iterator[Row]:
     yield Row("somebody else's post deleted", 403, "foreign-author", lambda p: p.does("Delete", p.theirs, actor=p.second))
     yield Row("our post deleted", 403, "foreign-object", lambda p: p.does("Delete", p.shared))
     yield Row("another sibling's post deleted", 403, "foreign-object", lambda p: p.does("Delete", p.third))
-    yield Row("a doctor deleted", 202, "", lambda p: p.does("Delete", p.fake.actor))
+    yield Row("another doctor deleted", 403, "foreign-author", lambda p: p.does("Delete", p.fake.actor, actor=p.second))
     yield Row("a profile that is somebody else's", 403, "foreign-author", lambda p: p.does("Update", p.fake.person(p.second)))
     yield Row("a profile at another origin", 403, "foreign-object", lambda p: p.does("Update", p.fake.person(p.other.actor)))
     yield Row("a profile of ours", 403, "foreign-object", lambda p: p.does("Update", p.fake.person(f"{p.de.url}/actors/ada")))
