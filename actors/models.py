@@ -10,6 +10,10 @@ from core.words import N_
 
 ABOUT_LIMIT = 500
 """The most characters a doctor says about herself."""
+WORKPLACE_LIMIT = 120
+"""The most characters of where she works."""
+SPEAKS_LIMIT = 12
+"""The most languages she names."""
 
 
 class Role(StrEnum):
@@ -49,8 +53,9 @@ class Badge(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` is plain text of her own;
-    `discoverable`: she wants doctors of other countries to find her in their directory."""
+    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` and `workplace` are plain text of
+    her own, `speaks` the languages she can be asked in (BCP 47), `portrait` the version of her picture that lies here, if one
+    does; `discoverable`: she wants doctors of other countries to find her in their directory."""
 
     id: int
     uri: str
@@ -61,6 +66,9 @@ class Actor(msgspec.Struct, frozen=True):
     sibling_id: int | None = None
     about: str = ""
     discoverable: bool = False
+    speaks: tuple[str, ...] = ()
+    workplace: str = ""
+    portrait: str = ""
 
     @property
     def local(self) -> bool:

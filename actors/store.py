@@ -14,7 +14,7 @@ from core.text import folded
 
 _CODES = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
-           " about, discoverable")
+           " about, discoverable, speaks, workplace, portrait")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended', 'withdrawn'))")
 """The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
@@ -24,9 +24,10 @@ _TITLES = frozenset((
 
 def actor_from(row: Row) -> Actor:
     """The actor in a row that begins with `COLUMNS`."""
-    number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, *_ = row
+    (number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, speaks, workplace,
+     portrait, *_) = row
     return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until),
-                 sibling_id, about, bool(discoverable))
+                 sibling_id, about, bool(discoverable), _CODES.decode(speaks), workplace, portrait)
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
@@ -76,20 +77,22 @@ def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change. One that was forgotten
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, and its picture is kept by
+    `actors.portraits`. One that was forgotten
     is known again: her instance was let in anew and speaks of her."""
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
-              sort_name(actor.name, actor.handle))
+              json.dumps(actor.speaks), actor.workplace, sort_name(actor.name, actor.handle))
     tx.run(
         "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
-        " verified_on, verified_until, fetched_at, about, discoverable, sort_name)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " verified_on, verified_until, fetched_at, about, discoverable, speaks, workplace, sort_name)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
+        " speaks = excluded.speaks, workplace = excluded.workplace,"
         " sort_name = excluded.sort_name, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
@@ -104,8 +107,10 @@ def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> i
     ids = [row["id"] for row in tx.rows("SELECT id FROM actors WHERE sibling_id = ? AND gone_at IS NULL AND fetched_at <= ?"
                                         " ORDER BY id LIMIT ?", (sibling_id, until, most))]
     tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_on = 0,"
-           f" verified_until = NULL, about = '', discoverable = 0, sort_name = '-' WHERE id IN ({marks(len(ids))})", (now, *ids))
-    tx.run(f"DELETE FROM actor_specialties WHERE actor_id IN ({marks(len(ids))})", ids)
+           f" verified_until = NULL, about = '', discoverable = 0, speaks = '[]', workplace = '', portrait = '',"
+           f" sort_name = '-' WHERE id IN ({marks(len(ids))})", (now, *ids))
+    for table in ("actor_specialties", "portraits"):
+        tx.run(f"DELETE FROM {table} WHERE actor_id IN ({marks(len(ids))})", ids)
     return len(ids)
 
 

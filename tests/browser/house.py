@@ -12,6 +12,7 @@ import msgspec
 
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
+from actors.profiles import Said
 from core.database import Tx
 from core.ids import number, public
 from core.settings import Imprint, Settings
@@ -176,7 +177,7 @@ async def _people(de: Running, fr: Running) -> None:
     await its.follow(ada, await de.its.directory.resolve(f"@ben@{fr.domain}"))
     await its.block(ada.actor, await de.its.directory.resolve(f"@ada@{fr.domain}"))
     await its.mute(ada.actor, eva.actor, de.its.clock.ms() + 3_600_000)
-    await de.its.profiles.change(ada, "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True)
+    await de.its.profiles.change(ada, Said("Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True))
     await de.its.topics.follow(ada.actor, "#sepsis")
 
 
