@@ -32,7 +32,7 @@ class Route:
     """One rule with its methods, the function that answers and who may call it. `from_anywhere`: a form need not come from
     our own pages, because the path itself holds a secret that only whom it was sent to can know. `purpose`: what a sibling
     wants at the gate there; siblings' routes name one and no others do. `body_limit`: the most bytes its body may have, where
-    that is less than the settings' limit. `frees`: it takes away, or writes next to nothing, and so goes on when the disk is
+    that is another number than for the others. `frees`: it takes away, or writes next to nothing, and so goes on when the disk is
     almost full; every other form of a doctor waits then."""
 
     rule: str

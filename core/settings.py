@@ -77,6 +77,11 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password_min_length: Count = 10
 
 
+class Joining(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    document_days: Count = 14
+    idle_days: Count = 30
+
+
 class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text_limit: Count = 20_000
     render_deadline_seconds: Seconds = 3.0
@@ -137,6 +142,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: Database = Database()
     federation: Federation = Federation()
     accounts: Accounts = Accounts()
+    joining: Joining = Joining()
     posts: Posts = Posts()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()

@@ -23,6 +23,7 @@ from instance.cookies import session_cookie
 from instance.limits import Limited
 from instance.pages import ROUTES as PAGES
 from instance.rendering import Synchronous
+from instance.uploads import bounded
 from instance.worker import Background
 
 log = get_logger("server")
@@ -43,6 +44,7 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     """The Quart application: routes behind the guard, errors in two voices."""
     app = Quart("instance", template_folder="../templates", static_folder=None)
     app.jinja_environment = Synchronous
+    app.request_class = bounded(behind_the_front())
     app.config["KONSIL"] = assembly
     app.config["KONSIL_BACKGROUND"] = background
     app.config["MAX_CONTENT_LENGTH"] = _FORM_BYTES

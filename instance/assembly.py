@@ -13,6 +13,7 @@ from actors.directory import Directory
 from actors.keys import load_identity
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
+from actors.papers import Papers
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
@@ -20,6 +21,7 @@ from actors.store import sort_names
 from core.audit import Audit
 from core.clock import Clock
 from core.countries import CountryPack, pack
+from core.darkroom import Darkroom
 from core.database import Database, open_database
 from core.ids import Ids
 from core.journal import Journal
@@ -61,6 +63,7 @@ from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
 from instance.sound import check_instance
+from instance.uploads import Uploads
 from posts import concerns, digests
 from posts.attesting import Attesting
 from posts.colleagues import Colleagues
@@ -136,6 +139,9 @@ class Assembly:
     readerships: Readerships
     objects: Objects
     outside: OutsideNotices
+    darkroom: Darkroom
+    papers: Papers
+    uploads: Uploads
     inbox: Inbox
     bundles: Bundles
     courier: Courier
@@ -173,6 +179,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
     door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
+    darkroom = Darkroom()
     doctors = Directory(database, identity, allowlist, client, clock, ids)
     texts = Texts(renderer, doctors, identity)
     country = pack(settings.instance.country)
@@ -222,6 +229,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
+            darkroom=darkroom, uploads=Uploads(),
+            papers=Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),
             courier=Courier(database, Shipping(identity, allowlist, client), clock, ids, federation),
@@ -230,5 +239,5 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await pruning.settle(assembly)
         yield assembly
     finally:
-        for part in (renderer, client, refusals, erasures, disclosures, database):
+        for part in (renderer, darkroom, client, refusals, erasures, disclosures, database):
             await part.close()

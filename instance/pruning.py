@@ -12,6 +12,7 @@ async def prune(assembly: Assembly) -> None:
     """Delete everything whose time is over."""
     await assembly.refusals.prune(assembly.settings.federation.refusal_days)
     await assembly.outside.prune(assembly.settings.retention.notice_days)
+    await assembly.papers.delete_due()
     await assembly.sessions.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()
@@ -26,6 +27,7 @@ async def settle(assembly: Assembly) -> None:
     await assembly.erasures.begin()
     if assembly.erasures.restored_at is not None:
         await assembly.sessions.end_all()
+        await assembly.papers.find_lost()
         await prune(assembly)
         await assembly.editing.overtake()
         await assembly.tallies.restarted()

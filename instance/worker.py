@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from actors import mails
+from actors import mails, papers
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
@@ -23,6 +23,7 @@ _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
 _COMPARISON_SECONDS = 2.0
 _DAY_SECONDS = 86_400
+_SWEEP_SECONDS = 60.0
 _AGAIN_SECONDS = 2.0
 
 
@@ -52,6 +53,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
+            group.create_task(_steadily(lambda: _papers(assembly), 60.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
             group.create_task(_steadily(lambda: _comparisons(assembly), 60.0))
 
@@ -135,6 +137,15 @@ async def _comparisons(assembly: Assembly) -> None:
         if not await assembly.reconciler.step():
             await happens(woken, _COMPARISON_SECONDS)
             woken.clear()
+
+
+async def _papers(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(papers.TOPIC, woken.set)
+    while True:
+        await assembly.papers.sweep()
+        await happens(woken, _SWEEP_SECONDS)
+        woken.clear()
 
 
 async def _daily(assembly: Assembly) -> None:

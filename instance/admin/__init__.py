@@ -8,6 +8,7 @@ from instance.admin import (
     keys,
     leaving,
     notices,
+    papers,
     queue,
     reconciliation,
     refusals,
@@ -15,4 +16,4 @@ from instance.admin import (
 )
 
 ROUTES = (*siblings.ROUTES, *checks.ROUTES, *keys.ROUTES, *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES,
-          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES)
+          *refusals.ROUTES, *reconciliation.ROUTES, *audit.ROUTES, *notices.ROUTES, *papers.ROUTES)

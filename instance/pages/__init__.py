@@ -7,6 +7,7 @@ from instance.pages import (
     home,
     mail,
     notifications,
+    papers,
     people,
     public,
     reactions,
@@ -29,6 +30,7 @@ _MODULES = (
     people,
     settings,
     mail,
+    papers,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -1,0 +1,207 @@
+"""Where files of strangers are opened: a process of its own for each of them, which knows no settings, no keys and no database.
+
+It is started with nothing but what it is to do, may open no file and no connection, has bounds to its memory and its time, gets
+the file, answers, and ends. So whatever a file does to the libraries that read it, it does to a process that has nothing and that
+nobody after it will use. The parent believes it nothing but pictures of a bounded size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import KonsilError, Unavailable
+from core.papers import PAGE_BYTES, PAGES, Media, Trouble, refusal, sniff
+from core.telemetry import get_logger
+
+MEMORY = 768 << 20
+"""The most address space of the process."""
+
+log = get_logger("darkroom")
+_ROOT = str(Path(__file__).resolve().parent.parent)
+_FRAME = struct.Struct(">BI")
+_LENGTH = struct.Struct(">I")
+_PICTURE, _REFUSED, _DONE = 0, 1, 2
+_WAITING_LIMIT = 16
+_PIECE = 256 << 10
+_WORD_LIMIT = 300
+
+
+class Task(StrEnum):
+    """What is to be made of a file."""
+
+    PAGES = "pages"
+    PORTRAIT = "portrait"
+    MARKED = "marked"
+
+
+class Darkroom:
+    """Develops what people hand in, one file after the other; pages that are kept are shown beside it, one after the other too.
+
+    `deadline`: the most seconds a file may take; its process is killed then. Belongs to one event loop.
+    """
+
+    def __init__(self, deadline: float = 20.0) -> None:
+        self._deadline = deadline
+        self._turns = {task: asyncio.Lock() for task in Task}
+        self._waiting = dict.fromkeys(Task, 0)
+        self._processes: set[Process] = set()
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The ids of the processes at work."""
+        return tuple(process.pid for process in self._processes)
+
+    async def pages(self, data: bytes) -> tuple[bytes, ...]:
+        """Every page of a document as a JPEG. The refusals are those of `core.papers`; `Unavailable` when too many wait."""
+        return await self._develop(Task.PAGES, sniff(data), data)
+
+    async def portrait(self, data: bytes) -> tuple[bytes, ...]:
+        """A picture as squares of the sizes `core.images.SQUARES`, JPEG; refused like a document, and a PDF is none."""
+        media = sniff(data)
+        if media is Media.PDF:
+            raise refusal(Trouble.KIND, media)
+        return await self._develop(Task.PORTRAIT, media, data)
+
+    async def marked(self, page: bytes, text: str) -> bytes:
+        """A page that is kept, with a text across it."""
+        [made] = await self._develop(Task.MARKED, Media.JPEG, page, text)
+        return made
+
+    async def close(self) -> None:
+        """End what is at work."""
+        for process in tuple(self._processes):
+            await _end(process)
+
+    async def _develop(self, task: Task, media: Media, data: bytes, text: str = "") -> tuple[bytes, ...]:
+        if self._waiting[task] >= _WAITING_LIMIT:
+            raise Unavailable("Many documents are being looked at right now. Please try again in a minute.", retry_after=60)
+        self._waiting[task] += 1
+        try:
+            async with self._turns[task], self._process(task, media) as process, asyncio.timeout(self._deadline):
+                return await _exchange(process, text.encode(), data)
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            raise refusal(Trouble.HEAVY, f"no answer: {type(error).__name__}") from None
+        finally:
+            self._waiting[task] -= 1
+
+    @contextlib.asynccontextmanager
+    async def _process(self, task: Task, media: Media) -> AsyncIterator[Process]:
+        """A process that ends with the block, however that ends."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "core.darkroom", str(int(self._deadline) + 1), task, media, stdin=PIPE, stdout=PIPE,
+            stderr=DEVNULL, cwd=_ROOT, env={"PYTHONPATH": _ROOT, "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"})
+        self._processes.add(process)
+        try:
+            yield process
+        finally:
+            self._processes.discard(process)
+            await _end(process)
+
+
+async def _exchange(process: Process, text: bytes, data: bytes) -> tuple[bytes, ...]:
+    """Hand a file over, and take its pictures as they come: a process that says no need not have read all of it."""
+    feeding = asyncio.create_task(_feed(process, text, data))
+    try:
+        return await _answer(process)
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _feed(process: Process, text: bytes, data: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(_LENGTH.pack(len(text)) + text)
+    view = memoryview(data)
+    for start in range(0, len(view), _PIECE):
+        process.stdin.write(view[start:start + _PIECE])
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _answer(process: Process) -> tuple[bytes, ...]:
+    assert process.stdout is not None
+    pictures: list[bytes] = []
+    while True:
+        status, size = _FRAME.unpack(await process.stdout.readexactly(_FRAME.size))
+        if size > PAGE_BYTES or len(pictures) > PAGES:
+            raise refusal(Trouble.HEAVY, "the answer is too large")
+        answer = await process.stdout.readexactly(size)
+        if status == _PICTURE:
+            pictures.append(answer)
+        elif status == _DONE and pictures:
+            return tuple(pictures)
+        else:
+            raise _refused(answer)
+
+
+def _refused(answer: bytes) -> KonsilError:
+    trouble, _, cause = answer.decode(errors="replace").partition(" ")
+    return refusal(Trouble(trouble) if trouble in tuple(Trouble) else Trouble.HEAVY, cause)
+
+
+async def _end(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.communicate()
+
+
+def serve(seconds: int, task: Task, media: Media) -> None:
+    """The process: bound itself, read a file from standard input, answer on standard output."""
+    import os
+    import signal
+
+    from core import egress, images, pdf
+
+    images.prepare()
+    pdf.prepare()
+    egress.arm()
+    _bound(seconds)
+    os.nice(5)
+    signal.alarm(2 * seconds)  # should its parent have died meanwhile
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    text = source.read(*_LENGTH.unpack(source.read(_LENGTH.size))).decode()
+    data = source.read()
+
+    def say(status: int, answer: bytes) -> None:
+        sink.write(_FRAME.pack(status, len(answer)) + answer)
+        sink.flush()
+
+    try:
+        if task is Task.PORTRAIT:
+            for picture in images.portrait(data, media):
+                say(_PICTURE, picture)
+        elif task is Task.MARKED:
+            say(_PICTURE, images.marked(data, text))
+        elif media is Media.PDF:
+            for picture in pdf.pages(data):
+                say(_PICTURE, picture)
+        else:
+            say(_PICTURE, images.page(data, media))
+    except images.Undevelopable as error:
+        say(_REFUSED, f"{error.trouble} {error}"[:_WORD_LIMIT].encode(errors="replace"))
+    except MemoryError:
+        say(_REFUSED, f"{Trouble.HEAVY} memory".encode())
+    except Exception as error:  # whatever the libraries trip over is the file's fault
+        say(_REFUSED, f"{Trouble.DAMAGED} {type(error).__name__}: {error}"[:_WORD_LIMIT].encode(errors="replace"))
+    else:
+        say(_DONE, b"")
+
+
+def _bound(seconds: int) -> None:
+    """No file, no connection and nothing on the disk from now on; so much memory and time of the processor."""
+    import resource
+
+    for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, 0),
+                       (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 0)):
+        resource.setrlimit(what, (most, most))
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), Task(sys.argv[2]), Media(sys.argv[3]))
