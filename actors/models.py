@@ -55,7 +55,8 @@ class Badge(msgspec.Struct, frozen=True):
 class Actor(msgspec.Struct, frozen=True):
     """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` and `workplace` are plain text of
     her own, `speaks` the languages she can be asked in (BCP 47), `portrait` the version of her picture that lies here, if one
-    does; `discoverable`: she wants doctors of other countries to find her in their directory."""
+    does, `icon` where that of a sibling's doctor is to be had; `discoverable`: she wants doctors of other countries to find her
+    in their directory."""
 
     id: int
     uri: str
@@ -69,6 +70,7 @@ class Actor(msgspec.Struct, frozen=True):
     speaks: tuple[str, ...] = ()
     workplace: str = ""
     portrait: str = ""
+    icon: str = ""
 
     @property
     def local(self) -> bool:

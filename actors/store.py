@@ -97,8 +97,22 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
     if row is not None:
+        if not actor.local:
+            _want_portrait(tx, row["id"], actor.icon, now)
         tx.run("DELETE FROM actor_specialties WHERE actor_id = ?", (row["id"],))
         tx.insert("actor_specialties (specialty, actor_id)", 2, [(code, row["id"]) for code in dict.fromkeys(badge.specialties)])
+
+
+def _want_portrait(tx: Tx, actor_id: int, url: str, now: int) -> None:
+    """Have the picture of a sibling's doctor fetched, if it is another one than before; one she has taken away goes at once."""
+    if url:
+        tx.run("INSERT INTO portraits (actor_id, url, next_try) VALUES (?, ?, ?) ON CONFLICT (actor_id) DO UPDATE SET"
+               " url = excluded.url, tries = 0, next_try = excluded.next_try WHERE portraits.url <> excluded.url",
+               (actor_id, url, now))
+        tx.wake("portraits")
+    else:
+        tx.run("DELETE FROM portraits WHERE actor_id = ?", (actor_id,))
+        tx.run("UPDATE actors SET portrait = '' WHERE id = ? AND portrait <> ''", (actor_id,))
 
 
 def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> int:

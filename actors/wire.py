@@ -94,7 +94,7 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
     return Actor(actor_id, wire.id, handle, domain_of(origin_of(wire.id)), wire.name[:120] or handle, badge, sibling_id,
                  _about(wire.summary), bool(wire.discoverable),
                  tuple(dict.fromkeys(code for code in wire.knows_language or () if is_language(code)))[:SPEAKS_LIMIT],
-                 " ".join(visible(wire.works_for or "").split())[:WORKPLACE_LIMIT])
+                 " ".join(visible(wire.works_for or "").split())[:WORKPLACE_LIMIT], icon=_icon(document))
 
 
 def portrait_url(actor: Actor) -> str:
@@ -102,12 +102,12 @@ def portrait_url(actor: Actor) -> str:
     return f"{origin_of(actor.uri)}/media/portraits/{public(actor.id)}/{actor.portrait}"
 
 
-def portrait_of(document: dict[str, Any]) -> str:
+def _icon(document: dict[str, Any]) -> str:
     """Where the picture lies that a doctor's document names; empty where it names none, or one of another origin."""
     icon = document.get("icon")
     url = icon.get("url") if isinstance(icon, dict) else None
     try:
-        return url if isinstance(url, str) and same_origin(url, str(document.get("id"))) else ""
+        return url if isinstance(url, str) and same_origin(url, document["id"]) else ""
     except InvalidInput:
         return ""
 

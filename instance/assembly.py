@@ -14,6 +14,7 @@ from actors.keys import load_identity
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
 from actors.papers import Papers
+from actors.portraits import Portraits
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
@@ -119,6 +120,7 @@ class Assembly:
     credentials: Credentials
     directory: Directory
     profiles: Profiles
+    portraits: Portraits
     relations: Relations
     compose: Compose
     colleagues: Colleagues
@@ -230,6 +232,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             post_office=PostOffice(database, clock, mailboxes.MAILS | digests.MAILS),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             darkroom=darkroom, uploads=Uploads(),
+            portraits=Portraits(database, identity, darkroom, allowlist, client, clock, ids),
             papers=Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings),
             inbox=Inbox(database, door, writer, refusals, contacts, clock, federation),
             bundles=Bundles(database, identity, door, writer, refusals, contacts, clock, federation),

@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from actors import mails, papers
+from actors import mails, papers, portraits
 from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
@@ -21,6 +21,7 @@ from instance.pruning import prune
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
+_PORTRAIT_SECONDS = 30.0
 _COMPARISON_SECONDS = 2.0
 _DAY_SECONDS = 86_400
 _SWEEP_SECONDS = 60.0
@@ -54,6 +55,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _papers(assembly), 60.0))
+            group.create_task(_steadily(lambda: _portraits(assembly), 60.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
             group.create_task(_steadily(lambda: _comparisons(assembly), 60.0))
 
@@ -136,6 +138,15 @@ async def _comparisons(assembly: Assembly) -> None:
     while True:
         if not await assembly.reconciler.step():
             await happens(woken, _COMPARISON_SECONDS)
+            woken.clear()
+
+
+async def _portraits(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(portraits.TOPIC, woken.set)
+    while True:
+        if not await assembly.portraits.fetch_due():
+            await happens(woken, _PORTRAIT_SECONDS)
             woken.clear()
 
 

@@ -24,6 +24,7 @@ from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from posts.pollstore import Snapshot
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
+from tests.test_portraits import picture
 
 TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
         "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
@@ -177,7 +178,9 @@ async def _people(de: Running, fr: Running) -> None:
     await its.follow(ada, await de.its.directory.resolve(f"@ben@{fr.domain}"))
     await its.block(ada.actor, await de.its.directory.resolve(f"@ada@{fr.domain}"))
     await its.mute(ada.actor, eva.actor, de.its.clock.ms() + 3_600_000)
-    await de.its.profiles.change(ada, Said("Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True))
+    about = "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3
+    await de.its.profiles.change(ada, Said(about, "Klinikum am Turmweg", ("de", "en", "tr"), True))
+    await de.its.portraits.change(ada, picture())
     await de.its.topics.follow(ada.actor, "#sepsis")
 
 

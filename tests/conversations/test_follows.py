@@ -292,6 +292,22 @@ async def test_who_wants_to_be_found_abroad_is_and_who_does_not_is_not(tmp_path:
         assert await names(fr, country="de") == []
 
 
+async def test_where_she_works_and_what_she_speaks_is_known_abroad_as_she_says_it(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        ada = await doctor(de, "ada")
+        await de.its.profiles.change(ada, Said("", " Klinikum \u202e <am Turm> ", ("de", "en", "de"), True))
+        await until(lambda: fr.count("actors", "discoverable = 1"))
+        found = await seen(fr, ada.actor)
+        assert found is not None and (found.workplace, found.speaks) == ("Klinikum <am Turm>", ("de", "en"))
+        for field, wrong in (("speaks", Said("", speaks=("xx",))), ("speaks", Said("", speaks=("x" * 99,))),
+                             ("workplace", Said("", "x" * 121))):
+            with pytest.raises(InvalidInput) as refused:
+                await de.its.profiles.change(ada, wrong)
+            assert refused.value.field == field
+        await de.its.profiles.change(ada, Said("", discoverable=True))
+        await until(lambda: fr.count("actors", "discoverable = 1 AND workplace = '' AND speaks = '[]'"))
+
+
 async def test_a_sibling_that_is_let_in_learns_who_wants_to_be_found_and_what_it_has_missed(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr", "it", friends=False) as (de, fr, it):
         ada, ben = await doctor(de, "ada"), await doctor(de, "ben")
