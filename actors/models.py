@@ -10,6 +10,10 @@ from core.words import N_
 
 ABOUT_LIMIT = 500
 """The most characters a doctor says about herself."""
+WORKPLACE_LIMIT = 120
+"""The most characters of where she works."""
+SPEAKS_LIMIT = 12
+"""The most languages she names."""
 
 
 class Role(StrEnum):
@@ -51,9 +55,10 @@ class Badge(msgspec.Struct, frozen=True):
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` is plain text of her own;
-    `discoverable`: she wants doctors of other countries to find her in their directory. `alias`: what somebody is called in one
-    thread that she has signed by role only."""
+    """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` and `workplace` are plain text of
+    her own, `speaks` the languages she can be asked in (BCP 47), `portrait` the version of her picture that lies here, if one
+    does, `icon` where that of a sibling's doctor is to be had; `discoverable`: she wants doctors of other countries to find her
+    in their directory. `alias`: what somebody is called in one thread that she has signed by role only."""
 
     id: int
     uri: str
@@ -65,6 +70,10 @@ class Actor(msgspec.Struct, frozen=True):
     about: str = ""
     discoverable: bool = False
     alias: bool = False
+    speaks: tuple[str, ...] = ()
+    workplace: str = ""
+    portrait: str = ""
+    icon: str = ""
 
     @property
     def local(self) -> bool:

@@ -6,15 +6,18 @@ has not, and that she does not want to be found in, keeps nothing of it (`inbox.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from actors import aliases
-from actors.models import ABOUT_LIMIT, Actor, VerifiedDoctor
+from actors.models import ABOUT_LIMIT, SPEAKS_LIMIT, WORKPLACE_LIMIT, Actor, VerifiedDoctor
 from actors.store import COLUMNS, SHOWN, actor_from, by_ids, save
 from actors.wire import update
 from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import InvalidInput
+from core.i18n import is_language
 from core.ids import Ids, public
 from core.text import visible
 from federation.allowlist import SiblingState
@@ -25,24 +28,34 @@ from federation.siblings import SiblingChange
 from federation.store import enqueue
 
 
+class Said(NamedTuple):
+    """What a doctor says about herself: a few words and where she works, in plain text, the languages she can be asked in
+    (BCP 47), and whether doctors abroad find her in their directory."""
+
+    about: str
+    workplace: str = ""
+    speaks: tuple[str, ...] = ()
+    discoverable: bool = False
+
+
 class Profiles:
     """Changes profiles, and tells siblings about doctors."""
 
     def __init__(self, database: Database, identity: Identity, clock: Clock, ids: Ids) -> None:
         self._database, self._identity, self._clock, self._ids = database, identity, clock, ids
 
-    async def change(self, doctor: VerifiedDoctor, about: str, *, discoverable: bool) -> None:
-        """A few words about herself, in plain text, and whether doctors abroad find her in their directory."""
-        lines = (" ".join(visible(line).split()) for line in about.splitlines())
-        text = "\n".join(line for line in lines if line)
-        if len(text) > ABOUT_LIMIT:
-            raise InvalidInput("The text has %(count)s characters; at most %(most)s are possible.",
-                               values={"count": len(text), "most": ABOUT_LIMIT}, reason="too-long", field="about")
+    async def change(self, doctor: VerifiedDoctor, said: Said) -> None:
+        """Say something else about herself; `InvalidInput` names the field that cannot be so."""
+        about, workplace = _text(said.about, ABOUT_LIMIT, "about"), _text(said.workplace, WORKPLACE_LIMIT, "workplace")
+        speaks = tuple(dict.fromkeys(code for code in said.speaks if code))
+        if len(speaks) > SPEAKS_LIMIT or not all(map(is_language, speaks)):
+            raise InvalidInput("Choose at most %(most)s of the languages offered.", values={"most": SPEAKS_LIMIT}, field="speaks")
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
             old = by_ids(tx, [doctor.actor.id])[doctor.actor.id]
-            new = msgspec.structs.replace(old, about=text, discoverable=discoverable)
+            new = msgspec.structs.replace(old, about=about, discoverable=said.discoverable, speaks=speaks,
+                                          workplace=" ".join(workplace.split()))
             if new != old:
                 save(tx, new, now)
                 announce(tx, self._identity, self._ids, new, now)
@@ -69,6 +82,16 @@ class Profiles:
             _tell(tx, self._identity, self._ids, actor_from(row), BACKLOG, [change.sibling_id], change.now)
         if before:
             aliases.catch_up(tx, self._identity, self._ids, change.sibling_id, change.now)
+
+
+def _text(given: str, most: int, field: str) -> str:
+    """What was typed, line by line, without what cannot be seen."""
+    lines = (" ".join(visible(line).split()) for line in given.splitlines())
+    text = "\n".join(line for line in lines if line)
+    if len(text) > most:
+        raise InvalidInput("The text has %(count)s characters; at most %(most)s are possible.",
+                           values={"count": len(text), "most": most}, reason="too-long", field=field)
+    return text
 
 
 def announce(tx: Tx, identity: Identity, ids: Ids, actor: Actor, now: int, lane: int = FRESH) -> None:

@@ -14,7 +14,7 @@ from core.text import folded
 
 _CODES = msgspec.json.Decoder(tuple[str, ...])
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
-           " about, discoverable, verified_how, alias")
+           " about, discoverable, verified_how, alias, speaks, workplace, portrait")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended', 'withdrawn'))")
 """The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
@@ -26,10 +26,10 @@ _TITLES = frozenset((
 
 def actor_from(row: Row) -> Actor:
     """The actor in a row that begins with `COLUMNS`."""
-    (number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, how, alias,
-     *_) = row
+    (number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, how, alias, speaks,
+     workplace, portrait, *_) = row
     return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until, how),
-                 sibling_id, about, bool(discoverable), bool(alias))
+                 sibling_id, about, bool(discoverable), bool(alias), _CODES.decode(speaks), workplace, portrait)
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
@@ -79,28 +79,31 @@ def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias.
-    One that was forgotten is known again: her instance was let in anew and speaks of her. One that has left stays so for good."""
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias,
+    and its picture is kept by `actors.portraits`. One that was forgotten is known again: her instance was let in anew and speaks
+    of her. One that has left stays so for good."""
     if tx.row("SELECT 1 FROM tombstones WHERE uri_key = ?", (uri_key(actor.uri),)) is not None:
         return
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
-              sort_name(actor.name, actor.handle), badge.how)
+              sort_name(actor.name, actor.handle), badge.how, json.dumps(actor.speaks), actor.workplace)
     _note_change(tx, actor)
     tx.run(
         "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
-        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how, alias)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how, speaks, workplace, alias)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
-        " sort_name = excluded.sort_name, verified_how = excluded.verified_how, gone_at = NULL"
-        " WHERE actors.gone_at IS NULL OR actors.name = ''",
+        " sort_name = excluded.sort_name, verified_how = excluded.verified_how, speaks = excluded.speaks,"
+        " workplace = excluded.workplace, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values, int(actor.alias)))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
     if row is not None and not actor.alias:
+        if not actor.local:
+            _want_portrait(tx, row["id"], actor.icon, now)
         tx.run("DELETE FROM actor_specialties WHERE actor_id = ?", (row["id"],))
         tx.insert("actor_specialties (specialty, actor_id)", 2, [(code, row["id"]) for code in dict.fromkeys(badge.specialties)])
 
@@ -110,6 +113,18 @@ def _note_change(tx: Tx, actor: Actor) -> None:
     if tx.run("INSERT INTO badge_changes (actor_id) SELECT id FROM actors WHERE uri_key = ? AND coalesce(verified_until, 0) <> ?"
               " ON CONFLICT (actor_id) DO NOTHING", (uri_key(actor.uri), actor.badge.until or 0)):
         tx.wake(BADGES)
+
+
+def _want_portrait(tx: Tx, actor_id: int, url: str, now: int) -> None:
+    """Have the picture of a sibling's doctor fetched, if it is another one than before; one she has taken away goes at once."""
+    if url:
+        tx.run("INSERT INTO portraits (actor_id, url, next_try) VALUES (?, ?, ?) ON CONFLICT (actor_id) DO UPDATE SET"
+               " url = excluded.url, tries = 0, next_try = excluded.next_try WHERE portraits.url <> excluded.url",
+               (actor_id, url, now))
+        tx.wake("portraits")
+    else:
+        tx.run("DELETE FROM portraits WHERE actor_id = ?", (actor_id,))
+        tx.run("UPDATE actors SET portrait = '' WHERE id = ? AND portrait <> ''", (actor_id,))
 
 
 def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> int:
@@ -124,9 +139,11 @@ def forget_people(tx: Tx, sibling_id: int, until: int, most: int, now: int) -> i
 def scrub(tx: Tx, ids: Sequence[int], now: int) -> None:
     """Take everything about these people out of their rows, of which only the address stays."""
     tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_how = '',"
-           " verified_on = 0, verified_until = NULL, about = '', discoverable = 0, sort_name = '-'"
+           " verified_on = 0, verified_until = NULL, about = '', discoverable = 0, speaks = '[]', workplace = '', portrait = '',"
+           " sort_name = '-'"
            f" WHERE id IN ({marks(len(ids))})", (now, *ids))
-    tx.run(f"DELETE FROM actor_specialties WHERE actor_id IN ({marks(len(ids))})", ids)
+    for table in ("actor_specialties", "portraits"):
+        tx.run(f"DELETE FROM {table} WHERE actor_id IN ({marks(len(ids))})", ids)
 
 
 def sort_name(name: str, handle: str) -> str:

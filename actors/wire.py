@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
-from actors.models import ABOUT_LIMIT, Actor, Badge, Role
+from actors.models import ABOUT_LIMIT, SPEAKS_LIMIT, WORKPLACE_LIMIT, Actor, Badge, Role
 from actors.verifications import how_of
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
-from core.text import lines
-from federation.addresses import domain_of, origin_of
+from core.i18n import is_language
+from core.ids import public
+from core.text import lines, visible
+from federation.addresses import domain_of, origin_of, same_origin
 from federation.documents import dumps
 from federation.identity import CONTEXT, Identity
 from federation.lanes import FRESH, URGENT
@@ -21,6 +23,8 @@ from federation.signatures.cavage import digest
 from federation.store import Outgoing
 
 _SUMMARY_LENGTH = 10_000
+PORTRAIT = "image/jpeg"
+"""What the picture of a doctor is."""
 
 
 class _Badge(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,6 +46,8 @@ class _Person(msgspec.Struct, frozen=True, rename="camel"):
     summary: str | None = None
     discoverable: bool | None = None
     alias: bool | None = None
+    knows_language: list[str] | None = None
+    works_for: str | None = None
 
 
 def person(actor: Actor, identity: Identity) -> dict[str, Any]:
@@ -60,6 +66,9 @@ def person(actor: Actor, identity: Identity) -> dict[str, Any]:
         "manuallyApprovesFollowers": True,
         "discoverable": actor.discoverable,
         **({"summary": "<p>" + "<br>".join(map(escape, actor.about.splitlines())) + "</p>"} if actor.about else {}),
+        **({"knowsLanguage": list(actor.speaks)} if actor.speaks else {}),
+        **({"worksFor": actor.workplace} if actor.workplace else {}),
+        **({"icon": {"type": "Image", "mediaType": PORTRAIT, "url": portrait_url(actor)}} if actor.portrait else {}),
         "badge": {
             "type": "Badge", "role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,
             "verifiedBy": badge.verified_by, "verifiedOn": rfc3339(badge.verified_on),
@@ -87,7 +96,29 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
     if not handle or len(handle) > 60 or not all(letter.isalnum() or letter in "._-" for letter in handle):
         raise InvalidInput("The handle cannot be one.", reason="bad-actor")
     return Actor(actor_id, wire.id, handle, domain_of(origin_of(wire.id)), wire.name[:120] or handle, badge, sibling_id,
-                 "" if wire.alias else _about(wire.summary), bool(wire.discoverable) and not wire.alias, bool(wire.alias))
+                 "" if wire.alias else _about(wire.summary), bool(wire.discoverable) and not wire.alias, bool(wire.alias),
+                 () if wire.alias else _spoken(wire.knows_language),
+                 "" if wire.alias else " ".join(visible(wire.works_for or "").split())[:WORKPLACE_LIMIT],
+                 icon="" if wire.alias else _icon(document))
+
+
+def _spoken(codes: list[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(code for code in codes or () if is_language(code)))[:SPEAKS_LIMIT]
+
+
+def portrait_url(actor: Actor) -> str:
+    """Where siblings find the picture of a local doctor who has one."""
+    return f"{origin_of(actor.uri)}/media/portraits/{public(actor.id)}/{actor.portrait}"
+
+
+def _icon(document: dict[str, Any]) -> str:
+    """Where the picture lies that a doctor's document names; empty where it names none, or one of another origin."""
+    icon = document.get("icon")
+    url = icon.get("url") if isinstance(icon, dict) else None
+    try:
+        return url if isinstance(url, str) and same_origin(url, document["id"]) else ""
+    except InvalidInput:
+        return ""
 
 
 def _about(summary: str | None) -> str:

@@ -49,6 +49,7 @@ class Purpose(StrEnum):
     ERASURE = N_("erasure order")
     TALLY = N_("tally of votes")
     RECONCILIATION = N_("comparison")
+    MEDIA = N_("picture")
 
 
 _OPEN = {purpose: frozenset({SiblingState.ACTIVE}) for purpose in Purpose} | {

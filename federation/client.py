@@ -42,6 +42,8 @@ JRD_JSON = "application/jrd+json"
 _ACCEPT = f'{ACTIVITY_JSON}, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
 _DOCUMENT_TYPES = frozenset({ACTIVITY_JSON, "application/ld+json"})
 _JRD_TYPES = frozenset({JRD_JSON, "application/json"})
+_PICTURE_TYPES = frozenset({"image/jpeg", "image/png"})
+_PICTURE_LIMIT = 1 << 20
 _ANSWER_LIMIT = 65_536
 _RECEIPT_LIMIT = 262_144
 _NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate", *CLOSED})  # nobody's, or noted
@@ -209,6 +211,14 @@ class Client:
         with self._logged(sibling.origin, Purpose.WEBFINGER, url):
             return await self._fetch(url, await self._asking(sibling, url, JRD_JSON), _JRD_TYPES)
 
+    async def picture(self, sibling: Sibling, url: str) -> bytes:
+        """A picture from the sibling's own origin, as it came: bounded in size, and not looked at."""
+        _check_let_through(sibling, Purpose.MEDIA)
+        with self._logged(sibling.origin, sibling.purpose, url):
+            if origin_of(url) != sibling.origin:
+                raise Refused("A picture is fetched from its own origin only.", reason="own-origin-only")
+            return await self._body(url, await self._asking(sibling, url, "image/*"), _PICTURE_TYPES, _PICTURE_LIMIT)
+
     async def handshake(self, sibling: Sibling, body: bytes, digest: str) -> Told:
         """POST a ping to where the sibling is pinned. `Unavailable` for transport trouble."""
         _check_let_through(sibling, Purpose.HANDSHAKE)
@@ -344,6 +354,10 @@ class Client:
         return headers
 
     async def _fetch(self, url: str, headers: dict[str, str], types: frozenset[str] = _DOCUMENT_TYPES) -> dict[str, Any]:
+        return parse(await self._body(url, headers, types, self._body_limit))
+
+    async def _body(self, url: str, headers: dict[str, str], types: frozenset[str], limit: int) -> bytes:
+        """What is answered with 200, of one of these types and at most so many bytes."""
         try:
             async with self._open().get(url, headers=headers, allow_redirects=False) as response:
                 if response.status == 404 or response.status == 410:
@@ -356,12 +370,12 @@ class Client:
                                       cause=str(response.status))
                 if response.content_type not in types or response.headers.get("content-encoding"):
                     raise InvalidInput("The answer is not a document of the kind that was asked for.", reason="content-type")
-                body = await _read(response, self._body_limit)
+                body = await _read(response, limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreached(error) from None
-        if len(body) > self._body_limit:
+        if len(body) > limit:
             raise InvalidInput("The document is too large.", reason="too-large")
-        return parse(body)
+        return body
 
     async def _sign(self, method: str, url: str, headers: dict[str, str]) -> str:
         return await self._signers.sign(method, url[len(origin_of(url)):] or "/", headers)

@@ -22,6 +22,7 @@ from actors.links import Links
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
 from actors.papers import Gone, Papers
+from actors.portraits import Portraits
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
@@ -149,6 +150,7 @@ class Assembly:
     credentials: Credentials
     directory: Directory
     profiles: Profiles
+    portraits: Portraits
     relations: Relations
     compose: Compose
     colleagues: Colleagues
@@ -278,7 +280,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             darkroom=darkroom, uploads=Uploads(),
-            papers=papers,
+            papers=papers, portraits=Portraits(database, identity, darkroom, allowlist, client, clock, ids),
             unmaskings=Unmaskings(database, identity, clock, ids, audit),
             reports=Reports(database, identity, clock, ids, settings.reports.appeal_days),
             judging=Judging(database, identity, vault, clock, ids, audit, ledger.forget,

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import click
 
 from actors.models import Account, Author, VerifiedDoctor
+from actors.profiles import Said
 from actors.relations import Circle
 from core.clock import Clock
 from core.errors import Misconfigured
@@ -90,7 +91,7 @@ class _Planter:
         """What people say of themselves, whom they follow, what they like, pass on and keep."""
         for profile in seed.profiles:
             place, doctor = await self._doctor(profile.who)
-            await place.profiles.change(doctor, profile.about, discoverable=profile.abroad)
+            await place.profiles.change(doctor, Said(profile.about, profile.workplace, profile.speaks, profile.abroad))
         for follow in seed.follows:
             place, doctor = await self._doctor(follow.who)
             await place.relations.follow(doctor, await place.directory.resolve(self._address(follow.whom)))

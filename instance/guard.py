@@ -151,8 +151,7 @@ async def finish(response: Response) -> Response:
     headers["cross-origin-opener-policy"] = "same-origin"
     headers["cross-origin-resource-policy"] = "same-origin"
     headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
-    if not request.path.startswith("/static/"):
-        headers["cache-control"] = "no-store"
+    headers.setdefault("cache-control", "no-store")
     if (chosen := g.get("chosen_language")) is not None:
         set_language(services(), response, chosen)
     return response

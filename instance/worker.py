@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from actors import departures, mails, papers
+from actors import departures, mails, papers, portraits
 from actors.store import BADGES
 from core.clock import happens
 from core.i18n import Translations
@@ -25,6 +25,7 @@ log = get_logger("worker")
 _TICK_SECONDS = 0.5
 _MAIL_SECONDS = 2.0
 _ALIASES_SECONDS = 5.0
+_PORTRAIT_SECONDS = 30.0
 _COMPARISON_SECONDS = 2.0
 _REPORTS_SECONDS = 5.0
 _DAY_SECONDS = 86_400
@@ -64,6 +65,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _papers(assembly), 60.0))
+            group.create_task(_steadily(lambda: _portraits(assembly), 60.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
             group.create_task(_steadily(lambda: _comparisons(assembly), 60.0))
 
@@ -190,6 +192,15 @@ async def _comparisons(assembly: Assembly) -> None:
     while True:
         if not await assembly.reconciler.step():
             await happens(woken, _COMPARISON_SECONDS)
+            woken.clear()
+
+
+async def _portraits(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(portraits.TOPIC, woken.set)
+    while True:
+        if not await assembly.portraits.fetch_due():
+            await happens(woken, _PORTRAIT_SECONDS)
             woken.clear()
 
 

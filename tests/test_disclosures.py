@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from actors.profiles import Said
 from actors.store import by_uri
 from core.database import Tx
 from core.errors import InvalidInput
@@ -66,7 +67,7 @@ async def test_every_kind_that_is_sent_stands_there_once_by_its_own_uri(de: Runn
         doc = await de.its.database.read(lambda tx: by_uri(tx, fr.fake.actor))
         assert doc is not None
         await de.its.relations.follow(doctor, doc)
-        await de.its.profiles.change(doctor, "About me.", discoverable=True)
+        await de.its.profiles.change(doctor, Said("About me.", discoverable=True))
         await de.its.editing.delete(ada.actor, post)
         await until(lambda: _settled(de))
         found = await all_of(de, fr.domain)

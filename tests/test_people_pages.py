@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.models import Role
+from actors.profiles import Said
 from tests.conversations.test_the_whole_path import case, published
 from tests.servers import FakeSibling, Running, countries, until
 from tests.test_directory import put
@@ -120,7 +121,7 @@ async def test_colleagues_are_found_by_name_specialty_country_and_address(tmp_pa
         assert "Dr Ada" not in (await ben.get("/directory?name=be"))[1]
         assert "Nobody found" in (await ben.get("/directory?specialty=nephrology"))[1]
         assert "Nobody found" in (await ben.get("/directory?country=fr"))[1]
-        await fr.its.profiles.change(await doctor(fr, "ada"), "Lyon", discoverable=True)
+        await fr.its.profiles.change(await doctor(fr, "ada"), Said("Lyon", discoverable=True))
         await until(lambda: de.count("actors", "discoverable = 1"))
         assert "Lyon" in (await ben.get("/directory?country=fr"))[1]
         page = (await ben.get("/directory?country=&name=ad"))[1]

@@ -7,17 +7,20 @@ from quart.typing import ResponseReturnValue
 
 from actors.directory import Wish
 from actors.models import Actor
+from actors.profiles import Said
 from actors.relations import Circle, Shun
 from core.access import Access, Route
-from core.errors import InvalidInput
+from core.errors import InvalidInput, KonsilError, TooSlow, Unavailable
 from core.numbers import whole
 from federation.addresses import origin_of
 from instance.context import doctor, me, services
 from instance.pages.looking import is_looked_at, settle
+from instance.uploads import BODY_LIMIT
 
 _HOUR_MS = 3_600_000
 _LONGEST_MUTE = 24 * 366
 _TYPED = 120
+_SPOKEN = 100
 
 
 async def profile(mention: str) -> ResponseReturnValue:
@@ -109,24 +112,43 @@ async def circles() -> ResponseReturnValue:
 
 async def own_profile() -> ResponseReturnValue:
     """What one says about oneself, to be changed."""
-    return await _own_profile(doctor().about, doctor().discoverable)
+    mine = doctor()
+    return await _own_profile(Said(mine.about, mine.workplace, mine.speaks, mine.discoverable))
 
 
-async def _own_profile(about: str, discoverable: bool, error: InvalidInput | None = None) -> ResponseReturnValue:
-    page = await render_template("profile_edit.html", about=about, discoverable=discoverable, error=error)
+async def _own_profile(said: Said, error: KonsilError | None = None) -> ResponseReturnValue:
+    page = await render_template("profile_edit.html", said=said, error=error)
     return await make_response(page, error.status if error is not None else 200)
 
 
 async def save_profile() -> ResponseReturnValue:
     """Change it, here and at the siblings."""
     form = await request.form
-    about, discoverable = form.get("about", ""), form.get("discoverable") == "1"
+    said = Said(form.get("about", ""), form.get("workplace", ""), tuple(form.getlist("speaks"))[:_SPOKEN],
+                form.get("discoverable") == "1")
     try:
-        await services().profiles.change(await services().credentials.require_verified(me().account), about,
-                                         discoverable=discoverable)
+        await services().profiles.change(await services().credentials.require_verified(me().account), said)
     except InvalidInput as error:
-        return await _own_profile(about, discoverable, error)
+        return await _own_profile(said, error)
     return redirect(f"/{doctor().mention}", 303)
+
+
+async def save_portrait() -> ResponseReturnValue:
+    """Take in another picture of oneself."""
+    who = await services().credentials.require_verified(me().account)
+    try:
+        with services().uploads.place() as place:
+            await services().portraits.change(who, (await place.receive(request)).file)
+    except (InvalidInput, Unavailable, TooSlow) as error:
+        mine = doctor()
+        return await _own_profile(Said(mine.about, mine.workplace, mine.speaks, mine.discoverable), error)
+    return redirect("/settings/profile#portrait", 303)
+
+
+async def remove_portrait() -> ResponseReturnValue:
+    """Take one's picture away, here and at the siblings."""
+    await services().portraits.remove(await services().credentials.require_verified(me().account))
+    return redirect("/settings/profile#portrait", 303)
 
 
 ROUTES = (
@@ -137,4 +159,6 @@ ROUTES = (
     Route("/follows", ("GET",), circles, Access.DOCTOR),
     Route("/settings/profile", ("GET",), own_profile, Access.DOCTOR),
     Route("/settings/profile", ("POST",), save_profile, Access.DOCTOR),
+    Route("/settings/portrait", ("POST",), save_portrait, Access.DOCTOR, body_limit=BODY_LIMIT),
+    Route("/settings/portrait/remove", ("POST",), remove_portrait, Access.DOCTOR, frees=True),
 )

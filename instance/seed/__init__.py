@@ -76,6 +76,8 @@ class SeedProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     who: str
     about: str
     abroad: bool
+    workplace: str = ""
+    speaks: tuple[str, ...] = ()
 
 
 class SeedFollow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from actors.decisions import WANTED, Acceptance, Rejection
 from actors.links import Purpose
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
+from actors.profiles import Said
 from actors.verifications import Method
 from core.database import Tx
 from core.ids import number, public
@@ -29,6 +30,7 @@ from tests import test_joining as joining
 from tests.applicants import applied
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
+from tests.test_portraits import picture
 
 TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
         "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
@@ -246,7 +248,9 @@ async def _people(de: Running, fr: Running) -> None:
     await its.follow(ada, await de.its.directory.resolve(f"@ben@{fr.domain}"))
     await its.block(ada.actor, await de.its.directory.resolve(f"@ada@{fr.domain}"))
     await its.mute(ada.actor, eva.actor, de.its.clock.ms() + 3_600_000)
-    await de.its.profiles.change(ada, "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3, discoverable=True)
+    about = "Herz und Gefäße.\n" + "Donaudampfschifffahrtsgesellschaft" * 3
+    await de.its.profiles.change(ada, Said(about, "Klinikum am Turmweg", ("de", "en", "tr"), True))
+    await de.its.portraits.change(ada, picture())
     await de.its.topics.follow(ada.actor, "#sepsis")
 
 

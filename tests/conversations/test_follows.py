@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from actors.models import Actor
+from actors.profiles import Said
 from actors.relations import Circle
 from actors.store import by_uri, save
 from core.errors import InvalidInput
@@ -274,28 +275,44 @@ async def test_a_suspension_ends_the_badge_everywhere_and_a_resumption_brings_it
 async def test_who_wants_to_be_found_abroad_is_and_who_does_not_is_not(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
         ada = await doctor(de, "ada")
-        await de.its.profiles.change(ada, "  Hearts &\u202e\n\n valves <b> ", discoverable=False)
+        await de.its.profiles.change(ada, Said("  Hearts &\u202e\n\n valves <b> ", discoverable=False))
         await settled(de)
         assert await fr.count("actors", "sibling_id IS NOT NULL") == 0
-        await de.its.profiles.change(ada, "Hearts &\nvalves <b>", discoverable=True)
+        await de.its.profiles.change(ada, Said("Hearts &\nvalves <b>", discoverable=True))
         await until(lambda: fr.count("actors", "discoverable = 1"))
         found = await seen(fr, ada.actor)
         assert found is not None and found.about == "Hearts &\nvalves <b>" and await names(fr, country="de") == ["Dr Ada"]
         sent = await de.count("outbox")
-        await de.its.profiles.change(await doctor(de, "ada"), "Hearts &\nvalves <b>", discoverable=True)
+        await de.its.profiles.change(await doctor(de, "ada"), Said("Hearts &\nvalves <b>", discoverable=True))
         assert await de.count("outbox") == sent  # nothing has changed
         with pytest.raises(InvalidInput, match="at most 500"):
-            await de.its.profiles.change(ada, "x" * 501, discoverable=True)
-        await de.its.profiles.change(ada, "", discoverable=False)
+            await de.its.profiles.change(ada, Said("x" * 501, discoverable=True))
+        await de.its.profiles.change(ada, Said("", discoverable=False))
         await until(lambda: fr.count("actors", "sibling_id IS NOT NULL AND discoverable = 0 AND about = ''"))
         assert await names(fr, country="de") == []
+
+
+async def test_where_she_works_and_what_she_speaks_is_known_abroad_as_she_says_it(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        ada = await doctor(de, "ada")
+        await de.its.profiles.change(ada, Said("", " Klinikum \u202e <am Turm> ", ("de", "en", "de"), True))
+        await until(lambda: fr.count("actors", "discoverable = 1"))
+        found = await seen(fr, ada.actor)
+        assert found is not None and (found.workplace, found.speaks) == ("Klinikum <am Turm>", ("de", "en"))
+        for field, wrong in (("speaks", Said("", speaks=("xx",))), ("speaks", Said("", speaks=("x" * 99,))),
+                             ("workplace", Said("", "x" * 121))):
+            with pytest.raises(InvalidInput) as refused:
+                await de.its.profiles.change(ada, wrong)
+            assert refused.value.field == field
+        await de.its.profiles.change(ada, Said("", discoverable=True))
+        await until(lambda: fr.count("actors", "discoverable = 1 AND workplace = '' AND speaks = '[]'"))
 
 
 async def test_a_sibling_that_is_let_in_learns_who_wants_to_be_found_and_what_it_has_missed(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr", "it", friends=False) as (de, fr, it):
         ada, ben = await doctor(de, "ada"), await doctor(de, "ben")
         await de.add_doctor("zoe")
-        await de.its.profiles.change(ada, "", discoverable=True)
+        await de.its.profiles.change(ada, Said("", discoverable=True))
         for one, other in ((fr, de), (de, fr)):
             await one.befriend(descriptor.read(descriptor.export(other.its.identity)))
         await until(lambda: fr.count("actors", "discoverable = 1"))
@@ -303,7 +320,7 @@ async def test_a_sibling_that_is_let_in_learns_who_wants_to_be_found_and_what_it
         await settled(de)
         assert await names(fr, country="de") == ["Dr Ada"] and await fr.count("actors", "handle = 'zoe'") == 0
         await de.its.siblings.revoke(fr.domain, "test", "test")
-        await de.its.profiles.change(ada, "", discoverable=False)
+        await de.its.profiles.change(ada, Said("", discoverable=False))
         await de.its.accounts.suspend("ben", "left", "test")
         await de.its.accounts.suspend("zoe", "left", "test")
         await de.befriend(descriptor.read(descriptor.export(fr.its.identity)))
@@ -346,7 +363,7 @@ async def test_the_document_says_what_she_says_and_that_she_consents_to_each_fol
         status, document = await fake.get(url)
         assert status == 200 and document["manuallyApprovesFollowers"] is True and document["discoverable"] is False
         assert "summary" not in document
-        await de.its.profiles.change(ada, "A & B\n<i>", discoverable=True)
+        await de.its.profiles.change(ada, Said("A & B\n<i>", discoverable=True))
         status, document = await fake.get(url)
         assert document["summary"] == "<p>A &amp; B<br>&lt;i&gt;</p>" and document["discoverable"] is True
         assert document["@context"][2]["discoverable"] == "http://joinmastodon.org/ns#discoverable"

@@ -27,6 +27,7 @@ from instance.app import behind_the_front, create_pages, routes
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.servers import AP, PASSWORD, FakeSibling, Running, countries
 from tests.test_pages import Browser
+from tests.test_portraits import picture
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("core", "federation", "actors", "posts", "inbox", "instance")
@@ -179,10 +180,13 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             await de.author("ada"), poll, (servers["active sibling"].origin,), Reach.COUNTRIES, places)
         ada = de.doctors["ada"].actor_id
         assert ada is not None
+        await de.its.portraits.change(await de.its.credentials.require_verified(de.doctors["ada"]), picture())
+        version = (await de.author("ada")).actor.portrait
         reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
                                     "code": "cardiology", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "invitation_id": "0000000000000", "token": "x" * 43,
+                                    "version": version, "size": "small",
                                     "what": "new", "about": "0000000000000",
                                     "document_id": "0000000000000", "page": "1",
                                     "passkey_id": "0000000000000", "session_id": "0000000000000",
@@ -334,7 +338,7 @@ async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> Non
 # The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
 
 OUT = {"post": "Sibling", "post_bundle": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate",
-       **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe"), "Sibling")}
+       **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe", "picture"), "Sibling")}
 
 
 def sources() -> list[tuple[str, ast.Module]]:
@@ -360,7 +364,7 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert call.func.attr in OUT, f"{where}:{call.lineno}"
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
-    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "federation/handshake.py",
+    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "actors/portraits.py", "federation/handshake.py",
                              "federation/keywatch.py", "federation/leaving.py", "federation/reconciliation.py",
                              *["federation/selftest.py"] * 7,
                              "federation/shipments.py", "federation/shipments.py", "federation/siblings.py",
