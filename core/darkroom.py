@@ -88,10 +88,12 @@ class Darkroom:
             raise Unavailable("Many documents are being looked at right now. Please try again in a minute.", retry_after=60)
         self._waiting[task] += 1
         try:
-            async with self._turns[task], self._process(task, media) as process, asyncio.timeout(_PATIENCE * self._seconds):
-                return await _exchange(process, text.encode(), data)
-        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
-            raise refusal(Trouble.HEAVY, f"no answer: {type(error).__name__}") from None
+            async with self._turns[task], self._process(task, media) as process:
+                try:
+                    async with asyncio.timeout(_PATIENCE * self._seconds):
+                        return await _exchange(process, text.encode(), data)
+                except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+                    raise await _silent(process, error) from None
         finally:
             self._waiting[task] -= 1
 
@@ -155,6 +157,18 @@ def _refused(answer: bytes) -> KonsilError:
     return refusal(Trouble(trouble) if trouble in tuple(Trouble) else Trouble.HEAVY, cause)
 
 
+async def _silent(process: Process, error: Exception) -> KonsilError:
+    """What is said when there was no answer. A process that was stopped by its bounds, or has crashed, says something about the
+    file; one that ended by itself with a failure says that it cannot work here."""
+    if not isinstance(error, TimeoutError):
+        await _left(process)
+    if process.returncode is not None and process.returncode > 0:
+        log.error("the process that opens files does not work", code=process.returncode)
+        return Unavailable("Documents cannot be opened here at the moment; nothing was kept. Please try again later.",
+                           cause=f"core.darkroom ended with {process.returncode}", retry_after=300)
+    return refusal(Trouble.HEAVY, f"no answer: {type(error).__name__}, ended with {process.returncode}")
+
+
 async def _left(process: Process) -> None:
     """Give it a moment to end."""
     with contextlib.suppress(TimeoutError):
@@ -184,7 +198,8 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     egress.arm()
     _die_with_parent()
     _bound(seconds)
-    os.nice(5)
+    with contextlib.suppress(OSError):
+        os.nice(5)
     signal.alarm(2 * _PATIENCE * seconds)  # should its parent have died before that was asked for
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     text = source.read(*_LENGTH.unpack(source.read(_LENGTH.size))).decode()
@@ -230,6 +245,8 @@ def _bound(seconds: int) -> None:
 
     for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, 0),
                        (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 0)):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
 
 

@@ -53,8 +53,9 @@ async def test_a_page_stands_upright_however_the_telephone_was_held(turn: int) -
     assert red > 200 > green and min(image.getpixel((260, 160))) > 200  # type: ignore[type-var]
 
 
-@pytest.mark.parametrize(("mode", "form"), [("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"),
-                                            ("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "MPO"), ("RGBA", "HEIF")])
+@pytest.mark.parametrize(("mode", "form"), [
+    ("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"), ("L", "JPEG"), ("CMYK", "JPEG"),
+    ("RGB", "MPO"), ("RGBA", "HEIF")])
 async def test_every_way_to_store_a_picture_can_be_read(mode: str, form: str) -> None:
     image = Image.new("I;16", (900, 600), 40_000) if mode == "I;16" else drawn((900, 600)).convert(mode)
     [page] = await Darkroom().pages(written(image, form))
@@ -155,8 +156,8 @@ async def test_files_wait_in_line_and_pages_that_are_shown_do_not_wait_behind_th
 
 async def test_what_the_process_says_is_believed_within_bounds_only(tmp_path: Path) -> None:
     """A library that a file has taken over may say anything: a process that lies stands in the place of ours."""
-    for said in ("struct.pack('>BI', 0, 1 << 31)", "struct.pack('>BI', 2, 0)", "struct.pack('>BI', 9, 2) + b'ok'", "b''", "b'x' * 3",
-                 "struct.pack('>BI', 1, 60) + b'active ' + b'<script>alert(1)</script>' * 2 + b'...'",
+    for said in ("struct.pack('>BI', 0, 1 << 31)", "struct.pack('>BI', 2, 0)", "struct.pack('>BI', 9, 2) + b'ok'", "b''",
+                 "b'x' * 3", "struct.pack('>BI', 1, 60) + b'active ' + b'<script>alert(1)</script>' * 2 + b'...'",
                  "(struct.pack('>BI', 0, 10) + b'0123456789') * 1000"):
         liar = tmp_path / "liar"
         liar.write_text(f"#!{sys.executable}\nimport struct, sys\nsys.stdin.buffer.read()\nsys.stdout.buffer.write({said})\n")
@@ -171,9 +172,23 @@ async def test_what_the_process_says_is_believed_within_bounds_only(tmp_path: Pa
         assert error.value.reason in tuple(Trouble) and "<script" not in error.value.message and darkroom.running == ()
 
 
+async def test_where_the_process_cannot_work_it_is_said_that_this_is_our_fault(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o700)
+    real, sys.executable = sys.executable, str(broken)
+    try:
+        with pytest.raises(Unavailable) as error:
+            await Darkroom().pages(photograph())
+    finally:
+        sys.executable = real
+    assert "nothing was kept" in error.value.message
+
+
 def test_nothing_that_reads_files_of_strangers_is_loaded_into_the_server() -> None:
-    done = subprocess.run([sys.executable, "-c", "import sys, instance.app; print([n for n in sys.modules if n.split('.')[0] in"
-                           " ('PIL', 'pypdfium2', 'pillow_heif')])"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    asked = ("import sys, instance.app;"
+             " print([name for name in sys.modules if name.split('.')[0] in ('PIL', 'pypdfium2', 'pillow_heif')])")
+    done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 
 

@@ -42,7 +42,8 @@ async def apply(at: Running, reference: str = "AB12-CD34", state: str = "draft")
     number, secret, now = at.its.ids.new(), token(), at.its.clock.ms()
     await at.its.database.write(lambda tx: tx.run(
         "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, created_at, touched_at)"
-        " VALUES (?, ?, 'joining', ?, ?, 'de', 'anna@x.example', ?, ?)", (number, reference, state, token_hash(secret), now, now)))
+        " VALUES (?, ?, 'joining', ?, ?, 'de', 'anna@x.example', ?, ?)",
+        (number, reference, state, token_hash(secret), now, now)))
     return number, secret
 
 
@@ -179,7 +180,7 @@ async def test_kind_number_and_tries_are_bounded_and_the_same_file_is_kept_once(
 
 
 async def test_a_file_that_took_too_much_counts_for_many(de: Running) -> None:
-    application, secret = await apply(de)
+    _, secret = await apply(de)
     _, other = await apply(de, "ZZ99-ZZ99")
     heavy = FILES["a PDF with a gigabyte of drawing"].make()
     async with Browser(de) as anna:

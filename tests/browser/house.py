@@ -20,6 +20,7 @@ from actors.verifications import Method
 from core.database import Tx
 from core.ids import number, public
 from core.settings import Imprint, Settings
+from core.vault import token, token_hash
 from federation import reconciliation
 from inbox.reconciliations import Done
 from posts import pollstore
@@ -28,6 +29,7 @@ from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from posts.pollstore import Snapshot
 from tests import test_joining as joining
 from tests.applicants import applied
+from tests.drawn import photograph
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 from tests.test_portraits import picture
@@ -80,6 +82,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made |= await _reported(de)
     made |= await _waits(de)
     await _leaving(de)
+    made |= await _papers(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     made |= await _applications(de) | await _deciding(de)
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
@@ -369,6 +372,24 @@ async def _tried(de: Running, fr: Running) -> dict[str, str]:
         await de.its.reconciliations.end(task, {
             reconciliation.Kind.OFFERED: Done(compared=1_204), reconciliation.Kind.HELD: done})
     return {"trying": trying, "passed": public(passed.id), "failed": public(failed.id)}
+
+
+async def _papers(de: Running) -> dict[str, str]:
+    """An applicant who has handed in something and lost something, and one who waits."""
+    its, now = de.its, de.its.clock.ms()
+    made = {"applies": token(), "applied": token()}
+    for application, secret in enumerate(made.values(), 1):
+        await its.database.write(lambda tx, application=application, secret=secret: tx.run(  # type: ignore[misc]
+            "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, created_at, touched_at)"
+            " VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', ?, ?)",
+            (application, f"K7QM-000{application}", token_hash(secret), now, now)))
+        for kind in its.pack.documents[:2]:
+            await its.papers.add(application, kind, photograph(comment=kind.encode()))
+    lost = (await its.papers.of(1))[0]
+    await its.database.write(lambda tx: [
+        tx.run("UPDATE documents SET deleted_at = ?, gone_for = 'lost', sealed_key = NULL WHERE id = ?", (now, lost.id)),
+        tx.run("UPDATE applications SET state = 'submitted' WHERE id = 2")])
+    return made
 
 
 def _let_time_pass(tx: Tx, before: int) -> None:

@@ -55,6 +55,9 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/notice", 400, ((_NEXT, {"text": "Das bin ich."}),)), Sight("/notice", 400, ((_NEXT, {"concern": "other"}),)),
         Sight("/mail/confirm/no-such-link", 404, (("main .button", {}),)),
         Sight("/mail/stop/{stop}", 200, (("main .button", {}),)),
+        "/join/{applies}/documents", "/join/{applied}/documents", Sight("/join/nobody/documents", 404),
+        Sight("/join/{applies}/documents", 400, ((_NEXT, {"kind": "*"}),)),
+        Sight("/join/{applies}/documents", 200, (("main li .plain", {}),)),
     ),
     ("de", "ada"): (
         "/notifications", "/notifications?show=unread",

@@ -14,8 +14,10 @@ from tests.browser.looking import look_hard
 from tests.browser.sights import SIGHTS, walk
 
 NO_PAGES = {"/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>", "/new",
-            "/admin/identity/descriptor", "/drafts/<what>/<about>", "/locked", "/login/second"}
-"""What people may fetch and nobody reads; the last but one leads on to where a draft is written, the last is seen on the way."""
+            "/admin/identity/descriptor", "/drafts/<what>/<about>", "/locked", "/login/second",
+            "/admin/documents/<document_id>/<page>", "/portraits/<actor_id>/<version>/<size>"}
+"""What people may fetch and is no page to read: drafts lead on to where they are written, the second step is seen on the way, the
+last two are pictures."""
 
 
 def test_every_page_a_person_can_open_is_among_the_sights() -> None:

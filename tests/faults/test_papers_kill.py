@@ -52,8 +52,9 @@ async def hand_in(settings: Settings, number: int, file: bytes) -> int:
     form = aiohttp.FormData({"kind": _KIND})
     form.add_field("file", BytesIO(file), filename="x")
     with suppress(aiohttp.ClientError, ConnectionError):
-        async with aiohttp.ClientSession(headers={"sec-fetch-site": "same-origin", "accept": "text/html"}) as session, session.post(
-                f"{settings.instance.url}/join/secret{number}/documents", data=form, allow_redirects=False) as response:
+        async with (aiohttp.ClientSession(headers={"sec-fetch-site": "same-origin", "accept": "text/html"}) as session,
+                    session.post(f"{settings.instance.url}/join/secret{number}/documents", data=form,
+                                 allow_redirects=False) as response):
             return response.status
     return 0
 
@@ -63,7 +64,8 @@ def lying(settings: Settings) -> list[Path]:
     return sorted(directory.iterdir()) if directory.exists() else []
 
 
-async def test_a_server_that_is_killed_while_documents_come_keeps_all_it_has_answered_and_nothing_by_halves(tmp_path: Path) -> None:
+async def test_a_server_that_is_killed_while_documents_come_keeps_what_it_has_answered_and_nothing_by_halves(
+        tmp_path: Path) -> None:
     settings, chance, answered = await one(tmp_path, _ROUNDS), random.Random(20261126), 0
     place = Processes(settings)
     try:

