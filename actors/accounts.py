@@ -205,6 +205,28 @@ class Accounts:
 
         await self._change(handle, AccountState.VERIFIED, (AccountState.APPLICANT, AccountState.WITHDRAWN), by, method, begin)
 
+    async def look_again(self, handle: str, method: str, evidence: str, by: str = "cli") -> None:
+        """An operator has looked at a verified doctor's proof anew, without an application: her badge begins again."""
+        if not method.strip() or not evidence.strip():
+            raise InvalidInput("A verification needs both its method and its evidence.", field="evidence")
+
+        def write(tx: Tx) -> None:
+            row = tx.row("SELECT id, actor_id, state FROM accounts WHERE handle = ? AND kind = 'doctor'", (handle,))
+            actor = by_ids(tx, [row["actor_id"]]).get(row["actor_id"]) if row is not None else None
+            if row is None or actor is None:
+                raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})
+            if row["state"] != AccountState.VERIFIED:
+                raise Conflict("The account of %(handle)s is “%(state)s”.",
+                               values={"handle": handle, "state": Phrase(row["state"])})
+            now, badge = self._clock.ms(), actor.badge
+            until = term(badge.role, self._joining, now)
+            self.renew(tx, row["id"], badge.role, badge.specialties, method, evidence, until, now)
+            verifications.record(tx, self._ids, Step.RENEWED, by=by, at=now, account_id=row["id"], role=badge.role,
+                                 seen=Seen(method, evidence), until=until)
+            self._audit.note(tx, by=by, action="doctor.renewed", target=handle, detail=method)
+
+        await self._database.write(write)
+
     async def reject(self, handle: str, reason: str, by: str = "cli") -> None:
         """An applicant's proof did not hold."""
         def end(tx: Tx, account: Account, actor: Actor, now: int) -> None:

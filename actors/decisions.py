@@ -161,6 +161,7 @@ class Decisions:
             application = self._open(tx, reference, by, seen)
             now = self._clock.ms()
             self._move(tx, application, ApplicationState.ASKED, now, decided=False)
+            tx.run("UPDATE applications SET touched_at = ? WHERE id = ?", (now, application.id))  # her time to answer begins
             tx.run("INSERT INTO application_requests (id, application_id, wanted, note, by, at) VALUES (?, ?, ?, ?, ?, ?)",
                    (self._ids.new(), application.id, msgspec.json.encode(codes).decode(), note.strip(), by, now))
             self._record(tx, application, Step.ASKED, by, reason=" ".join(codes))

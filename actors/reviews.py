@@ -218,15 +218,27 @@ def _documents(tx: Tx, application: Application) -> tuple[Document, ...]:
 
 
 def _before(tx: Tx, application: Application) -> tuple[Before, ...]:
-    """Where this register number came before: other applications that were handed in, and doctors here. What is about the
-    account that is to be renewed is no news."""
+    """Where this register number came before, newest first: in applications that were handed in, and in decisions of which
+    nothing else is left. What is about the account that is to be renewed is no news."""
     if application.number_key is None:
         return ()
     rows = tx.rows(
-        "SELECT a.reference, a.name, a.state, a.touched_at, a.account_id, c.handle, c.name AS called, c.state AS stands"
-        " FROM applications a LEFT JOIN accounts c ON c.id = a.account_id WHERE a.number_key = ? AND a.id <> ?"
-        " AND a.state <> 'draft' ORDER BY a.id DESC LIMIT ?", (application.number_key, application.id, PAGE))
-    return tuple(
-        Before(row["reference"], row["handle"] or "", row["name"] or row["called"] or "", row["stands"] or row["state"],
-               row["touched_at"], compared(application.name, row["called"] or row["name"]))
-        for row in rows if row["account_id"] is None or row["account_id"] != application.account_id)
+        "SELECT f.application_id, f.account_id, max(f.at) AS at, a.reference, a.name, a.state, c.handle, c.name AS called,"
+        " c.state AS stands FROM (SELECT id AS application_id, account_id, touched_at AS at FROM applications"
+        " WHERE number_key = ? AND state <> 'draft' UNION ALL SELECT application_id, account_id, at FROM verifications"
+        " WHERE number_key = ?) AS f"
+        " LEFT JOIN applications a ON a.id = f.application_id LEFT JOIN accounts c ON c.id = coalesce(f.account_id, a.account_id)"
+        " WHERE f.application_id IS NULL OR f.application_id <> ? GROUP BY f.application_id, f.account_id, a.reference, a.name,"
+        " a.state, c.handle, c.name, c.state ORDER BY 3 DESC LIMIT ?",
+        (application.number_key, application.number_key, application.id, PAGE))
+    found: dict[int | None, Before] = {}
+    for row in rows:
+        if application.account_id is not None and row["account_id"] == application.account_id:
+            continue
+        name = row["called"] or row["name"] or ""
+        one = Before(row["reference"] or "", row["handle"] or "", name, row["stands"] or row["state"] or "", row["at"],
+                     compared(application.name, name))
+        known = found.get(row["application_id"])
+        if known is None or not known.handle:
+            found[row["application_id"]] = one
+    return tuple(found.values())

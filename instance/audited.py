@@ -50,6 +50,7 @@ DEEDS = {
     "doctor.rejected": N_("rejected the applicant"),
     "doctor.suspended": N_("suspended the doctor"),
     "doctor.withdrawn": N_("took the verification of the doctor back"),
+    "doctor.renewed": N_("verified the doctor anew"),
     "doctor.expired": N_("told everybody that the verification of the doctor has run out"),
     "application.asked": N_("asked the applicant for more"),
     "application.proposed": N_("proposed a decision about the application"),

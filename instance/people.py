@@ -77,6 +77,18 @@ def doctor_approve(ctx: click.Context, handle: str, method: str, evidence: str, 
     _changed(ctx, handle, lambda a, by: a.accounts.approve(handle, method, evidence, by), acting_as, as_json)
 
 
+@doctor.command("renew")
+@click.argument("handle")
+@click.option("--method", required=True, help="How it was seen: register, diploma, card, electronic or other.")
+@click.option("--evidence", required=True, help="What was seen.")
+@AS_OPERATOR
+@AS_JSON
+@click.pass_context
+def doctor_renew(ctx: click.Context, handle: str, method: str, evidence: str, acting_as: str | None, as_json: bool) -> None:
+    """The proof of a verified doctor was looked at anew, without an application of hers."""
+    _changed(ctx, handle, lambda a, by: a.accounts.look_again(handle, method, evidence, by), acting_as, as_json)
+
+
 @doctor.command("reject")
 @click.argument("handle")
 @click.option("--reason", required=True)

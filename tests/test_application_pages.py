@@ -71,6 +71,21 @@ async def test_a_number_a_document_and_a_name_that_came_before_are_hints(de: Run
         assert "The same file was handed in before" in page and "Clara Gross" in page
 
 
+async def test_a_number_is_known_again_when_nothing_else_is_left_of_her(de: Running) -> None:
+    old = await applied(de)
+    async with Browser(de) as olga:
+        await olga.login("olga")
+        assert (await olga.post(f"/admin/applications/{old}", VERIFY))[0] == 303
+        de.its.clock.offset += 15 * 86_400
+        await de.its.joining.lapsing.prune()
+        assert await de.count("applications", "number_key IS NULL AND name = ''") == 1
+        new = await applied(de, name="Dr. Nora Lange")
+        await olga.login("olga")
+        assert "number came before" in (await olga.get("/admin/applications"))[1]
+        page = (await olga.get(f"/admin/applications/{new}"))[1]
+        assert f"in {old}, Dr. Clara Müller: different names." in page and "@clara.mueller" in page
+
+
 async def test_she_is_asked_and_rejected_with_reasons_and_the_form_comes_back_whole(de: Running) -> None:
     reference = await applied(de)
     path = f"/admin/applications/{reference}"

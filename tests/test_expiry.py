@@ -117,6 +117,20 @@ async def test_taking_back_needs_a_reason_ends_everything_at_once_and_is_undone_
         await de.its.accounts.resume("ada", "op")
 
 
+async def test_looking_again_begins_the_badge_anew(de: Running) -> None:
+    await de.its.database.write(lambda tx: tx.run("UPDATE actors SET verified_until = NULL WHERE handle = 'ada'"))
+    async with Browser(de) as op:
+        await op.login("op")
+        assert (await op.post("/admin/verifications/ada", {"act": "again", "method": "card", "evidence": " "}))[0] == 400
+        assert (await op.post("/admin/verifications/ada", {"act": "again", "method": "card", "evidence": "seen"}))[0] == 303
+        assert (await op.post("/admin/verifications/nobody", {"act": "again", "method": "card", "evidence": "seen"}))[0] == 404
+    assert await de.count("actors", "handle = 'ada' AND verified_until IS NOT NULL AND verified_how = 'card'") == 1
+    assert await de.count("verifications", "what = 'renewed' AND evidence = 'seen' AND by = 'op'") == 1
+    await de.its.accounts.suspend("ada", "asked to", "op")
+    with pytest.raises(Conflict):
+        await de.its.accounts.look_again("ada", "card", "seen", "op")
+
+
 async def test_the_calendar_begins_with_who_has_run_out(de: Running) -> None:
     await until_in(de, 10)
     await until_in(de, -3, "ben")

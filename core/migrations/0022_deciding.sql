@@ -57,3 +57,8 @@ CREATE TABLE poll_lapses (
     at INTEGER NOT NULL,
     PRIMARY KEY (post_id, sibling_id)
 );
+
+-- Badges from before say how, as far as that was written down.
+UPDATE actors SET verified_how = (SELECT CASE WHEN lower(a.method) IN ('register', 'diploma', 'card', 'electronic') THEN lower(a.method)
+    ELSE 'other' END FROM accounts a WHERE a.actor_id = actors.id)
+    WHERE verified_on > 0 AND EXISTS (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.method <> '');

@@ -61,6 +61,8 @@ async def verification_change(doctor: str) -> ResponseReturnValue:
                 await accounts.withdraw(handle, typed["reason"], by)
             case "resume":
                 await accounts.resume(handle, by)
+            case "again":
+                await accounts.look_again(handle, typed["method"], typed["evidence"], by)
             case "verify":
                 await accounts.approve(handle, typed["method"], typed["evidence"], by)
             case _:
