@@ -62,7 +62,7 @@ def ties_of(tx: Tx, sibling_id: int) -> Ties:
     named = f'%"{row["origin"]}"%' if row is not None else ""
     here = (sibling_id,)
     return Ties(
-        accounts=_count(tx, "FROM actors WHERE sibling_id = ? AND gone_at IS NULL", here),
+        accounts=_count(tx, "FROM actors WHERE sibling_id = ? AND alias = 0 AND gone_at IS NULL", here),
         posts=_count(tx, "FROM posts WHERE sibling_id = ? AND erased_at IS NULL", here),
         shared=_count(tx, "FROM deliveries d JOIN outbox o ON o.id = d.outbox_id JOIN posts p ON p.uri_key = d.object_key"
                           " WHERE d.sibling_id = ? AND d.state IN ('acked', 'held') AND o.type = 'Create'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from posts.telling import Told
 from posts.unmasking import REASON
 from tests.conversations.test_role_posts import CASE, asked
 from tests.servers import PASSWORD, Running, countries
+from tests.test_cli import Konsil, documented
 from tests.test_consult_pages import seen
 from tests.test_pages import Browser
 
@@ -132,3 +134,23 @@ async def test_the_pages_lead_two_operators_through_it(de: Running) -> None:
         page = seen((await ada.get(f"/p/{post_id}"))[1])
         assert f"two operators found out that you have signed this. Their reason: {REASON_GIVEN}" in page
         assert (await olga.get("/admin/unmask/0000000000000"))[0] == 404
+
+
+@pytest.mark.usefixtures("logs_restored")
+async def test_the_command_line_asks_for_two_names_too(de: Running) -> None:
+    konsil, post_id, given = Konsil(de.its.settings.path(".")), await asked(de), f"{PASSWORD}\n"
+    words = ("unmask", "propose", post_id, "--reason", REASON_GIVEN)
+    refused = await asyncio.to_thread(konsil.run, *words, exits=1)
+    assert "--as" in refused.stderr and await de.count("unmaskings") == 0
+    made = await asyncio.to_thread(konsil.json, *words, "--as", "olga", given=given)
+    assert set(made) == documented("unmask propose") and made["state"] == "proposed"
+    own = await asyncio.to_thread(konsil.run, "unmask", "confirm", made["id"], "--yes", "--as", "olga", given=given, exits=1)
+    assert "another operator" in own.stderr
+    confirmed = await asyncio.to_thread(konsil.json, "unmask", "confirm", made["id"], "--yes", "--as", "omar", given=given)
+    assert set(confirmed) == documented("unmask confirm") and confirmed["decided_by"] == "omar"
+    shown = await asyncio.to_thread(konsil.json, "unmask", "show", made["id"], "--as", "olga", given=given)
+    assert set(shown) == documented("unmask show") and shown["handle"] == "ada"
+    [listed] = await asyncio.to_thread(konsil.json, "unmask", "list")
+    assert set(listed) == documented("unmask list") and "ada" not in str(listed)
+    again = await asyncio.to_thread(konsil.run, "unmask", "refuse", made["id"], "--as", "omar", given=given, exits=1)
+    assert "decided already" in again.stderr

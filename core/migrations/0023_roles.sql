@@ -3,6 +3,9 @@
 -- An actor who is nobody's account: what a doctor is called in one thread that she has signed by role only.
 ALTER TABLE actors ADD COLUMN alias INTEGER NOT NULL DEFAULT 0;
 
+-- Badges that run out, for those who write under aliases.
+CREATE INDEX actors_ending ON actors (verified_until) WHERE sibling_id IS NULL AND alias = 0 AND verified_until IS NOT NULL;
+
 -- Who writes under an alias, known here and nowhere else; one per doctor and thread. `origins` are the instances that may read the
 -- thread, as a JSON list: they alone are told of the alias.
 CREATE TABLE aliases (

@@ -12,7 +12,8 @@ import pytest
 
 from actors.directory import Wish
 from actors.models import Actor
-from actors.store import by_uri
+from actors.store import by_uri, save
+from actors.wire import actor_of
 from core.errors import InvalidInput, NotFound, Refused
 from core.ids import public
 from federation import descriptor
@@ -183,6 +184,24 @@ async def test_only_who_may_read_the_thread_is_handed_the_alias(pair: tuple[Runn
         assert (await other.get(path))[0] == 404
     found = f"{de.url}/.well-known/webfinger?resource=acct:{person['preferredUsername']}@{de.domain}"
     assert (await reader.get(found))[0] == 404
+
+
+async def test_a_doctor_does_not_become_an_alias_nor_an_alias_a_doctor(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    fake = FakeSibling("it", port=6)
+    await know(de, fake)
+    hidden = f"{fake.origin}/actors/hid"
+    for number, (uri, alias) in enumerate(((fake.actor, True), (hidden, True), (hidden, False))):
+        person = fake.person(uri) | {"alias": alias, "discoverable": True, "summary": "<p>Me</p>"}
+        if number == 1:
+            sibling = (await de.its.siblings.row(fake.origin.split("://")[1])).id
+            made = actor_of(person, expected=uri, sibling_id=sibling, country="it", actor_id=de.its.ids.new())
+            assert made.alias and not made.discoverable and made.about == ""
+            await de.its.database.write(lambda tx, made=made: save(tx, made, de.its.clock.ms()))  # type: ignore[misc]
+        assert (await fake.send(de, fake.activity("Update", person, f"u{number}", actor=uri)))[0] == 202
+    assert not (await known(de, fake.actor)).alias and (await known(de, hidden)).alias
+    with pytest.raises(NotFound):
+        await de.its.directory.known((await known(de, hidden)).mention)
 
 
 async def test_a_text_that_names_its_author_is_not_signed_by_role(pair: tuple[Running, Running]) -> None:
