@@ -266,9 +266,9 @@ async def test_a_crash_after_the_server_took_it_sends_the_same_mail_again(
 async def test_a_mail_speaks_the_countrys_language_and_no_other(office: Office, tmp_path: Path) -> None:
     its, words = office.its, pseudo_german(tmp_path / "locale")
     letters = Letters(its, words)
-    counts = {str(kind): number for number, kind in enumerate(Told, start=1)}
+    facts = {str(kind): number for number, kind in enumerate(Told, start=1)} | {"due": 1, "until": 1}
     for kind in MailKind:
-        letter = letters.letter(WaitingMail(1, 2, None, kind, 3, counts, 0, 0), Recipient("ada@klinik.example", ""))
+        letter = letters.letter(WaitingMail(1, 2, None, kind, 3, facts, 0, 0), Recipient("ada@klinik.example", ""))
         markup = re.sub(r"<[^>]*>|https?://\S+|&\w+;", " ", letter.html)
         for text in (letter.subject, re.sub(r"https?://\S+", " ", letter.text), markup):
             text = text.replace(its.pack.notice_in("de"), "").replace(its.identity.name, "")
