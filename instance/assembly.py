@@ -10,9 +10,11 @@ from actors import mailboxes
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.directory import Directory
+from actors.identities import Identities
 from actors.keys import load_identity
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
+from actors.openid import Provider
 from actors.postoffice import PostOffice
 from actors.profiles import Profiles
 from actors.relations import Relations
@@ -25,7 +27,7 @@ from core.ids import Ids
 from core.journal import Journal
 from core.mail import Mailer
 from core.migrate import migrate
-from core.settings import Settings
+from core.settings import Settings, secret
 from core.space import Space
 from core.text import Renderer
 from core.vault import KeyVault
@@ -113,6 +115,7 @@ class Assembly:
     ordered_erasures: OrderedErasures
     accounts: Accounts
     sessions: Sessions
+    identities: Identities
     credentials: Credentials
     directory: Directory
     profiles: Profiles
@@ -172,6 +175,10 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
     door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
+    given = settings.identity
+    provider = Provider(
+        given, secret(given.client_secret, given.client_secret_file, settings.path("."), "identity.client_secret_file"), client,
+        f"{identity.origin}/login/identity/callback")
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     doctors = Directory(database, identity, allowlist, client, clock, ids)
     texts = Texts(renderer, doctors, identity)
@@ -206,7 +213,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
-            sessions=Sessions(database, clock, audit, settings.accounts), directory=doctors, profiles=profiles,
+            sessions=Sessions(database, clock, audit, settings.accounts),
+            identities=Identities(database, provider, vault, clock, ids), directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
