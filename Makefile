@@ -15,12 +15,17 @@ help:  ## this list
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/axe -r tests/browser/axe.lock
 	@touch $@
 
+.venv/provider/.ready: .venv/.ready tests/provider.lock
+	@test -x .venv/provider/bin/python || $(BIN)/python -m venv .venv/provider
+	.venv/provider/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r tests/provider.lock
+	@touch $@
+
 setup: .venv/.ready  ## the environment with everything locked
 
 demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-border round by itself
 	$(BIN)/konsil demo $(ARGS)
 
-test: setup  ## the whole suite
+test: setup .venv/provider/.ready  ## the whole suite
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup  ## the faults for hours: 200 kills, 100 000 activities after a month's outage; prints its figures

@@ -31,8 +31,7 @@ from aiosmtplib.errors import (
 )
 
 from core import egress
-from core.errors import Misconfigured
-from core.settings import Mail
+from core.settings import Mail, secret
 from core.words import N_, Phrase
 
 _QUIT_SECONDS = 2.0
@@ -68,7 +67,7 @@ class Mailer:
 
     def __init__(self, settings: Mail, data_dir: Path, name: str, domain: str) -> None:
         self._settings, self._name, self._domain = settings, name, domain
-        self._password = settings.password or _password_in(data_dir, settings.password_file)
+        self._password = secret(settings.password, settings.password_file, data_dir, "mail.password_file")
 
     @property
     def on(self) -> bool:
@@ -164,14 +163,3 @@ def _is_about_a_certificate(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def _password_in(data_dir: Path, name: str) -> str:
-    """The first line of the file, nothing where no file is named."""
-    if not name:
-        return ""
-    try:
-        return (data_dir / name).read_text("utf-8").split("\n", 1)[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured("mail.password_file: %(path)s cannot be read: %(error)s.",
-                            values={"path": data_dir / name, "error": error}) from None

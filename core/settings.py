@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -148,6 +149,21 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: Seconds = 20.0
 
 
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    issuer: str = ""
+    name: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    client_secret_file: str = ""
+    origins: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ("openid", "profile")
+    level: str = ""
+    name_claim: str = "name"
+    number_claim: str = ""
+    profession_claim: str = ""
+    two_factors: bool = False
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: str = "info"
     format: str = "json"
@@ -167,11 +183,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconciliation: Reconciliation = Reconciliation()
     backup: Backup = Backup()
     mail: Mail = Mail()
+    identity: Identity = Identity()
     log: Log = Log()
 
     def path(self, name: str) -> Path:
         """`name` inside the data directory."""
         return Path(self.instance.data_dir) / name
+
+
+def secret(given: str, file: str, data_dir: Path, name: str) -> str:
+    """A secret as it is given, or the first line of a file in the data directory; `name` is the setting of the file."""
+    if given or not file:
+        return given
+    try:
+        return (data_dir / file).read_text("utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured("%(name)s: %(path)s cannot be read: %(error)s.",
+                            values={"name": name, "path": data_dir / file, "error": error}) from None
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -234,6 +262,7 @@ def _checked(settings: Settings) -> Settings:
     if not settings.database.url.startswith("sqlite:///"):
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
     _check_mail(settings.mail)
+    _check_identity(settings.identity)
     if settings.log.level not in ("debug", "info", "warning", "error"):
         raise Misconfigured("log.level: debug, info, warning or error.")
     if settings.log.format not in ("json", "console"):
@@ -258,6 +287,23 @@ def _check_mail(mail: Mail) -> None:
         raise Misconfigured("mail.password and mail.password_file: give one of the two.")
     if bool(mail.username) != bool(mail.password or mail.password_file):
         raise Misconfigured("mail.username and mail.password: give both or neither.")
+
+
+def _check_identity(identity: Identity) -> None:
+    """Refuse a provider that is named by halves, or asked in the clear over a network."""
+    if not identity.issuer:
+        return
+    if not identity.name or not identity.client_id:
+        raise Misconfigured("identity.name and identity.client_id: an identity provider needs both.")
+    if bool(identity.client_secret) == bool(identity.client_secret_file):
+        raise Misconfigured("identity.client_secret and identity.client_secret_file: give one of the two.")
+    if "openid" not in identity.scopes:
+        raise Misconfigured("identity.scopes: openid has to be among them.")
+    for url in (identity.issuer, *identity.origins):
+        parts = urlsplit(url)
+        if not parts.hostname or parts.username or parts.query or parts.fragment or (
+                parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname))):
+            raise Misconfigured("identity.issuer and identity.origins: %(url)s is no https address.", values={"url": repr(url)})
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,5 @@
-"""The only way out: signed requests to a `Sibling`, tries that it has to refuse, and one look at a `Candidate`'s actor.
+"""The only way out: signed requests to a `Sibling`, tries that it has to refuse, one look at a `Candidate`'s actor, and what
+is asked of a `Service` that the settings name.
 
 Addresses are checked when the connection is made (special-use ranges refused), with a socket that `core.egress` has made
 for that address alone; redirects are never followed, cookies and proxies from the environment do not exist, and time and
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -46,6 +48,8 @@ _PICTURE_TYPES = frozenset({"image/jpeg", "image/png"})
 _PICTURE_LIMIT = 1 << 20
 _ANSWER_LIMIT = 65_536
 _RECEIPT_LIMIT = 262_144
+_SERVICE_LIMIT = 262_144
+_SERVICE_TYPES = frozenset({"application/json", "application/jwk-set+json"})
 _NO_REFUSALS = frozenset({"unreachable", "no-answer", "http-status", "gone", "certificate", *CLOSED})  # nobody's, or noted
 
 
@@ -65,6 +69,15 @@ class Candidate:
     """An origin an operator has named, now or when it was proposed; it may be asked for its `/actor` and for nothing else."""
 
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Somebody outside the federation whom the settings name; asked at these origins and at no others, unsigned, and told
+    nothing of the instance but what the question holds."""
+
+    name: str
+    origins: tuple[str, ...]
 
 
 class Told(NamedTuple):
@@ -305,6 +318,37 @@ class Client:
         url = f"{candidate.origin}/actor"
         with self._logged(candidate.origin, Purpose.FETCH, url):
             return await self._fetch(url, {"host": self._host(url, candidate.origin), "accept": _ACCEPT})
+
+    async def ask(self, service: Service, url: str, form: Mapping[str, str] | None = None,
+                  login: tuple[str, str] | None = None, bearer: str = "") -> dict[str, Any]:
+        """What a service answers as JSON to a GET, or to a form that is sent to it; `login` is a name and a password (RFC 7617),
+        `bearer` a token (RFC 6750).
+        `Refused` for an address that is not its own, `Unavailable` where it does not answer, `InvalidInput` where what it
+        answers is no such document; the status of a refusal stands in the error's cause."""
+        if origin_of(url) not in service.origins:
+            raise Refused("This address is not one of those that the settings name.", reason="own-origin-only", cause=url)
+        headers = {"host": self._host(url, origin_of(url)), "accept": "application/json"}
+        if bearer:
+            headers["authorization"] = f"Bearer {bearer}"
+        if login is not None:
+            headers["authorization"] = "Basic " + b64encode(
+                ":".join(quote(part, safe="") for part in login).encode()).decode()  # RFC 6749, section 2.3.1
+        try:
+            async with self._open().request("GET" if form is None else "POST", url, data=form, headers=headers,
+                                            allow_redirects=False) as response:
+                raw = await _read(response, _SERVICE_LIMIT)
+                if response.status != 200:
+                    raise Unavailable("%(name)s did not answer what was asked.", values={"name": service.name},
+                                      reason="http-status", cause=f"{response.status} {raw[:200]!r}")
+                if len(raw) > _SERVICE_LIMIT:
+                    raise InvalidInput("The document is too large.", reason="too-large")
+                document = _document(response, raw, _SERVICE_TYPES)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable("%(name)s cannot be reached at the moment.", values={"name": service.name}, reason="unreachable",
+                              cause=str(error) or repr(error)) from None
+        if document is None:
+            raise InvalidInput("The answer is not a document of the kind that was asked for.", reason="content-type")
+        return document
 
     async def close(self) -> None:
         if self._session is not None:

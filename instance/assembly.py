@@ -14,6 +14,7 @@ from actors.decisions import Decisions
 from actors.departures import Departures
 from actors.directory import Directory
 from actors.expiry import Expiry
+from actors.identities import Identities
 from actors.invitations import Invitations
 from actors.joining import Joining
 from actors.keys import load_identity
@@ -21,6 +22,7 @@ from actors.lapsing import Lapsing
 from actors.links import Links
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
+from actors.openid import Provider
 from actors.papers import Gone, Papers
 from actors.portraits import Portraits
 from actors.postoffice import PostOffice
@@ -38,7 +40,7 @@ from core.ids import Ids
 from core.journal import Journal
 from core.mail import Mailer
 from core.migrate import migrate
-from core.settings import Settings
+from core.settings import Settings, secret
 from core.space import Space
 from core.text import Renderer
 from core.vault import KeyVault
@@ -147,6 +149,7 @@ class Assembly:
     exports: Exports
     sessions: Sessions
     signing: SigningIn
+    identities: Identities
     credentials: Credentials
     directory: Directory
     profiles: Profiles
@@ -215,6 +218,10 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
     door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
+    given = settings.identity
+    provider = Provider(
+        given, secret(given.client_secret, given.client_secret_file, settings.path("."), "identity.client_secret_file"), client,
+        f"{identity.origin}/login/identity/callback")
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     darkroom = Darkroom()
     doctors = Directory(database, identity, allowlist, client, clock, ids)
@@ -257,7 +264,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
-            sessions=signing.sessions, signing=signing, directory=doctors, profiles=profiles,
+            sessions=signing.sessions, signing=signing, identities=Identities(database, provider, vault, clock, ids),
+            directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),

@@ -338,7 +338,7 @@ async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> Non
 # The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
 
 OUT = {"post": "Sibling", "post_bundle": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate",
-       **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe", "picture"), "Sibling")}
+       **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe", "picture"), "Sibling"), "ask": "Service"}
 
 
 def sources() -> list[tuple[str, ast.Module]]:
@@ -346,7 +346,7 @@ def sources() -> list[tuple[str, ast.Module]]:
             for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def test_the_client_can_be_asked_only_with_a_sibling_or_a_candidate() -> None:
+def test_the_client_can_be_asked_only_with_a_sibling_a_candidate_or_a_service_of_the_settings() -> None:
     ways = {name: inspect.signature(member) for name, member in vars(Client).items()
             if inspect.isfunction(member) and not name.startswith("_") and name != "close"}
     assert {name: list(way.parameters.values())[1].annotation for name, way in ways.items()} == OUT
@@ -364,7 +364,7 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert call.func.attr in OUT, f"{where}:{call.lineno}"
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
-    assert sorted(found) == ["actors/directory.py", "actors/directory.py", "actors/portraits.py", "federation/handshake.py",
+    assert sorted(found) == ["actors/directory.py", "actors/directory.py", *["actors/openid.py"] * 3, "actors/portraits.py", "federation/handshake.py",
                              "federation/keywatch.py", "federation/leaving.py", "federation/reconciliation.py",
                              *["federation/selftest.py"] * 7,
                              "federation/shipments.py", "federation/shipments.py", "federation/siblings.py",
@@ -407,7 +407,7 @@ def _comes_from(given: ast.expr, function: ast.FunctionDef | ast.AsyncFunctionDe
 
 
 def test_nobody_makes_a_sibling_but_the_gate_nor_a_candidate_but_an_operator_and_the_look_at_keys() -> None:
-    makers: dict[str, set[str]] = {"Sibling": set(), "Candidate": set()}
+    makers: dict[str, set[str]] = {"Sibling": set(), "Candidate": set(), "Service": set()}
     seal = set()
     for where, tree in sources():
         for node in ast.walk(tree):
@@ -415,6 +415,7 @@ def test_nobody_makes_a_sibling_but_the_gate_nor_a_candidate_but_an_operator_and
                 makers[node.func.id].add(where)
             if (isinstance(node, ast.Name) and node.id == "_SEAL") or (isinstance(node, ast.alias) and node.name == "_SEAL"):
                 seal.add(where)
-    assert makers == {"Sibling": {"federation/allowlist.py"}, "Candidate": {"federation/keywatch.py", "federation/siblings.py"}}
+    assert makers == {"Sibling": {"federation/allowlist.py"}, "Candidate": {"federation/keywatch.py", "federation/siblings.py"},
+                      "Service": {"actors/openid.py"}}
     assert seal == {"federation/allowlist.py"}
 
