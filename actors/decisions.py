@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from actors import mails, verifications
+from actors import identities, mails, verifications
 from actors.accounts import Accounts, NewDoctor
 from actors.applications import APPLICATION_STATES, Application, ApplicationKind, ApplicationState, by_reference
 from actors.links import Links, Purpose
@@ -239,6 +239,7 @@ class Decisions:
                 decision.until, now, language)
             self._mailboxes.adopt(tx, account_id, application.address, now)
             tx.run("UPDATE applications SET account_id = ? WHERE id = ?", (account_id, application.id))
+            identities.carry_over(tx, application.id, account_id, now)
             mails.enqueue(tx, self._ids, account_id, MailKind.ACCEPTED,
                           self._links.issue(tx, account_id, Purpose.WELCOME, now), now)
         self._record(tx, application, step, by, account_id=account_id, role=decision.role,

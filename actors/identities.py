@@ -46,9 +46,9 @@ class Return(NamedTuple):
 
 
 class Linked(NamedTuple):
-    """An identity of an account. Times in milliseconds."""
+    """An identity of an account; `key` is the keyed hash of who she is at the issuer, in hexadecimal. Times in milliseconds."""
 
-    key: bytes
+    key: str
     issuer: str
     linked_at: int
     used_at: int | None
@@ -118,12 +118,16 @@ class Identities:
         rows = await self._database.read(lambda tx: tx.rows(
             "SELECT subject_key, issuer, linked_at, used_at FROM identities WHERE account_id = ? ORDER BY linked_at",
             (account_id,)))
-        return tuple(Linked(*row) for row in rows)
+        return tuple(Linked(bytes(row[0]).hex(), *row[1:]) for row in rows)
 
-    async def unlink(self, account_id: int, key: bytes) -> None:
-        """An identity signs in to this account no more."""
+    async def unlink(self, account_id: int, key: str) -> None:
+        """An identity signs in to this account no more; one that does not is no error."""
+        try:
+            named = bytes.fromhex(key)
+        except ValueError:
+            return
         await self._database.write(lambda tx: tx.run(
-            "DELETE FROM identities WHERE account_id = ? AND subject_key = ?", (account_id, key)))
+            "DELETE FROM identities WHERE account_id = ? AND subject_key = ?", (account_id, named)))
 
     async def said_of(self, application_id: int) -> SaidOf | None:
         """What the provider has said about an applicant."""
@@ -177,6 +181,12 @@ def carry_over(tx: Tx, application_id: int, account_id: int, now: int) -> None:
     tx.run("INSERT INTO identities (subject_key, account_id, issuer, linked_at)"
            " SELECT subject_key, ?, issuer, ? FROM identity_proofs WHERE application_id = ? ON CONFLICT (subject_key) DO NOTHING",
            (account_id, now, application_id))
+
+
+def farewell(tx: Tx, account_id: int, actor_id: int, now: int) -> None:
+    """No identity signs in to the account of somebody who leaves."""
+    tx.run("DELETE FROM identities WHERE account_id = ?", (account_id,))
+    tx.run("DELETE FROM identity_flows WHERE account_id = ?", (account_id,))
 
 
 def forget(tx: Tx, application_id: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from actors import identities
 from actors.applications import APPLICATION_STATES, COLUMNS, Application, ApplicationState, application_from, by_reference
 from core.clock import Clock
 from core.database import Database, Tx
@@ -32,6 +33,7 @@ class Lapsing:
         """Delete what an applicant has said and handed in, on the disk as well, and have it written down, so that no backup
         brings it back."""
         self._forget_documents(tx, application.id)
+        identities.forget(tx, application.id)
         tx.run("UPDATE applications SET address = '', name = '', birth_name = '', specialties = '[]', register = '',"
                " chamber = '', number = '', number_key = NULL, answers = '{}', consents = '{}', appeal = '' WHERE id = ?",
                (application.id,))

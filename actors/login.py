@@ -92,12 +92,26 @@ class Sessions:
                        (renewed, row["id"], row["password_hash"]))
             if not factors.enrolled(tx, row["id"]):
                 return self._open(tx, row, "password", replacing, visit, known)
-            half = token()
-            tx.run("INSERT INTO half_sessions (token_hash, account_id, expires_at) VALUES (?, ?, ?)",
-                   (token_hash(half), row["id"], self._clock.ms() + _HALF_MS))
-            return Opened(half, wanted=True)
+            return self._half(tx, row["id"])
 
         return await self._database.write(store)
+
+    async def identified(self, account_id: int, *, two_factors: bool, replacing: str = "", visit: Visit = NOWHERE,
+                         known: str = "") -> Opened:
+        """A session for whoever has proven her identity elsewhere, or the step before one, unless that counts as `two_factors`;
+        an operator takes the second step here in any case."""
+        def store(tx: Tx) -> Opened | None:
+            row = tx.row("SELECT * FROM accounts WHERE id = ?", (account_id,))
+            if row is None or row["state"] not in MAY_SIGN_IN:
+                return None
+            if not factors.enrolled(tx, account_id) or (two_factors and row["kind"] != "operator"):
+                return self._open(tx, row, "identity", replacing, visit, known)
+            return self._half(tx, account_id)
+
+        opened = await self._database.write(store)
+        if opened is None:
+            raise NotSignedIn("Nobody can sign in to this account at the moment. Ask the operators.", reason="login")
+        return opened
 
     async def half(self, given: str) -> Half | None:
         """Who is at the second step, if it is still hers."""
@@ -304,6 +318,13 @@ class Sessions:
         if row["kind"] == "operator":
             self._audit.note(tx, by=row["handle"], action="operator.signed-in", target=row["handle"])
         return Opened(fresh, device=device)
+
+    def _half(self, tx: Tx, account_id: int) -> Opened:
+        """The step before a session."""
+        half = token()
+        tx.run("INSERT INTO half_sessions (token_hash, account_id, expires_at) VALUES (?, ?, ?)",
+               (token_hash(half), account_id, self._clock.ms() + _HALF_MS))
+        return Opened(half, wanted=True)
 
     def _waiting(self, tx: Tx, given: str) -> Row | None:
         """The account whose second step this is, as long as there are tries left."""

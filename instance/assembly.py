@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import departures, joining, mailboxes, resets, security, signins, tidings
+from actors import departures, identities, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
 from actors.credentials import Credentials
 from actors.decisions import Decisions
@@ -247,7 +247,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
-        exports.forget, security.farewell, lapsing.farewell, matters.farewell))
+        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)

@@ -10,6 +10,7 @@ from quart import Response
 
 from instance.assembly import Assembly
 
+_IDENTITY_SECONDS = 900
 _LANGUAGE_SECONDS = _DEVICE_SECONDS = 365 * 86_400
 _STEP_SECONDS = 600
 
@@ -37,6 +38,18 @@ def device_cookie(its: Assembly) -> str:
 def set_step(its: Assembly, response: Response, token: str) -> None:
     """Remember for some minutes whose second step it is; an empty token forgets it."""
     response.set_cookie(step_cookie(its), token, max_age=_STEP_SECONDS if token else 0, httponly=True, samesite="Strict",
+                        path="/", secure=_secure(its))
+
+
+def identity_cookie(its: Assembly) -> str:
+    """The name of the cookie by which who comes back from the identity provider is known."""
+    return f"{session_cookie(its)}-identity"
+
+
+def set_identity(its: Assembly, response: Response, state: str) -> None:
+    """Remember for a quarter of an hour who went to the provider; an empty state forgets it. It has to come along when the
+    provider sends the browser back, so it is not as strict as the others."""
+    response.set_cookie(identity_cookie(its), state, max_age=_IDENTITY_SECONDS if state else 0, httponly=True, samesite="Lax",
                         path="/", secure=_secure(its))
 
 

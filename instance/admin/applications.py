@@ -53,7 +53,7 @@ async def _page(reference: str, error: KonsilError | None, typed: dict[str, str]
         fields=pack.fields.get(one.role, ()), limit=TEXT_LIMIT, methods=tuple(Method), roles_offered=ROLES,
         terms={role: term(role, settings, now) for role in ROLES}, all_specialties=specialties_in(language()),
         open=one.state in (ApplicationState.SUBMITTED, ApplicationState.ASKED), own=me().account.handle,
-        stands=_stands(found))
+        stands=_stands(found), proven=await services().identities.said_of(one.id))
     return await make_response(page, error.status if error is not None else 200)
 
 

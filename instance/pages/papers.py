@@ -59,7 +59,8 @@ async def _page(token: str, application: Application, error: KonsilError | None 
     joining = services().settings.joining
     page = await render_template(
         "join_documents.html", token=token, progress=await services().joining.progress(token), application=application,
-        error=error, kind=kind,
+        error=error, kind=kind, provider=services().identities.provider,
+        proven=await services().identities.said_of(application.id),
         documents=[one for one in found if one.deleted_at is None], lost=[one for one in found if one.gone_for == "lost"],
         open=application.state in (ApplicationState.DRAFT, ApplicationState.ASKED), added=number(request.args.get("added", "")),
         removed="removed" in request.args, most_mb=BYTES >> 20, most_pages=PAGES, document_days=joining.document_days,

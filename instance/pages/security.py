@@ -107,7 +107,9 @@ async def _page(section: str = "", error: KonsilError | None = None) -> Response
     """The page; `section` is the one whose form could not be carried out, and `error` says why."""
     overview = await services().signing.security.of(me().account)
     page = await render_template(
-        "security.html", found=overview, here=_session().id, section=section, error=error, said=SAID, needed=_needed(),
+        "security.html", found=overview, provider=services().identities.provider, issuer=services().settings.identity.issuer,
+        linked=await services().identities.of(me().account.id),
+        here=_session().id, section=section, error=error, said=SAID, needed=_needed(),
         possible=services().signing.passkeys.possible, shortest=services().settings.accounts.password_min_length)
     return await make_response(page, error.status if error is not None else 200)
 

@@ -42,11 +42,7 @@ async def login() -> ResponseReturnValue:
             _cookie(device_cookie(services())))
     except (NotSignedIn, TooMany) as error:
         return await _door(error, handle, onward)
-    if not opened.wanted:
-        return _signed_in(opened, onward)
-    response = await make_response(redirect(f"/login/second{_carried(onward)}", 303))
-    set_step(services(), response, opened.token)  # type: ignore[arg-type]
-    return response
+    return entered(opened, onward)
 
 
 async def login_with_passkey() -> ResponseReturnValue:
@@ -59,7 +55,7 @@ async def login_with_passkey() -> ResponseReturnValue:
             _cookie(device_cookie(services())))
     except (NotSignedIn, TooMany) as error:
         return await _door(error, "", onward)
-    return _signed_in(opened, onward)
+    return entered(opened, onward)
 
 
 async def second_form() -> ResponseReturnValue:
@@ -81,7 +77,7 @@ async def second() -> ResponseReturnValue:
         if error.reason == "half":
             return await _door(error, "", onward)
         return await _second(error, onward)
-    return _signed_in(opened, onward)
+    return entered(opened, onward)
 
 
 async def logout() -> ResponseReturnValue:
@@ -126,7 +122,7 @@ async def unlock() -> ResponseReturnValue:
 
 async def _door(error: KonsilError | None, handle: str, onward: str) -> ResponseReturnValue:
     keys = services().signing.passkeys
-    page = await render_template("login.html", error=error, handle=handle, next=onward,
+    page = await render_template("login.html", error=error, handle=handle, next=onward, provider=services().identities.provider,
                                  question=keys.question() if keys.possible else "")
     return await _answered(page, error)
 
@@ -148,7 +144,12 @@ async def _answered(page: str, error: KonsilError | None) -> ResponseReturnValue
     return response
 
 
-def _signed_in(opened: Opened, onward: str) -> ResponseReturnValue:
+def entered(opened: Opened, onward: str) -> Response:
+    """In, with the session in its cookie; or on to the second step, where one is wanted."""
+    if opened.wanted:
+        response = Response("", 303, {"location": f"/login/second{_carried(onward)}"})
+        set_step(services(), response, opened.token)
+        return response
     response = Response("", 303, {"location": onward or "/"})
     set_session(services(), response, opened.token)
     set_device(services(), response, opened.device)

@@ -364,7 +364,8 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                 assert call.func.attr in OUT, f"{where}:{call.lineno}"
                 assert _comes_from(call.args[0], function) == OUT[call.func.attr], f"{where}:{call.lineno}"
                 found.append(where)
-    assert sorted(found) == ["actors/directory.py", "actors/directory.py", *["actors/openid.py"] * 3, "actors/portraits.py", "federation/handshake.py",
+    assert sorted(found) == ["actors/directory.py", "actors/directory.py", *["actors/openid.py"] * 3, "actors/portraits.py",
+                             "federation/handshake.py",
                              "federation/keywatch.py", "federation/leaving.py", "federation/reconciliation.py",
                              *["federation/selftest.py"] * 7,
                              "federation/shipments.py", "federation/shipments.py", "federation/siblings.py",
