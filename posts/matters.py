@@ -243,3 +243,4 @@ def prune(tx: Tx, decided_before: int, appealable_from: int) -> int:
 def farewell(tx: Tx, account_id: int, actor_id: int, now: int) -> None:
     """What somebody who leaves has written in her reports goes; that there was one stays."""
     tx.run("UPDATE reports SET text = '' WHERE reporter_id = ?", (actor_id,))
+    tx.run("UPDATE matters SET kept = NULL, appeal = '' WHERE post_id IN (SELECT id FROM posts WHERE author_id = ?)", (actor_id,))

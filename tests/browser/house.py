@@ -96,7 +96,7 @@ async def _signing_in(de: Running) -> dict[str, str]:
     await its.signing.factors.begin(de.doctors["ada"])
     reset, welcome = await its.database.write(lambda tx: [
         its.signing.links.issue(tx, de.doctors[who].id, purpose, now)
-        for purpose, who in ((Purpose.RESET, "old"), (Purpose.WELCOME, "stu"))])
+        for purpose, who in ((Purpose.RESET, "eva"), (Purpose.WELCOME, "stu"))])
     return {"reset": its.signing.links.token(reset), "welcome": its.signing.links.token(welcome)}
 
 

@@ -173,7 +173,6 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ("it", "ada"): (  # where nobody has done anything yet
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
         "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new", "/reports", "/reports/opened",
-        Sight("/settings/security/passkeys/new", 400, ((_NEXT, {"name": ""}),)),
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
