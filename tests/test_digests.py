@@ -213,13 +213,13 @@ async def test_pauses_between_tries_grow_and_after_a_dead_server_nothing_is_trie
     assert await office.letters.work() == 0 and office.server.offered == tries
 
 
-async def test_the_suspended_and_those_whose_verification_has_run_out_get_no_mail(office: Office) -> None:
+async def test_the_suspended_and_those_whose_verification_has_run_out_get_no_digest(office: Office) -> None:
     its, (ben,) = office.its, await doctors(office.its, "ben")
     case = await asked(its, office.ada)
     await its.compose.reply(ben, case, "Answer", "de")
     await its.accounts.suspend("ada", "test")
     await office.at(1)
-    assert office.server.taken == [] and await office.mails() == []
+    assert len(office.server.taken) == 1 and await office.mails() == []  # only that her verification has ended
     await its.accounts.resume("ada")
     office.server.data = lambda _: "451 4.3.0 not now"
     await office.at(2)
@@ -227,7 +227,7 @@ async def test_the_suspended_and_those_whose_verification_has_run_out_get_no_mai
     await its.database.write(lambda tx: tx.run("UPDATE actors SET verified_until = ? WHERE id = ?",
                                                (its.clock.ms() + 60_000, office.ada.actor.id)))
     await office.at(2, 9)
-    assert office.server.taken == [] and (await office.mails())[0][:2] == (
+    assert len(office.server.taken) == 1 and (await office.mails())[0][:2] == (
         "dropped", "The account is not verified, so it gets no mail.")
 
 
