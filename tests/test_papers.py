@@ -25,6 +25,7 @@ from core.vault import token, token_hash
 from tests.drawn import opened, pdf, photograph, written
 from tests.promises.hostile_papers import FILES
 from tests.servers import PASSWORD, Running, countries, until
+from tests.test_joining import filled
 from tests.test_pages import Browser
 
 KIND = "approbation"
@@ -41,8 +42,8 @@ async def apply(at: Running, reference: str = "AB12-CD34", state: str = "draft")
     """An application as joining makes it; its id and the secret of its link."""
     number, secret, now = at.its.ids.new(), token(), at.its.clock.ms()
     await at.its.database.write(lambda tx: tx.run(
-        "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, created_at, touched_at)"
-        " VALUES (?, ?, 'joining', ?, ?, 'de', 'anna@x.example', ?, ?)",
+        "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, confirmed_at, created_at,"
+        " touched_at) VALUES (?, ?, 'joining', ?, ?, 'de', 'anna@x.example', 1, ?, ?)",
         (number, reference, state, token_hash(secret), now, now)))
     return number, secret
 
@@ -299,3 +300,23 @@ async def test_every_page_says_how_long_documents_are_kept_as_the_settings_do(tm
         page = (await anna.get(f"/join/{secret}/documents"))[1]
         assert "It is deleted 3 days after the decision, or 8 days after your last step." in page
         assert "3 days after the decision" in (await anna.get("/privacy"))[1]
+
+
+async def test_whoever_withdraws_takes_her_documents_along_and_an_unconfirmed_link_takes_none(de: Running) -> None:
+    secret = await filled(de.its)
+    application = (await de.its.joining.progress(secret)).application.id
+    made = await de.its.papers.add(application, KIND, photograph())
+    async with Browser(de) as vera:
+        page = (await vera.get(f"/join/{secret}/documents"))[1]
+        assert f'href="/join/{secret}/check"' in page and 'aria-current="step"' in page and "Specialist certificate" in page
+        assert "Student card" not in page, "only what proves her role is asked for"
+        assert (await vera.post(f"/join/{secret}/withdraw", {}))[0] == 303
+        assert (await documents(de, application))[-1] == (made.id, "ended")
+        assert await de.its.papers.sweep() == 1 and files(de) == set()
+        await de.its.joining.ask("other@klinik.example", "de", "203.0.113.5")
+        row = await de.its.database.read(lambda tx: tx.row("SELECT id FROM applications WHERE confirmed_at IS NULL"))
+        assert row is not None
+        unconfirmed = de.its.joining.token(row["id"])
+        assert await vera.get(f"/join/{unconfirmed}/documents") == (303, f"/join/{unconfirmed}")
+        status, page = await hand_in(vera, unconfirmed, photograph())
+        assert status == 409 and "confirm your address" in page and files(de) == set()

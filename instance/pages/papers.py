@@ -5,64 +5,63 @@ from __future__ import annotations
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
-from actors import applications
-from actors.applications import Application, ApplicationState
+from actors.progress import Progress
 from core.access import Access, Route
-from core.errors import InvalidInput, KonsilError, NotFound, Unavailable
+from core.errors import Conflict, InvalidInput, KonsilError
 from core.ids import number, public
 from core.papers import BYTES, PAGES
 from instance.context import services
+from instance.guard import check_room
 from instance.uploads import BODY_LIMIT
 
 
 async def documents_page(token: str) -> ResponseReturnValue:
     """What is asked for, and what was handed in."""
-    return await _page(token, await _application(token))
+    return await _page(token, await services().joining.progress(token))
 
 
 async def documents_add(token: str) -> ResponseReturnValue:
     """Take one document in. A script is told in the answer's status; a person sees the page again, with what there is to say."""
-    application, kind = await _application(token), ""
+    progress, kind = await services().joining.progress(token), ""
+    application = progress.application
     try:
-        if services().space.low:
-            raise Unavailable("The disk of this instance is almost full, so no document can be taken in. Please try again later;"
-                              " what you have handed in is kept.", reason="disk-low", retry_after=300, field="file")
+        check_room()
+        if application.confirmed_at is None:
+            raise Conflict("Please open the link first and confirm your address.", reason="unconfirmed")
         await services().papers.begin(application.id)
         with services().uploads.place() as place:
             received = await place.receive(request)
             kind = received.fields.get("kind", "")[:100]
             made = await services().papers.add(application.id, kind, received.file)
     except KonsilError as error:
-        return await _page(token, application, error, kind)
+        return await _page(token, progress, error, kind)
     return redirect(f"/join/{token}/documents?added={public(made.id)}#added", 303)
 
 
 async def documents_remove(token: str, document_id: str) -> ResponseReturnValue:
     """Take one back."""
-    application = await _application(token)
+    progress = await services().joining.progress(token)
     try:
-        await services().papers.remove(application.id, number(document_id) or 0)
+        await services().papers.remove(progress.application.id, number(document_id) or 0)
     except InvalidInput as error:
-        return await _page(token, application, error)
+        return await _page(token, progress, error)
     return redirect(f"/join/{token}/documents?removed=1", 303)
 
 
-async def _application(token: str) -> Application:
-    found = await services().database.read(lambda tx: applications.by_token(tx, token))
-    if found is None:
-        raise NotFound("This link leads nowhere, or no longer. Please take the newest one we have sent you.")
-    return found
-
-
-async def _page(token: str, application: Application, error: KonsilError | None = None, kind: str = "") -> ResponseReturnValue:
+async def _page(token: str, progress: Progress, error: KonsilError | None = None, kind: str = "") -> ResponseReturnValue:
+    application = progress.application
+    if application.confirmed_at is None and error is None:
+        return redirect(f"/join/{token}", 303)
+    if error is not None:  # it may have been handed in or taken back meanwhile
+        progress = await services().joining.progress(token)
     found = await services().papers.of(application.id)
     joining = services().settings.joining
     page = await render_template(
-        "join_documents.html", token=token, progress=await services().joining.progress(token), application=application,
-        error=error, kind=kind, provider=services().identities.provider,
-        proven=await services().identities.said_of(application.id),
+        "join_documents.html", token=token, progress=progress, error=error, kind=kind,
+        provider=services().identities.provider, proven=await services().identities.said_of(application.id),
+        kinds=services().pack.documents_of(application.role),
         documents=[one for one in found if one.deleted_at is None], lost=[one for one in found if one.gone_for == "lost"],
-        open=application.state in (ApplicationState.DRAFT, ApplicationState.ASKED), added=number(request.args.get("added", "")),
+        open=progress.edited, added=number(request.args.get("added", "")),
         removed="removed" in request.args, most_mb=BYTES >> 20, most_pages=PAGES, document_days=joining.document_days,
         idle_days=joining.idle_days)
     response = await make_response(page, error.status if error is not None else 200)

@@ -41,8 +41,8 @@ async def one(directory: Path, applications: int = 1) -> Settings:
         now = its.clock.ms()
         for number in range(1, applications + 1):
             await its.database.write(lambda tx, number=number: tx.run(  # type: ignore[misc]
-                "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, created_at, touched_at)"
-                " VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', ?, ?)",
+                "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, confirmed_at, created_at,"
+                " touched_at) VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', 1, ?, ?)",
                 (number, f"AAAA-{number:04}", token_hash(f"secret{number}"), now, now)))
     return settings
 

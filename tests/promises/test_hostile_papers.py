@@ -127,8 +127,8 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         now = its.clock.ms()
         for number, secret in enumerate(secrets, 1):
             await its.database.write(lambda tx, number=number, secret=secret: tx.run(  # type: ignore[misc]
-                "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, created_at, touched_at)"
-                " VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', ?, ?)",
+                "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, confirmed_at, created_at,"
+                " touched_at) VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', 1, ?, ?)",
                 (number, f"AAAA-000{number}", token_hash(secret), now, now)))
     processes = Processes(settings)
     processes.start("both")
@@ -225,7 +225,7 @@ async def test_what_a_file_is_called_and_said_to_be_is_never_asked(served: Serve
     async with person(served) as anna:
         for name, media in zip(names, ("text/html", "image/svg+xml", "application/x-sh", "a/b", "", "x", "text/html", "a/b"),
                                strict=True):
-            body = (b'--x\r\ncontent-disposition: form-data; name="kind"\r\n\r\nApprobation certificate\r\n--x\r\n'
+            body = (b'--x\r\ncontent-disposition: form-data; name="kind"\r\n\r\napprobation\r\n--x\r\n'
                     b'content-disposition: form-data; name="file"; filename="%b"\r\ncontent-type: %b\r\n\r\n%b\r\n--x--\r\n' % (
                         name.encode(), media.encode(), photograph(comment=name.encode()[:100])))
             async with anna.post(f"/join/{served.secrets[0]}/documents", data=body, allow_redirects=False, headers={

@@ -143,6 +143,7 @@ OF_OURS = {
     "actors.wire.follow",
     "actors.wire.undo_follow",
     "actors.wire.answer",
+    "actors.wire.delete",
 }
 """Take text that the program itself has made or looked through before (`render_now` has its own walk in test_text)."""
 
