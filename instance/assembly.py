@@ -19,7 +19,6 @@ from actors.invitations import Invitations
 from actors.joining import Joining
 from actors.keys import load_identity
 from actors.lapsing import Lapsing
-from actors.links import Links
 from actors.login import Sessions
 from actors.mailboxes import Mailboxes
 from actors.openid import Provider
@@ -139,7 +138,6 @@ class Assembly:
     accounts: Accounts
     joining: Joining
     invitations: Invitations
-    links: Links
     decisions: Decisions
     reviews: Reviews
     standings: Standings
@@ -252,7 +250,6 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
-    links = Links(vault, ids)
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
@@ -277,9 +274,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
-            mailboxes=boxes, links=links, reviews=Reviews(database, clock),
+            mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
-            decisions=Decisions(database, accounts, boxes, links, clock, ids, audit, settings.joining),
+            decisions=Decisions(database, accounts, boxes, signing.links, clock, ids, audit, settings.joining),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(
                 database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS | resets.MAILS

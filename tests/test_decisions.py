@@ -65,7 +65,7 @@ async def test_verifying_makes_account_and_actor_sends_a_link_and_is_written_dow
     assert (await row(de, "SELECT address, rhythm FROM mailboxes WHERE account_id = ?", account["id"]))["rhythm"] == "none"
     mail = await row(de, "SELECT * FROM mails WHERE kind = ? AND account_id = ?", MailKind.ACCEPTED, account["id"])
     link = await row(de, "SELECT * FROM account_links WHERE id = ?", mail["about_id"])
-    assert link["purpose"] == Purpose.WELCOME and link["token_hash"] == token_hash(de.its.links.token(mail["about_id"]))
+    assert link["purpose"] == Purpose.WELCOME and link["token_hash"] == token_hash(de.its.signing.links.token(mail["about_id"]))
     kept = await row(de, "SELECT * FROM verifications WHERE account_id = ?", account["id"])
     assert (kept["what"], kept["method"], kept["register_text"], kept["by"]) == ("verified", "register", "MÜLLER, Clara", "olga")
     assert kept["number_key"] is not None

@@ -42,7 +42,7 @@ def _accepted(its: Assembly, words: Translator, mail: WaitingMail, _: Recipient)
         words.gettext("You are verified."),
         words.gettext("Open this link to choose your password and sign in for the first time. It works once, and for 14 days."),
         words.gettext("Your documents are deleted by themselves after %(days)s days.", days=its.settings.joining.document_days),
-    ), f"{its.identity.origin}/welcome/{its.links.token(mail.about_id)}", words.gettext("Choose a password"))
+    ), f"{its.identity.origin}/welcome/{its.signing.links.token(mail.about_id)}", words.gettext("Choose a password"))
 
 
 def _renewed(its: Assembly, words: Translator, _: WaitingMail, __: Recipient) -> Written:
