@@ -28,13 +28,6 @@ _LENGTH = 10  # of 5 bits each
 _READ_AS = str.maketrans("oil", "011", "- ")
 
 
-class Proof(NamedTuple):
-    """How a second factor was shown, and how many recovery codes are left."""
-
-    how: str
-    recovery_left: int
-
-
 class CodeKey(NamedTuple):
     """What an app needs to be told: the key, and the same as a link that it reads off a picture."""
 
@@ -119,17 +112,17 @@ class Factors:
 
         return await self._database.write(write)
 
-    def check(self, tx: Tx, account_id: int, code: str, visit: Visit) -> Proof | None:
-        """Whether this is a code that counts now, from the app or one of the recovery codes; it counts no second time."""
+    def check(self, tx: Tx, account_id: int, code: str, visit: Visit) -> str | None:
+        """What kind of code counts now, `code` of the app or `recovery`, and no second time; None for any other."""
         row = tx.row("SELECT secret, last_step FROM code_keys WHERE account_id = ? AND confirmed_at IS NOT NULL", (account_id,))
         step = self._step(account_id, row["secret"], code, row["last_step"]) if row is not None else None
         if step is not None:
             tx.run("UPDATE code_keys SET last_step = ? WHERE account_id = ?", (step, account_id))
-            return Proof("code", recovery_left(tx, account_id))
+            return "code"
         if tx.run("DELETE FROM recovery_codes WHERE account_id = ? AND code_hash = ?",
                   (account_id, self._hash(account_id, code))):
             self._signins.note(tx, account_id, Happened.RECOVERY_USED, visit)
-            return Proof("recovery", recovery_left(tx, account_id))
+            return "recovery"
         return None
 
     def _step(self, account_id: int, sealed: bytes, code: str, after: int) -> int | None:
@@ -180,8 +173,7 @@ def recovery_left(tx: Tx, account_id: int) -> int:
     return int(tx.rows("SELECT count(*) FROM recovery_codes WHERE account_id = ?", (account_id,))[0][0])
 
 
-def forget(tx: Tx, account_id: int) -> int:
-    """Take every second factor away; how many there were, recovery codes aside."""
-    gone = sum(tx.run(f"DELETE FROM {table} WHERE account_id = ?", (account_id,)) for table in ("code_keys", "passkeys"))
-    tx.run("DELETE FROM recovery_codes WHERE account_id = ?", (account_id,))
-    return gone
+def forget(tx: Tx, account_id: int) -> None:
+    """Take every second factor away, and what would open the door in its place."""
+    for table in ("code_keys", "passkeys", "recovery_codes"):
+        tx.run(f"DELETE FROM {table} WHERE account_id = ?", (account_id,))

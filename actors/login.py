@@ -142,7 +142,7 @@ class Sessions:
                 return self._one_try_less(tx, given, row["id"], visit)
             take_back(tx, limits)
             tx.run("DELETE FROM half_sessions WHERE token_hash = ?", (token_hash(given),))
-            return self._open(tx, row, proof.how, replacing, visit, known)
+            return self._open(tx, row, proof, replacing, visit, known)
 
         return self._entered(await self._database.write(store))
 

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from actors.devices import NOWHERE
 from core.settings import Settings
 from tests.authenticator import Authenticator
 from tests.servers import PASSWORD, Running, countries
@@ -75,7 +76,7 @@ async def test_a_passkey_opens_it_too_but_nobody_elses(de: Running) -> None:
     for key, handle in ((hers, "ada"), (his, "ben")):
         account = de.doctors[handle]
         invitation = await de.its.signing.passkeys.invitation(account)
-        await de.its.signing.passkeys.add(account, key.make(invitation, de.url), "x", (await visit()))
+        await de.its.signing.passkeys.add(account, key.make(invitation, de.url), "x", NOWHERE)
     async with Browser(de) as ada:
         session = (await de.its.sessions.passkey(hers.sign(de.its.signing.passkeys.question(), de.url), "203.0.113.5")).token
         ada.session.cookie_jar.update_cookies({f"konsil-{de.its.settings.server.port}": session}, ada.session._base_url)
@@ -86,12 +87,6 @@ async def test_a_passkey_opens_it_too_but_nobody_elses(de: Running) -> None:
             given = {"unlock_passkey": key.sign(de.its.signing.passkeys.question(), de.url)}
             assert (await ada.post("/compose", kept(page) | given))[0] == status
     assert await de.count("posts") == 1
-
-
-async def visit():  # type: ignore[no-untyped-def]
-    from actors.devices import NOWHERE
-
-    return NOWHERE
 
 
 async def test_a_page_that_looks_by_itself_keeps_no_session_awake(de: Running) -> None:
