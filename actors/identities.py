@@ -78,6 +78,11 @@ class Identities:
         """What people call the provider; empty where there is none."""
         return self._provider.name if self._provider.on else ""
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where the provider is asked; nowhere if there is none."""
+        return self._provider.origins
+
     async def begin(self, purpose: Purpose, *, account_id: int | None = None, application_id: int | None = None,
                     onward: str = "") -> Way:
         """A way to the provider, for fifteen minutes. `Unavailable` where it does not answer."""

@@ -90,6 +90,11 @@ class Provider:
         """What people call it."""
         return self._settings.name
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where it is asked."""
+        return self._service.origins if self._service is not None else ()
+
     async def address(self, state: str, nonce: str, verifier: str) -> str:
         """Where somebody goes to prove who she is. `Unavailable` where the provider does not answer."""
         found = await self._configuration()

@@ -19,6 +19,7 @@ from core.words import N_, Phrase
 
 _PROOFS: dict[str, Phrase] = {
     "password": N_("with the password"), "code": N_("with password and code"),
+    "identity": N_("with an electronic identity"),
     "recovery": N_("with password and recovery code"), "passkey": N_("with a passkey"),
 }
 

@@ -95,6 +95,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # operators are verified by nobody; the application in this table was never handed in
     **{(method, "/settings/verification", "operator"): NOWHERE for method in ("GET", "POST")},
     **{(method, "/admin/applications/<application>", "operator"): NOWHERE for method in ("GET", "POST")},
+    # this instance knows no identity provider
+    **{("POST", rule, who): NOWHERE for rule in ("/login/identity", "/join/<token>/identity") for who in (*PEOPLE, *SERVERS)},
+    **{("POST", "/settings/identity", who): NOWHERE for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     # an empty form is no password
     **{("POST", rule, who): UNSIGNED for rule in ("/login", "/login/second", "/login/passkey") for who in (*PEOPLE, *SERVERS)},
     # the link in this table was sent to nobody, and passkeys belong to an instance with a name
