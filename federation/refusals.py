@@ -84,6 +84,7 @@ SENTENCES = {
     "no-such-doctor": N_("It is about a doctor who is not here."),
     "no-such-announcement": N_("It answers a key that we have not announced."),
     "no-such-follow": N_("It answers a request to follow that is not here."),
+    "no-such-report": N_("It answers a report that is not here."),
     "unknown-nonce": N_("It answered a ping that was not sent, was answered before, or is too old."),
     "busy": N_("More handshakes of it were under way than are answered at once."),
     "named": N_("It passed on a consult, which is for those it names."),

@@ -198,6 +198,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     federation = settings.federation
     vault = KeyVault(settings.path("secret.key"))
     mailer = Mailer(settings.mail, settings.path("."), settings.instance.name, settings.instance.domain)
+    password = secret(settings.identity.client_secret, settings.identity.client_secret_file, settings.path("."),
+                      "identity.client_secret_file")
     database = await open_database(
         settings.database.url, settings.path("."), readers=settings.database.readers,
         synchronous=settings.database.synchronous)
@@ -207,6 +209,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         audit = Audit(database, vault, clock)
         await audit.adopt()
         identity = await load_identity(database, vault, settings.instance, clock, ids)
+        signing = signing_in(settings, database, vault, identity, clock, ids, audit)
     except BaseException:
         await database.close()
         raise
@@ -216,10 +219,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     client = Client(identity, refusals, clock, timeout=federation.timeout_seconds, body_limit=federation.body_limit_bytes)
     rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
     door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
-    given = settings.identity
-    provider = Provider(
-        given, secret(given.client_secret, given.client_secret_file, settings.path("."), "identity.client_secret_file"), client,
-        f"{identity.origin}/login/identity/callback")
+    provider = Provider(settings.identity, password, client, f"{identity.origin}/login/identity/callback")
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     darkroom = Darkroom()
     doctors = Directory(database, identity, allowlist, client, clock, ids)
@@ -240,7 +240,6 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     contacts = Contacts(database, clock)
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
-    signing = signing_in(settings, database, vault, identity, clock, ids, audit)
     accounts = Accounts(database, identity, vault, clock, ids, audit, signing.passwords, settings.joining)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))

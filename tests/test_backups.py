@@ -271,8 +271,8 @@ def test_sessions_end_and_what_was_to_be_deleted_meanwhile_is_deleted(de: Konsil
     now, day = Clock().ms(), 86_400_000
     with closing(sqlite3.connect(de.place / "konsil.db")) as database, database:
         [account] = database.execute("SELECT id FROM accounts").fetchone()
-        database.execute("INSERT INTO sessions (token_hash, account_id, created_at, expires_at) VALUES (x'01', ?, ?, ?)",
-                         (account, now, now + day))
+        database.execute("INSERT INTO sessions (token_hash, account_id, device, network, proof, created_at, seen_at, proved_at,"
+                         " expires_at) VALUES (x'01', ?, '', '', 'password', ?, ?, ?, ?)", (account, now, now, now, now + day))
         for number, days in enumerate((91, 89)):
             database.execute("INSERT INTO outside_notices (id, reference, kind, text, contact, language, received_at, handled_at)"
                              " VALUES (?, ?, 'other', 'planted text', '', 'de', 1, ?)", (number, str(number), now - days * day))

@@ -80,9 +80,10 @@ def test_proxies_pass_documents_on_as_they_come_and_leave_it_to_konsil_to_say_wh
     [(rule, block)] = re.findall(r"location ~ (\S+) \{(.*?)\}", read("nginx.conf"), re.DOTALL)
     assert "client_max_body_size 0;" in block and "proxy_request_buffering off;" in block
     larger = {route.rule for route in behind_the_front() if (route.body_limit or 0) > _FORM_BYTES}
-    assert larger == {"/join/<token>/documents"} and re.match(rule, "/join/abc-_9/documents")
-    assert not any(re.match(rule, path) for path in ("/join/documents", "/join/a/b/documents", "/join/a/documents/b/remove", "/"))
-    assert "not path /inbox /inbox/bundle /join/*/documents\n" in read("Caddyfile")
+    assert larger == {"/join/<token>/documents", "/settings/portrait"}
+    assert re.match(rule, "/join/abc-_9/documents") and re.match(rule, "/settings/portrait")
+    assert not any(re.match(rule, path) for path in ("/join/documents", "/join/a/b/documents", "/join/a/documents/b/remove", "/", "/settings/portrait/remove"))
+    assert "not path /inbox /inbox/bundle /join/*/documents /settings/portrait\n" in read("Caddyfile")
 
 
 def test_proxies_hang_up_before_the_server_does_and_wait_for_nobody_for_ever() -> None:
@@ -175,7 +176,7 @@ def test_the_firewall_the_command_and_the_refresher_mean_the_same_sets() -> None
               Exit("mail", "mail.example", 587, "", True, ("10.0.0.25", "fd00::25"), ""),
               Exit("resolver", "fd00::53", 53, "", True, ("fd00::53",), ""))
     lines = script(places).splitlines()
-    assert len(lines) == 11 and all(re.fullmatch(shape[1], line) for line in lines)
+    assert len(lines) == 13 and all(re.fullmatch(shape[1], line) for line in lines)
     for line in ("flush ruleset", "add element inet konsil siblings4 { 1.1.1.1 }; flush ruleset", 'include "/etc/shadow"',
                  "add element inet other siblings4 { 1.1.1.1 }", "delete table inet konsil"):
         assert re.fullmatch(shape[1], line) is None, line
