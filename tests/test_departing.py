@@ -144,7 +144,7 @@ async def test_likes_follows_votes_and_all_that_only_she_saw_go_too(pair: tuple[
 async def test_nothing_of_the_person_stays_in_the_account_and_nobody_gets_her_handle(pair: tuple[Running, Running]) -> None:
     de, _ = pair
     uri = (await de.author("ada")).actor.uri
-    token = await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")
+    token = (await de.its.sessions.login("ada", PASSWORD, "203.0.113.5")).token
     await de.its.database.write(lambda tx: tx.run(
         "INSERT INTO verifications (id, account_id, what, method, evidence, register_text, by, at) VALUES (1, ?, 'verified',"
         " 'register', 'seen', 'Ada, Berlin', 'olga', 1)", (de.doctors["ada"].id,)))

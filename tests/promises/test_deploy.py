@@ -82,7 +82,8 @@ def test_proxies_pass_documents_on_as_they_come_and_leave_it_to_konsil_to_say_wh
     larger = {route.rule for route in behind_the_front() if (route.body_limit or 0) > _FORM_BYTES}
     assert larger == {"/join/<token>/documents", "/settings/portrait"}
     assert re.match(rule, "/join/abc-_9/documents") and re.match(rule, "/settings/portrait")
-    assert not any(re.match(rule, path) for path in ("/join/documents", "/join/a/b/documents", "/join/a/documents/b/remove", "/", "/settings/portrait/remove"))
+    assert not any(re.match(rule, path) for path in (
+        "/join/documents", "/join/a/b/documents", "/join/a/documents/b/remove", "/", "/settings/portrait/remove"))
     assert "not path /inbox /inbox/bundle /join/*/documents /settings/portrait\n" in read("Caddyfile")
 
 
