@@ -8,11 +8,12 @@ from actors.accounts import NewDoctor
 from actors.models import Role, VerifiedDoctor
 from core.errors import InvalidInput, NotFound, Refused, TooMany
 from instance.assembly import Assembly
+from tests.servers import PASSWORD
 from tests.test_joining import ALL, DAY, began, count
 
 
 async def doctor(its: Assembly, handle: str, role: Role = Role.DOCTOR) -> VerifiedDoctor:
-    await its.accounts.add_doctor(NewDoctor(handle, f"Dr {handle.title()}", "long enough", role, (), "register", "seen"))
+    await its.accounts.add_doctor(NewDoctor(handle, f"Dr {handle.title()}", PASSWORD, role, (), "register", "seen"))
     account = await its.accounts.by_handle(handle)
     assert account is not None
     return await its.credentials.require_verified(account)
