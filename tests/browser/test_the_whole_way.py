@@ -13,6 +13,7 @@ import pytest
 
 from tests.browser.chromium import Chromium
 from tests.browser.hands import Hands, Keyboard, Mouse, sign_in
+from tests.browser.looking import look
 from tests.browser.window import Window
 from tests.drawn import LINES, drawn, written
 from tests.mailserver import MailServer, mailserver
@@ -35,16 +36,18 @@ class Country(NamedTuple):
     chamber: str
     answers: Mapping[str, str]
     specialty: str
+    privacy: str
     question: str
     text: str
 
 
 COUNTRIES = {
     "de": Country("approbation", LINES, "efn", "802760107654328", "be",
-                  {"university": "Charité", "licence-year": "2009", "licence-authority": "LAGeSo"}, "Kardiologie",
+                  {"university": "Charité", "licence-year": "2009", "licence-authority": "LAGeSo"}, "Kardiologie", "Datenschutz",
                   "Welches Labor bei unklarem Fieber?", "Drei Wochen Fieber, kein Befund."),
     "fr": Country("diploma", ("Diplôme d'État", "", "de docteur en médecine", "Mme Anna Beispiel", "", "Paris, le 2 février 2008"),
-                  "rpps", "99700218896", "", {"university": "Sorbonne Université", "licence-year": "2009"}, "Cardiologie",
+                  "rpps", "10007654329", "", {"university": "Sorbonne Université", "licence-year": "2009"}, "Cardiologie",
+                  "Confidentialité",
                   "Quel bilan devant une fièvre prolongée ?", "Trois semaines de fièvre, rien au bilan."),
 }
 """By code; there its first language is spoken."""
@@ -63,19 +66,19 @@ async def test_a_doctor_goes_the_whole_way(browser: Chromium, tmp_path: Path, ki
         await key_in(anna.window)
 
         await apply(anna, home, mail, country, drawn_in(tmp_path / "diploma.png", country))
-        await sign_in(op, home, "op")
+        await enter(op, home, "op")
         handle = await verify(op, home)
         await settle_in(anna, home, mail, handle)
 
         await ask(anna, home, country)
         await until(lambda: abroad.count("posts"))
-        await sign_in(colleague, abroad, "ada")
+        await enter(colleague, abroad, "ada")
         place = await answer_and_report(colleague, abroad, country)
         await until(lambda: home.count("reports"))
         await keep(op, home, country)
-        await sign_in(theirs, abroad, "op")
+        await enter(theirs, abroad, "op")
         await show_again(theirs, abroad)
-        await be_told(anna, home, colleague, country)
+        await be_told(anna, home, colleague, abroad, country)
 
         await take_along(anna, home, country, tmp_path / "downloads")
         await leave(anna, home, handle)
@@ -104,10 +107,12 @@ async def key_in(window: Window) -> None:
 
 
 async def here(hands: Hands, at: Running, path: str) -> None:
-    """She is on this page, and it speaks her language."""
-    found, language, title = await hands.window.evaluate("[location.pathname, document.documentElement.lang, document.title]")
+    """Somebody of this country is on this page; it speaks her language, and is well made in it."""
+    found, language, privacy = await hands.window.evaluate(
+        "[location.pathname, document.documentElement.lang, document.querySelector('.foot [href=\"/privacy\"]').innerText]")
     assert re.fullmatch(path, found), (found, await hands.window.text())
-    assert language == at.country and title, (found, language)
+    assert (language, privacy) == (at.country, COUNTRIES[at.country].privacy), found
+    assert await look(hands.window, found) == []
 
 
 async def posted(mail: MailServer, what: str) -> str:
@@ -121,13 +126,24 @@ async def posted(mail: MailServer, what: str) -> str:
     return link[0]
 
 
+async def enter(hands: Hands, at: Running, handle: str) -> None:
+    """Sign in, in the language of the country."""
+    await at_the_door(hands, at)
+    await sign_in(hands, at, handle)
+
+
+async def at_the_door(hands: Hands, at: Running) -> None:
+    """She comes to the door and chooses her language there."""
+    await hands.window.go(at.url)
+    if await hands.window.evaluate("document.documentElement.lang") != at.country:
+        await hands.push(f".foot a[hreflang={at.country}]")
+    await here(hands, at, "/login")
+
+
 async def apply(anna: Hands, at: Running, mail: MailServer, country: Country, document: Path) -> None:
     """From the door, in her language, to having handed it in."""
     window = anna.window
-    await window.go(at.url)
-    if await window.evaluate("document.documentElement.lang") != at.country:
-        await anna.push(f".foot a[hreflang={at.country}]")
-    await here(anna, at, "/login")
+    await at_the_door(anna, at)
     await anna.push("main a[href='/join']")
     await here(anna, at, "/join")
     await anna.write("#address", ADDRESS)
@@ -172,7 +188,9 @@ async def apply(anna: Hands, at: Running, mail: MailServer, country: Country, do
 async def verify(op: Hands, at: Running) -> str:
     """An operator looks at number and document, and lets her in; her handle."""
     await op.push(".places a[href='/admin/applications']")
-    await op.push("main td a, main th a")
+    await here(op, at, "/admin/applications")
+    await op.push("main tbody a")
+    await here(op, at, "/admin/applications/[^/]+")
     shown = "(({complete, naturalWidth}) => complete && naturalWidth > 600)(document.querySelector('.paper img'))"
     await op.window.evaluate("document.querySelector('.paper img').scrollIntoView()")
     await op.window.until(shown)
@@ -182,6 +200,7 @@ async def verify(op: Hands, at: Running) -> str:
     await op.write("#evidence", "Urkunde und Verzeichnis verglichen.")
     await op.write("#register_text", NAME)
     await op.push("form.choice .button")
+    await here(op, at, "/admin/applications/[^/]+")
     assert await at.count("applications", "state = 'accepted'") == 1
     return handle
 
@@ -198,6 +217,7 @@ async def settle_in(anna: Hands, at: Running, mail: MailServer, handle: str) -> 
     await here(anna, at, "/settings/security/passkeys/new")
     await anna.write("#name", "Telefon")
     await anna.push(SENT)
+    await here(anna, at, "/settings/security")
     assert await at.count("passkeys") == 1
     await anna.push("header form .plain")
     await here(anna, at, "/login")
@@ -227,39 +247,47 @@ async def ask(anna: Hands, at: Running, country: Country) -> None:
 
 async def answer_and_report(colleague: Hands, at: Running, country: Country) -> str:
     """A colleague abroad reads it, answers, and finds that the patient can be recognised: at once nobody there sees it."""
-    await read(colleague, country)
+    await read(colleague, at, country)
     assert country.text in await colleague.window.text()
     place = str(await colleague.window.evaluate("location.pathname"))
     await colleague.write("#answer textarea", ANSWER)
     await colleague.push("#answer .button")
     await colleague.push(f"a[href='{place}/report']")
+    await here(colleague, at, ".*/report")
     await colleague.tick("input[name=category][value=recognisable]")
     await colleague.write("#text", WORRY)
     await colleague.tick("input[name=share]")
     await colleague.push(SENT)
+    await here(colleague, at, "/reports/[^/]+")
     await colleague.window.go(at.url + place)
+    await here(colleague, at, place)
     said = await colleague.window.text()
     assert country.text not in said and country.question not in said and ANSWER in said
     return place
 
 
-async def read(hands: Hands, country: Country) -> None:
+async def read(hands: Hands, at: Running, country: Country) -> None:
     """From home to her case."""
     await hands.push(".brand")
+    await here(hands, at, "/")
     path = await hands.window.evaluate("document.querySelector('main h2 a').getAttribute('href')")
     await hands.push(f"h2 a[href='{path}']")
+    await here(hands, at, path)
     assert country.question in await hands.window.text()
 
 
 async def keep(op: Hands, at: Running, country: Country) -> None:
     """The operators of her country read the report, which does not say whose it is, and decide that it stays."""
     await op.push(".places a[href='/admin/reports']")
+    await here(op, at, "/admin/reports")
     await op.push("main tbody a")
+    await here(op, at, "/admin/reports/[^/]+")
     said = await op.window.text()
     assert country.text in said and WORRY in said and "Dr Ada" not in said
     await op.tick("input[name=result][value=kept]")
     await op.write("#reason", REASON)
     await op.push("form[action$=decide] .button")
+    await here(op, at, "/admin/reports/[^/]+")
     assert await at.count("matters", "state = 'kept'") == 1
 
 
@@ -268,11 +296,12 @@ async def show_again(theirs: Hands, at: Running) -> None:
     await until(lambda: at.count("matters", "state = 'kept'"))
     await theirs.window.go(f"{at.url}/admin/reports?tab=elsewhere")
     await theirs.push("main tbody a")
+    await here(theirs, at, "/admin/reports/[^/]+")
     assert REASON in await theirs.window.text()
     await theirs.push("form[action$=hide] .button")
 
 
-async def be_told(anna: Hands, home: Running, colleague: Hands, country: Country) -> None:
+async def be_told(anna: Hands, home: Running, colleague: Hands, abroad: Running, country: Country) -> None:
     """Both are told what was decided and why; it can be read again."""
     await anna.push(TOLD)
     await here(anna, home, "/notifications")
@@ -282,8 +311,9 @@ async def be_told(anna: Hands, home: Running, colleague: Hands, country: Country
     assert REASON in said and WORRY not in said and "Dr Ada" not in said
     await colleague.push(TOLD)
     await colleague.push("main a[href^='/reports/']")
+    await here(colleague, abroad, "/reports/[^/]+")
     assert REASON in await colleague.window.text()
-    await read(colleague, country)
+    await read(colleague, abroad, country)
     assert country.text in await colleague.window.text()
 
 
@@ -292,10 +322,12 @@ async def take_along(anna: Hands, at: Running, country: Country, into: Path) -> 
     await anna.push("header .to-settings")
     await here(anna, at, "/settings")
     await anna.push("main nav a[href='/settings/export']")
+    await here(anna, at, "/settings/export")
     await anna.push("main form .button")
     await here(anna, at, "/settings/export")
     while not await anna.window.has("form[action$=file]"):
         await anna.push("main p a[href='/settings/export']")
+    await here(anna, at, "/settings/export")
     await anna.write("#password", CHOSEN)
     into.mkdir()
     async with anna.window.downloading(into):
@@ -326,14 +358,18 @@ async def be_gone(anna: Hands, at: Running, handle: str) -> None:
     await anna.write("#handle", handle)
     await anna.write("#password", CHOSEN)
     await anna.push(".door .button")
+    await here(anna, at, "/login")
     assert not await anna.window.has(".who") and await anna.window.has("#error-login")
-    assert await at.count("actors", f"name = '{NAME}'") == await at.count("passkeys") == await at.count("documents") == 0
+    assert await at.count("actors", f"name = '{NAME}'") == await at.count("passkeys") == 0
+    assert await at.count("documents", "deleted_at IS NULL") == await at.count("applications", f"name = '{NAME}'") == 0
+    await until(lambda: not [*at.its.settings.path("documents").rglob("*")])
 
 
 async def be_gone_abroad(colleague: Hands, at: Running, place: str, country: Country) -> None:
     """Where her case was stands only what others wrote, and nobody of her name is to be found."""
-    await sign_in(colleague, at, "ada")
+    await enter(colleague, at, "ada")
     await colleague.window.go(at.url + place)
+    await here(colleague, at, place)
     said = await colleague.window.text()
     assert ANSWER in said and country.question not in said and country.text not in said and NAME not in said
     await colleague.push(".places a[href='/directory']")
