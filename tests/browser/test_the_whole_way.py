@@ -42,13 +42,14 @@ class Country(NamedTuple):
 
 
 COUNTRIES = {
-    "de": Country("approbation", LINES, "efn", "802760107654328", "be",
-                  {"university": "Charité", "licence-year": "2009", "licence-authority": "LAGeSo"}, "Kardiologie", "Datenschutz",
-                  "Welches Labor bei unklarem Fieber?", "Drei Wochen Fieber, kein Befund."),
-    "fr": Country("diploma", ("Diplôme d'État", "", "de docteur en médecine", "Mme Anna Beispiel", "", "Paris, le 2 février 2008"),
-                  "rpps", "10007654329", "", {"university": "Sorbonne Université", "licence-year": "2009"}, "Cardiologie",
-                  "Confidentialité",
-                  "Quel bilan devant une fièvre prolongée ?", "Trois semaines de fièvre, rien au bilan."),
+    "de": Country(
+        "approbation", LINES, "efn", "802760107654328", "be",
+        {"university": "Charité", "licence-year": "2009", "licence-authority": "LAGeSo"}, "Kardiologie", "Datenschutz",
+        "Welches Labor bei unklarem Fieber?", "Drei Wochen Fieber, kein Befund."),
+    "fr": Country(
+        "diploma", ("Diplôme d'État", "", "de docteur en médecine", "Mme Anna Beispiel", "", "Paris, le 2 février 2008"),
+        "rpps", "10007654329", "", {"university": "Sorbonne Université", "licence-year": "2009"}, "Cardiologie",
+        "Confidentialité", "Quel bilan devant une fièvre prolongée ?", "Trois semaines de fièvre, rien au bilan."),
 }
 """By code; there its first language is spoken."""
 
