@@ -10,6 +10,7 @@ from core.errors import InvalidInput, TooMany
 from instance.context import doctor, language, owner, services, verified
 from instance.pages.looking import is_looked_at, settle
 from posts.matters import CATEGORIES, STATES, TEXT_LIMIT
+from posts.reports import MatterView
 
 
 async def report_form(post_id: str) -> ResponseReturnValue:
@@ -45,16 +46,16 @@ async def reports_page() -> ResponseReturnValue:
 async def report_page(matter_id: str) -> ResponseReturnValue:
     """One of these. Whoever looks at it has read that something was decided."""
     seen = await services().notifications.decided(owner(), matter_id)
-    page = await _one(matter_id, None, "")
+    matter = await services().reports.one(owner(), matter_id)
     if is_looked_at():
         await settle(seen)
-    return page
+    return await _one(matter, None, "")
 
 
-async def _one(matter_id: str, error: InvalidInput | None, appeal: str) -> ResponseReturnValue:
+async def _one(matter: MatterView, error: InvalidInput | None, appeal: str) -> ResponseReturnValue:
     page = await render_template(
-        "matter.html", matter=await services().reports.one(owner(), matter_id), categories=CATEGORIES, states=STATES, error=error,
-        appeal=appeal, text_limit=TEXT_LIMIT, verified=await verified())
+        "matter.html", matter=matter, categories=CATEGORIES, states=STATES, error=error, appeal=appeal, text_limit=TEXT_LIMIT,
+        verified=await verified())
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -64,7 +65,7 @@ async def appeal(matter_id: str) -> ResponseReturnValue:
     try:
         await services().reports.appeal(owner(), matter_id, text)
     except InvalidInput as error:
-        return await _one(matter_id, error, text)
+        return await _one(await services().reports.one(owner(), matter_id), error, text)
     return redirect(f"/reports/{matter_id}", 303)
 
 

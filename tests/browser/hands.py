@@ -4,6 +4,7 @@ links, buttons and fields."""
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Protocol
 
 from tests.browser.window import Window
@@ -19,7 +20,7 @@ class Hands(Protocol):
         """A link or a button that leads to another page."""
 
     async def unfold(self, selector: str) -> None:
-        """What is folded behind a summary."""
+        """What is folded behind a summary, or whatever else a press does on the page that is open."""
 
     async def write(self, selector: str, text: str) -> None:
         """Put this text into a field, in place of what is there."""
@@ -29,6 +30,9 @@ class Hands(Protocol):
 
     async def pick(self, selector: str, value: str) -> None:
         """One entry of a list."""
+
+    async def attach(self, selector: str, file: Path) -> None:
+        """Choose a file for a field."""
 
 
 class Mouse:
@@ -57,6 +61,10 @@ class Mouse:
         await self.window.type(await _title(self.window, selector, value))
         await self.window.press("Enter")
         await self.window.until(f"document.querySelector({json.dumps(selector)}).value === {json.dumps(value)}")
+
+    async def attach(self, selector: str, file: Path) -> None:
+        async with self.window.choosing(file):
+            await self.window.click(selector)
 
 
 class Keyboard:
@@ -94,6 +102,11 @@ class Keyboard:
         await self.window.tab_to(selector)
         await self.window.type(await _title(self.window, selector, value))
         await self.window.until(f"document.querySelector({json.dumps(selector)}).value === {json.dumps(value)}")
+
+    async def attach(self, selector: str, file: Path) -> None:
+        await self.window.tab_to(selector)
+        async with self.window.choosing(file):
+            await self.window.press("Enter")
 
 
 async def _title(window: Window, selector: str, value: str) -> str:

@@ -25,6 +25,7 @@ class Window:
         self._browser, self._session, self._frame = browser, session, frame
         self._heard = asyncio.Event()
         self._page = self._painted = ""  # the page that is loaded and the one on the screen, by the browser's number for it
+        self._chooser = 0  # the field that the browser asks a file for
         self.complaints: list[str] = []
 
     async def prepare(self, scripts: bool) -> None:
@@ -48,6 +49,8 @@ class Window:
                 self._page = said["loaderId"]
             elif said["name"] == "firstContentfulPaint":
                 self._painted = said["loaderId"]
+        elif method == "Page.fileChooserOpened":
+            self._chooser = said["backendNodeId"]
         self._heard.set()
 
     async def call(self, method: str, **parameters: Any) -> Any:
@@ -73,6 +76,24 @@ class Window:
         before = self._page
         yield
         await self._until(lambda: self._page != before, "another page")
+
+    @asynccontextmanager
+    async def choosing(self, file: Path) -> AsyncIterator[None]:
+        """What is done inside has the browser ask for a file; this one is chosen there."""
+        self._chooser = 0
+        await self.call("Page.setInterceptFileChooserDialog", enabled=True)
+        yield
+        await self._until(lambda: self._chooser != 0, "the choice of a file")
+        await self.call("DOM.setFileInputFiles", files=[str(file)], backendNodeId=self._chooser)
+
+    @asynccontextmanager
+    async def downloading(self, into: Path) -> AsyncIterator[None]:
+        """What is done inside downloads a file to this empty directory; the block ends when it is there."""
+        await self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(into))
+        yield
+        async with asyncio.timeout(_SECONDS):
+            while not [file for file in into.iterdir() if file.suffix != ".crdownload" and not file.name.startswith(".")]:
+                await asyncio.sleep(0.05)
 
     async def _until(self, holds: Callable[[], bool], what: str) -> None:
         try:
