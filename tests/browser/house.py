@@ -380,10 +380,10 @@ async def _papers(de: Running) -> dict[str, str]:
     made = {"applies": token(), "applied": token()}
     for application, secret in enumerate(made.values(), 1):
         await its.database.write(lambda tx, application=application, secret=secret: tx.run(  # type: ignore[misc]
-            "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, created_at, touched_at)"
-            " VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', ?, ?)",
+            "INSERT INTO applications (id, reference, kind, state, token_hash, language, address, confirmed_at, created_at,"
+            " touched_at) VALUES (?, ?, 'joining', 'draft', ?, 'de', 'x@x.example', 1, ?, ?)",
             (application, f"K7QM-000{application}", token_hash(secret), now, now)))
-        for kind in its.pack.documents[:2]:
+        for kind in its.pack.documents["doctor"][:2]:
             await its.papers.add(application, kind, photograph(comment=kind.encode()))
     lost = (await its.papers.of(1))[0]
     await its.database.write(lambda tx: [

@@ -55,6 +55,8 @@ async def test_by_keyboard_alone_a_doctor_asks_corrects_and_publishes(pair: tupl
     await window.press("ArrowDown")
     await window.tab_to("input[name=origin]")
     await window.press(" ")
+    await window.tab_to("input[name=signature]")
+    await window.press(" ")
     await window.tab_to("button[value=confirm]")
     await window.press("Enter", leaves=True)
     assert await look(window, "last look") == []
