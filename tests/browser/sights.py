@@ -56,7 +56,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/mail/confirm/no-such-link", 404, (("main .button", {}),)),
         Sight("/mail/stop/{stop}", 200, (("main .button", {}),)),
         "/join/{applies}/documents", "/join/{applied}/documents", Sight("/join/nobody/documents", 404),
-        Sight("/join/{applies}/documents", 400, ((_NEXT, {"kind": "*"}),)),
+        Sight("/join/{applies}/documents", 400, (("form[enctype] .button", {"kind": "*"}),)),
         Sight("/join/{applies}/documents", 200, (("main li .plain", {}),)),
     ),
     ("de", "ada"): (
@@ -100,7 +100,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/p/{case}/edit", 400, ((_NEXT, {"question": " "}),)),
         Sight("/p/{hers}/edit", 409, ((_NEXT, {"revision": "1", "text": "Noch anders."}),)),
         Sight("/directory?name=@nobody@x.example", 400, (("main form[method=post] .button", {}),)),
-        Sight("/settings/profile", 400, ((_NEXT, {"about": "x" * 501}),)),
+        Sight("/settings/profile", 400, (("form[action$=profile] .button", {"about": "x" * 501}),)),
         Sight("/settings/mail", 400, ((_NEXT, {"address": "nowhere"}),)),
         Sight("/settings/leave", 400, ((".button.danger", {"handle": "ben", "password": "guessed it"}),)),
         Sight("/settings/leave", 400, ((".button.danger", {"handle": "ada", "password": "guessed it"}),)),
