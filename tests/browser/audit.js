@@ -11,6 +11,13 @@
   const work = document.querySelector("main");
   if (!work.matches(".wide") && box(work).width > 42 * 16 + 1) wrong.push(`the work column is ${box(work).width} px wide`);
 
+  // the open tab is in sight; only a line that tells of new posts may be drawn sideways
+  for (const tab of all(".tabs:not(:has(.news)) [aria-current]").filter(visible)) if (box(tab).right > innerWidth) wrong.push(`${name(tab)} is out of sight`);
+
+  // no two places are called the same
+  const places = all(".places a:not(.draft)").map((place) => place.firstChild.textContent.trim());
+  places.filter((place, at) => places.indexOf(place) !== at).forEach((place) => wrong.push(`two places are called “${place}”`));
+
   // one h1
   if (all("h1").length !== 1) wrong.push(`there are ${all("h1").length} h1`);
 

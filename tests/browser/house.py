@@ -282,7 +282,7 @@ async def _applications(de: Running) -> dict[str, str]:
     """An application in every state, each by its link; and two invitations of Ada's, one in use."""
     its, made = de.its, {}
     await its.joining.ask("vera@klinik.example", "de", "203.0.113.5")
-    row = await its.database.read(lambda tx: tx.row("SELECT id FROM applications WHERE address LIKE 'vera@%'"))
+    row = await its.database.read(lambda tx: tx.row("SELECT id FROM applications WHERE address = 'vera@klinik.example'"))
     assert row is not None
     made["unconfirmed"] = its.joining.token(row["id"])
     made["empty"] = await joining.began(its, "a@klinik.example")
