@@ -20,7 +20,7 @@ from core.ids import Ids, number, public
 from core.vault import KeyVault
 from federation.addresses import origin_of
 from federation.identity import Identity
-from federation.store import enqueue
+from federation.store import enqueue, forget_said
 from posts import matters, pollstore, store, wire
 from posts.drafts import Written, put_back
 from posts.matters import MATTER_STATES, TEXT_LIMIT, Category, Decision, MatterState, Verdict
@@ -261,9 +261,13 @@ class Judging:
         post = msgspec.structs.replace(post, revision=post.revision + 1)
         parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
         author = by_ids(tx, [post.author_id])[post.author_id]
-        activity = wire.update(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None,
-                               self._identity.seal, forgets=True)
-        enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(post.audience.origins), now)
+        poll, answered = pollstore.whole(tx, post.id), parent.uri if parent else None
+        places = network(tx, self._identity).recipients(post.audience.origins)
+        without = set(forget_said(tx, post.uri, now))
+        enqueue(tx, self._ids.new(), wire.create(post, poll, author.uri, answered, self._identity.seal,
+                                                 again=public(self._ids.new())), [one for one in places if one in without], now)
+        enqueue(tx, self._ids.new(), wire.update(post, poll, author.uri, answered, self._identity.seal, forgets=True), places, now)
+        tx.scrub()
 
     async def hide(self, matter_id: str, by: str, *, hidden: bool) -> None:
         """Hide a reported post from the doctors of this instance, or let it be seen again: what another country has decided

@@ -1,5 +1,5 @@
-"""A word planted everywhere a doctor can put one, taken back in every way there is, and yesterday's backups restored: in the end
-no byte of any of seven instances holds it.
+"""A word planted everywhere a doctor can put one, taken back in every way there is, and yesterday's backups restored: in the
+end no byte of any of seven instances holds it.
 
 What is searched is everything below the data directories of the seven: database, write-ahead log, journal, documents, archives,
 whatever else lies there. What may hold a word for a while or for ever is said here, and nothing else may:
@@ -28,7 +28,6 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import uvicorn
-from PIL import Image
 
 from actors.decisions import Acceptance, Rejection
 from actors.models import Role
@@ -227,7 +226,8 @@ async def write(de: Running, others: Sequence[Running]) -> dict[str, str]:
     async def publish(draft: Draft, reach: Reach = Reach.NETWORK, *, by_role: bool = False) -> str:
         return await its.compose.publish(await de.author("vera"), draft, origins, reach, seen, by_role=by_role)
 
-    poll, facts = PollDraft((word("option"), "Other"), False, its.clock.ms() + 3_600_000), CaseFacts(("cardiology",), "40-49", "f")
+    poll = PollDraft((word("option"), "Other"), False, its.clock.ms() + 3_600_000)
+    facts = CaseFacts(("cardiology",), "40-49", "f")
     posts = {
         "case": await publish(Draft(Kind.CASE, f"{word('question')}?", f"{word('text')} #{word('tag')}", "de", facts)),
         "poll": await publish(Draft(Kind.POLL, f"{word('poll')}?", "", "de", CaseFacts(), poll)),
@@ -296,11 +296,7 @@ async def test_no_live_data_directory_holds_a_planted_word_in_the_end(tmp_path: 
               for settings in made[:2]]
     async with up(made) as running:
         de, *others = running
-        for one in running:
-            for other in running:
-                if one is not other:
-                    await one.befriend(descriptor.read(descriptor.export(other.its.identity)))
-            await one.add_doctor("ben")
+        await befriended(running)
         for handle in ("olga", "omar"):
             await de.its.accounts.add_operator(handle, handle.title(), PASSWORD)
         await join(de)
@@ -328,6 +324,41 @@ async def test_no_live_data_directory_holds_a_planted_word_in_the_end(tmp_path: 
         for at in running:
             assert await at.count("posts", "erased_at IS NULL AND kind <> 'reply'") == 0
         assert await running[0].count("posts", "kind = 'reply' AND erased_at IS NULL") > 0, "what others have written stays"
+
+
+async def test_what_was_changed_because_of_a_report_is_on_no_disk_any_more(tmp_path: Path) -> None:
+    """A patient could be recognised, the author has changed it, and the operators have closed the report: what was there before is
+    in no history any more, and in nothing that was sent."""
+    made = [hurried(await create_instance(tmp_path / "live" / code, country=code, domain="127.0.0.1", port=port))
+            for code, port in zip(COUNTRIES[:3], _ports(3), strict=True)]
+    async with up(made) as running:
+        de, *others = running
+        await befriended(running)
+        await de.its.accounts.add_operator("olga", "Olga", PASSWORD)
+        its = de.its
+        seen = its.compose.network_digest(await its.compose.destinations())
+        post = await its.compose.publish(await de.author("ben"), Draft(Kind.NOTE, f"{word('question')}?", word("text"), "de"),
+                                         tuple(one.url for one in others), Reach.NETWORK, seen)
+        await at_rest(running)
+        there = await cards(others[0])
+        reporter = await others[0].author("ben")
+        await others[0].its.reports.report(reporter.actor, there[f"{word('question')}?"].id, "recognisable", "", "en", share=True)
+        await at_rest(running)
+        await its.editing.edit(await de.author("ben"), post, "What now?", "Without her age.", None, 1)
+        row = await its.database.read(lambda tx: tx.row("SELECT id FROM matters"))
+        assert row is not None
+        await its.judging.decide(public(row["id"]), "changed", "Thank you.", "en", "olga")
+        await at_rest(running)
+        await left(running, set())
+
+
+async def befriended(running: Sequence[Running]) -> None:
+    """All of them know each other, and have a doctor `ben`."""
+    for one in running:
+        for other in running:
+            if one is not other:
+                await one.befriend(descriptor.read(descriptor.export(other.its.identity)))
+        await one.add_doctor("ben")
 
 
 async def _ready(de: Running) -> bool:
