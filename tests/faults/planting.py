@@ -33,7 +33,8 @@ def _words(path: Path) -> set[str]:
 
 
 def _in(given: bytes) -> set[str]:
-    return {found[0].replace(b"\0", b"").decode().removeprefix(_STEM).removesuffix(_END) for found in _ANY.finditer(given.lower())}
+    found = (one[0].replace(b"\0", b"").decode() for one in _ANY.finditer(given.lower()))
+    return {one.removeprefix(_STEM).removesuffix(_END) for one in found}
 
 
 def _inflated(given: bytes) -> Iterator[bytes]:

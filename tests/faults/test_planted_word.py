@@ -60,8 +60,8 @@ _KEPT_DAYS, _PATIENCE = 181, 60
 
 IN_HER_APPLICATION = {"name", "birthname", "address", "university", "register", "evidence", "proof"}
 IN_HER_PROFILE = {"about", "workplace", "passkey"}
-IN_HER_POSTS = {"question", "text", "tag", "edited", "poll", "option", "down", "downtext", "left", "lefttext", "answer", "consult",
-                "role", "roletext", "draft"}
+IN_HER_POSTS = {"question", "text", "tag", "edited", "poll", "option", "down", "downtext", "left", "lefttext", "answer",
+                "consult", "role", "roletext", "draft"}
 IN_OTHER_APPLICATIONS = {"note", "appealed"}
 FOR_A_WHILE = {"report", "reason", "role", "roletext", "answer"}
 NEVER = {"exif", "portrait", "filename"}
@@ -255,7 +255,7 @@ async def live(de: Running, others: Sequence[Running], posts: dict[str, str]) ->
         await at.its.polls.vote(ben, there[f"{word('poll')}?"].id, (0,))
         doctor = await at.its.credentials.require_verified(at.doctors["ben"])
         await at.its.reactions.like(doctor, there[f"{word('question')}?"].id)
-        await at.its.reactions.boost(doctor, there[f"{word('question')}?"].id)
+        await at.its.reactions.boost(await at.author("ben"), there[f"{word('question')}?"].id)
         await at.its.reactions.bookmark(ben.actor, there[f"{word('question')}?"].id)
         await at.its.compose.reply(await at.author("ben", "reply"), there[f"{word('role')}?"].id, "An answer that stays.", "en")
         await at.its.reports.report(ben.actor, there[f"{word('down')}?"].id, "insult", word("report"), "en", share=True)
@@ -326,11 +326,13 @@ async def test_no_live_data_directory_holds_a_planted_word_in_the_end(tmp_path: 
         assert await running[0].count("posts", "kind = 'reply' AND erased_at IS NULL") > 0, "what others have written stays"
 
 
-async def test_what_was_changed_because_of_a_report_is_on_no_disk_any_more(tmp_path: Path) -> None:
-    """A patient could be recognised, the author has changed it, and the operators have closed the report: what was there before is
-    in no history any more, and in nothing that was sent."""
+async def test_what_was_changed_because_of_a_report_stays_changed_when_yesterday_comes_back(tmp_path: Path) -> None:
+    """A patient could be recognised, the author has changed it, and the operators have closed the report: what was there before
+    is in no history any more, in nothing that was sent, and a backup of before brings it back to neither side."""
     made = [hurried(await create_instance(tmp_path / "live" / code, country=code, domain="127.0.0.1", port=port))
             for code, port in zip(COUNTRIES[:3], _ports(3), strict=True)]
+    copies = [(settings.path("config.toml"), settings.path("backup.key"), tmp_path / f"{settings.instance.country}.backup")
+              for settings in made[:2]]
     async with up(made) as running:
         de, *others = running
         await befriended(running)
@@ -340,6 +342,8 @@ async def test_what_was_changed_because_of_a_report_is_on_no_disk_any_more(tmp_p
         post = await its.compose.publish(await de.author("ben"), Draft(Kind.NOTE, f"{word('question')}?", word("text"), "de"),
                                          tuple(one.url for one in others), Reach.NETWORK, seen)
         await at_rest(running)
+        for at, (config, _, target) in zip(running[:2], copies, strict=True):
+            await make(at.its, config, target, "olga")
         there = await cards(others[0])
         reporter = await others[0].author("ben")
         await others[0].its.reports.report(reporter.actor, there[f"{word('question')}?"].id, "recognisable", "", "en", share=True)
@@ -348,6 +352,19 @@ async def test_what_was_changed_because_of_a_report_is_on_no_disk_any_more(tmp_p
         row = await its.database.read(lambda tx: tx.row("SELECT id FROM matters"))
         assert row is not None
         await its.judging.decide(public(row["id"]), "changed", "Thank you.", "en", "olga")
+        await at_rest(running)
+        await left(running, set())
+    for config, key, target in copies:
+        aside = (await restore(config, target, BackupKey.load(key), "olga")).aside
+        assert aside is not None
+        shutil.rmtree(aside)
+    async with up(made[::-1]) as running:  # who has to ask comes last
+        await left(running, set())
+
+        async def changed() -> bool:
+            return all([await at.count("posts", "question = 'What now?' AND html LIKE '%Without her age%'") for at in running])
+
+        await until(changed, _PATIENCE)
         await at_rest(running)
         await left(running, set())
 
