@@ -31,8 +31,9 @@ class Taken(NamedTuple):
     """Something that was taken back at a moment (ms). `what` is erased (then `name` is the URI of a post, `by` its author's
     where it was written here, and `to` the origins that were sent it), ordered (`name` is the actor of a sibling that wants all
     of its own erased), forgotten (`name` is the reference of an application), left (`name` is the actor of a doctor, `by` the
-    keyed hash of her handle, in hexadecimal, where she was one of ours), or else the state that the sibling at the origin `name`,
-    or the account of the handle `name`, came into."""
+    keyed hash of her handle, in hexadecimal, where she was one of ours), changed (nothing of the post at the URI `name` is kept
+    that is older than its revision `by`), or else the state that the sibling at the origin `name`, or the account of the handle
+    `name`, came into."""
 
     what: str
     at: int

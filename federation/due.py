@@ -15,13 +15,14 @@ ERASED = "erased"
 ORDERED = "ordered"
 FORGOTTEN = "forgotten"
 LEFT = "left"
+CHANGED = "changed"
 TOPIC = "journal"
 
 
 class Due(NamedTuple):
     """`what` is ERASED for the post `name`, ORDERED for the instance actor `name` that wants all of its own erased, FORGOTTEN
-    for the application of the reference `name`, LEFT for the doctor whose actor `name` is, or the state of a sibling or an
-    account, as core.journal says; `at` in ms."""
+    for the application of the reference `name`, LEFT for the doctor whose actor `name` is, CHANGED for the post `name` of which
+    nothing earlier is kept, or the state of a sibling or an account, as core.journal says; `at` in ms."""
 
     key: bytes
     what: str

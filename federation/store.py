@@ -107,6 +107,23 @@ def supersede(tx: Tx, object_uri: str, now: int) -> None:
     tx.run(f"UPDATE outbox SET body = x'' WHERE id IN ({marks(len(waiting))})", waiting)
 
 
+def forget_said(tx: Tx, object_uri: str, now: int) -> list[int]:
+    """What an object has said so far is not to be found any more: what of it was not sent never will be, and no body that says it
+    stays. Returns the siblings that may not have the object at all, because nothing says that its Create has arrived."""
+    key = (uri_key(object_uri),)
+    said = ("SELECT o.id FROM outbox o JOIN deliveries d ON d.outbox_id = o.id WHERE d.object_key = ?"
+            " AND o.type IN ('Create', 'Update')")
+    without = [row["sibling_id"] for row in tx.rows(
+        "SELECT DISTINCT d.sibling_id FROM deliveries d JOIN outbox o ON o.id = d.outbox_id WHERE d.object_key = ?"
+        " AND o.type = 'Create' AND d.state IN ('pending', 'held', 'parked') AND NOT EXISTS (SELECT 1 FROM deliveries a"
+        " JOIN outbox c ON c.id = a.outbox_id WHERE a.object_key = d.object_key AND a.sibling_id = d.sibling_id"
+        " AND c.type = 'Create' AND a.state = 'acked')", key)]
+    tx.run("UPDATE deliveries SET state = 'superseded', settled_at = ? WHERE object_key = ? AND state = 'pending'"
+           f" AND outbox_id IN ({said})", (now, *key, *key))
+    tx.run(f"UPDATE outbox SET body = x'' WHERE id IN ({said})", key)
+    return without
+
+
 class Standing(StrEnum):
     """How an object stands with a sibling: something of it is on its way or held there; everything has arrived; or the last of
     it never will, because the sibling refused it or an operator has dropped it."""

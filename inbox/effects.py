@@ -13,6 +13,7 @@ from actors.models import Actor
 from actors.store import by_ids, save
 from core.database import Tx
 from core.ids import Ids
+from federation import due
 from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
@@ -192,6 +193,7 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                 store.revise(tx, old, changed)
                 if forgets:
                     store.forget_earlier(tx, old.id)
+                    due.add(tx, due.CHANGED, old.uri, now)
                 concerns.changed(tx, ids, old, changed, now)
                 if poll is not None:
                     _take_counts(tx, old.id, poll)

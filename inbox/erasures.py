@@ -26,7 +26,7 @@ from federation.due import Due, Place
 from federation.identity import Identity
 from federation.listed import listed
 from federation.siblings import Siblings
-from federation.store import enqueue
+from federation.store import enqueue, forget_said
 from inbox import ledger, ordered
 from posts import store, wire
 from posts.departing import Departing
@@ -127,6 +127,8 @@ class Erasures:
         sent = due.origins(tx, ours)
         authors |= {one.key: key.hex() for one in waiting
                     if one.what == due.LEFT and (key := handles.reserved_for(tx, one.name)) is not None}
+        authors |= {one.key: str(post.revision) for one in waiting if one.what == due.CHANGED
+                    for post in store.by_keys(tx, [one.key]).values()}
         return [(one, Taken(one.what, one.at, one.name, authors.get(one.key, ""), sent.get(one.key, ()))) for one in waiting]
 
     async def _replay(self, name: str, place: Place) -> None:
@@ -150,6 +152,7 @@ class Erasures:
         await self._order_again(states)
         await self._lapsing.forget_again([name for name, changes in states.items() if changes[-1].what == due.FORGOTTEN])
         await self._leave_again(states)
+        await self._change_again(states)
         if erased or name != place.name or upto - start > _MARK_BYTES:
             await self._database.write(lambda tx: self._stands_at(tx, name, upto))
         if unreadable or shortened or not name:
@@ -214,6 +217,19 @@ class Erasures:
                     lambda tx, name=name, key=key, at=last.at: self._departing.again(tx, name, key, at))  # type: ignore[misc]
         if self.restored_at is not None:
             await self._departing.finish()
+
+    async def _change_again(self, states: dict[str, list[Taken]]) -> None:
+        """Of what was changed because of a report since the backup was made, nothing stays: the later text comes from whoever
+        has it."""
+        for name, changes in states.items():
+            if (last := changes[-1]).what == due.CHANGED and last.by.isdecimal():
+                await self._database.write(
+                    lambda tx, name=name, revision=int(last.by): self._unsay(tx, name, revision))  # type: ignore[misc]
+
+    def _unsay(self, tx: Tx, name: str, revision: int) -> None:
+        post = store.by_keys(tx, [uri_key(name)]).get(name)
+        if post is not None and post.erased_at is None and store.unsay(tx, post, revision):
+            forget_said(tx, name, self._clock.ms())
 
     async def _suspend_again(self, states: dict[str, list[Taken]]) -> tuple[str, ...]:
         """Suspend doctors who were verified when the backup was made and suspended afterwards; the same for a verification that

@@ -18,9 +18,10 @@ from core.database import Database, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.ids import Ids, number, public
 from core.vault import KeyVault
+from federation import due
 from federation.addresses import origin_of
 from federation.identity import Identity
-from federation.store import enqueue
+from federation.store import enqueue, forget_said
 from posts import matters, pollstore, store, wire
 from posts.drafts import Written, put_back
 from posts.matters import MATTER_STATES, TEXT_LIMIT, Category, Decision, MatterState, Verdict
@@ -255,15 +256,21 @@ class Judging:
         enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(post.audience.origins), now)
 
     def _forget_earlier(self, tx: Tx, post: Post, now: int) -> None:
-        """What was changed because of a report is not to be found in the history either, here and everywhere."""
+        """What was changed because of a report is not to be found in the history either, here and everywhere, nor in what was
+        sent. Siblings that may not have the post at all get it anew."""
         store.forget_earlier(tx, post.id)
         tx.run("UPDATE posts SET revision = revision + 1 WHERE id = ?", (post.id,))
         post = msgspec.structs.replace(post, revision=post.revision + 1)
         parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
         author = by_ids(tx, [post.author_id])[post.author_id]
-        activity = wire.update(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None,
-                               self._identity.seal, forgets=True)
-        enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(post.audience.origins), now)
+        poll, answered, seal = pollstore.whole(tx, post.id), parent.uri if parent else None, self._identity.seal
+        places = network(tx, self._identity).recipients(post.audience.origins)
+        due.add(tx, due.CHANGED, post.uri, now)
+        without = set(forget_said(tx, post.uri, now))
+        created = wire.create(post, poll, author.uri, answered, seal, again=public(self._ids.new()))
+        enqueue(tx, self._ids.new(), created, [one for one in places if one in without], now)
+        enqueue(tx, self._ids.new(), wire.update(post, poll, author.uri, answered, seal, forgets=True), places, now)
+        tx.scrub()
 
     async def hide(self, matter_id: str, by: str, *, hidden: bool) -> None:
         """Hide a reported post from the doctors of this instance, or let it be seen again: what another country has decided

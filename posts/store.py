@@ -295,7 +295,7 @@ def settle_poll(tx: Tx, post_id: int) -> Post | None:
 
 def revise(tx: Tx, old: Post, new: Post) -> None:
     """Replace a post's text, keeping the old one in its history."""
-    if (old.question, old.html) != (new.question, new.html):
+    if (old.question, old.html) not in ((new.question, new.html), ("", "")):
         tx.run("INSERT INTO revisions (post_id, revision, question, html, at) VALUES (?, ?, ?, ?, ?)"
                " ON CONFLICT (post_id, revision) DO NOTHING",
                (old.id, old.revision, old.question, old.html, old.updated_at or old.published_at))
@@ -307,6 +307,18 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
+
+
+def unsay(tx: Tx, post: Post, revision: int) -> bool:
+    """Keep nothing of a post that is older than a revision: not in its history, and not as its text, which is empty until a later
+    one comes. Returns whether its text has gone."""
+    tx.run("DELETE FROM revisions WHERE post_id = ? AND revision % ? < ?", (post.id, LEAP, revision % LEAP))
+    older = post.revision % LEAP < revision % LEAP
+    if older:
+        tx.run("UPDATE posts SET question = '', source = '', html = '', tags = '' WHERE id = ?", (post.id,))
+        tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
+    tx.scrub()
+    return older
 
 
 def forget_earlier(tx: Tx, post_id: int) -> None:

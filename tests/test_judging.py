@@ -163,7 +163,8 @@ async def test_a_takedown_leaves_the_answers_and_says_for_what(its: Assembly) ->
     root, answer = (await its.threads.thread(ben.actor, post)).posts
     assert (root.erased, root.taken_down, root.taken_down_by, root.html) == (True, "insult", its.identity.name, "")
     assert "An answer." in answer.html and await its.drafts.of(ada.actor, What.EDIT, post) is None
-    assert await its.database.read(lambda tx: tx.row("SELECT 1 FROM journal_due WHERE what = 'erased'")) is not None
+    await its.erasures.record()
+    assert '"erased"' in its.settings.path(its.settings.retention.erasure_journal).read_text("ascii")
 
 
 async def test_what_waits_comes_first_in_first_and_what_is_over_the_other_way_round_page_by_page(its: Assembly) -> None:

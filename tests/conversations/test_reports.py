@@ -224,3 +224,21 @@ async def test_what_its_author_has_changed_stays_without_its_history_anywhere(pl
         await until(lambda one=one: one.count("posts", "revision = 3"))
         assert await one.count("revisions") == 0 and await one.count("posts", "html LIKE '%clinical%'") == 0
     assert await de.count("revisions") == 0
+
+
+async def test_a_country_that_was_away_meanwhile_never_reads_what_was_changed(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr", "it") as (de, fr, it):
+        await de.its.accounts.add_operator("olga", "Olga", PASSWORD)
+        await fr.add_doctor("marguerite")
+        await de.its.siblings.pause(it.domain, "away", "olga")
+        here = await published(de, case(), fr, it)
+        await until(lambda: fr.count("posts"))
+        matter = await reported(Places(de, fr, it, here, (await card(fr)).id))
+        await de.its.editing.edit(await de.author("ada"), here, "What would you do?", "Some text.", None, 1)
+        await until(lambda: fr.count("revisions"))
+        await de.its.judging.decide(matter, "changed", "The name is gone.", "en", "olga")
+        await until(lambda: fr.count("posts", "revision = 3"))
+        assert "clinical" not in await everything(de) and "clinical" not in await everything(fr)
+        await de.its.siblings.resume(it.domain, "olga")
+        await until(lambda: it.count("posts", "revision = 3 AND html LIKE '%Some text%'"))
+        assert "clinical" not in await everything(it) and await it.count("revisions") == 0
