@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from actors.profiles import Said
 from core.database import Tx
 from core.ids import public, uri_key
 from federation.allowlist import Direction, Purpose
@@ -24,6 +25,7 @@ from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_role_posts import arrived, asked
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_pages import Browser
+from tests.test_portraits import picture
 from tests.test_reconciler import change
 
 TOLD = Draft(Kind.CASE, "Which of the two?", "Told by role.", "de", CaseFacts(("cardiology",), "40-49", "f", "therapeutic"))
@@ -78,7 +80,8 @@ async def lively(at: Running, handle: str, about_her: str) -> None:
     """A doctor with a life of her own: a profile, questions, an answer, likes, a boost, a vote, a follow, a deletion."""
     its, author = at.its, await at.author(handle)
     doctor = await its.credentials.require_verified(at.doctors[handle])
-    await its.profiles.change(doctor, about_her, discoverable=True)
+    await its.profiles.change(doctor, Said(about_her, "Klinikum am Turmweg", ("de", "tr"), True))
+    await its.portraits.change(doctor, picture())
     seen = its.compose.network_digest(await its.compose.destinations())
     origins = tuple(place.origin for place in await its.compose.destinations())
     poll = Draft(Kind.POLL, f"Poll of {handle}?", "", "de", CaseFacts(), PollDraft(("A", "B"), False, its.clock.ms() + 3_600_000))
