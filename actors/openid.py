@@ -16,7 +16,6 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-import jwt
 import msgspec
 
 from core.errors import InvalidInput, Misconfigured, Refused, Unavailable
@@ -127,6 +126,8 @@ class Provider:
 
     async def _checked(self, found: _Metadata, tokens: _Tokens, nonce: str) -> dict[str, Any]:
         """The claims of an ID token that is this provider's, for us, of now and for this very way there (Core, 3.1.3.7)."""
+        import jwt  # only where there is a provider
+
         try:
             key = await self._key(found, str(jwt.get_unverified_header(tokens.id_token).get("kid", "")))
             claims: dict[str, Any] = jwt.decode(
@@ -218,6 +219,8 @@ def _key(raw: Any) -> tuple[str, _Key] | None:
     algorithms: tuple[str, ...] = _ALGORITHMS.get(str(raw.get("kty")), ())
     if "alg" in raw:
         algorithms = tuple(name for name in algorithms if name == raw["alg"])
+    import jwt
+
     try:
         return (str(raw.get("kid", "")), _Key(jwt.PyJWK(raw).key, algorithms)) if algorithms else None
     except jwt.PyJWTError:

@@ -3,6 +3,8 @@ it is she. One opens the door alone.
 
 Challenges are made by the key file and say until when they count, so that nobody who only looks at the login page makes us store
 anything; one that was answered is remembered until then and counts no second time.
+
+The library is loaded where a passkey is first made or checked: it takes 7 MiB, and an instance reached by a number needs none.
 """
 
 from __future__ import annotations
@@ -10,24 +12,10 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from base64 import urlsafe_b64decode
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import base64url_to_bytes
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from actors.devices import Visit
 from actors.factors import check_left, enrolled
@@ -67,6 +55,14 @@ class Passkeys:
 
     async def invitation(self, account: Account) -> str:
         """What a browser is told to make a passkey, as JSON."""
+        from webauthn import generate_registration_options, options_to_json
+        from webauthn.helpers.structs import (
+            AuthenticatorSelectionCriteria,
+            PublicKeyCredentialDescriptor,
+            ResidentKeyRequirement,
+            UserVerificationRequirement,
+        )
+
         rows = await self._database.read(lambda tx: tx.rows(
             "SELECT credential_id FROM passkeys WHERE account_id = ?", (account.id,)))
         return options_to_json(generate_registration_options(
@@ -78,6 +74,8 @@ class Passkeys:
 
     async def add(self, account: Account, answer: str, name: str, visit: Visit) -> None:
         """The passkey a browser has made; `InvalidInput` for what is none, `Conflict` for too many."""
+        from webauthn import verify_registration_response
+
         given, called = _read(answer), " ".join(name.split())[:_NAME]
         if not called:
             raise InvalidInput("Give the passkey a name, so that you know later which one it is.", field="name")
@@ -116,6 +114,9 @@ class Passkeys:
 
     def question(self) -> str:
         """What a browser is asked to sign with any passkey it has for this place, as JSON; the same whoever asks."""
+        from webauthn import generate_authentication_options, options_to_json
+        from webauthn.helpers.structs import UserVerificationRequirement
+
         return options_to_json(generate_authentication_options(
             rp_id=self._host, challenge=self._challenge("sign in"), user_verification=UserVerificationRequirement.REQUIRED))
 
@@ -126,7 +127,7 @@ class Passkeys:
             challenge = self._answered(tx, given, "sign in")
         except InvalidInput:
             return None
-        row = tx.row("SELECT * FROM passkeys WHERE credential_id = ?", (base64url_to_bytes(given["rawId"]),))
+        row = tx.row("SELECT * FROM passkeys WHERE credential_id = ?", (_decoded(given["rawId"]),))
         counted = self._signed(given, challenge, row) if row is not None else None
         if row is None or counted is None:
             return None
@@ -136,13 +137,15 @@ class Passkeys:
     def _signed(self, given: dict[str, Any], challenge: bytes, row: Row) -> int | None:
         """The passkey's own count if it has signed the challenge, after looking at who holds it, for the account it belongs
         to."""
+        from webauthn import verify_authentication_response
+
         try:
             seen = verify_authentication_response(
                 credential=given, expected_challenge=challenge, expected_rp_id=self._host, expected_origin=self._origin,
                 credential_public_key=row["public_key"], credential_current_sign_count=row["sign_count"],
                 require_user_verification=True)
             claimed = given["response"].get("userHandle")
-            if claimed and not hmac.compare_digest(base64url_to_bytes(claimed), self._user(row["account_id"])):
+            if claimed and not hmac.compare_digest(_decoded(claimed), self._user(row["account_id"])):
                 return None
         except Exception:  # whatever a stranger's bytes make of a parser: it is no proof
             return None
@@ -155,7 +158,7 @@ class Passkeys:
     def _answered(self, tx: Tx, given: dict[str, Any], purpose: str) -> bytes:
         """The challenge that an answer names, if it is one of ours that counts now for this purpose and was not answered
         before."""
-        challenge = base64url_to_bytes(json.loads(base64url_to_bytes(given["response"]["clientDataJSON"]))["challenge"])
+        challenge = _decoded(json.loads(_decoded(given["response"]["clientDataJSON"]))["challenge"])
         head, mac = challenge[:_NONCE + _TIME], challenge[_NONCE + _TIME:]
         until = int.from_bytes(head[_NONCE:], "big")
         if len(mac) != _MAC or not hmac.compare_digest(mac, self._mac(purpose, head)) or until < self._clock.ms():
@@ -184,11 +187,16 @@ def _read(answer: str) -> dict[str, Any]:
         if len(answer) > _ANSWER:
             raise ValueError("longer than any")
         given = json.loads(answer)
-        base64url_to_bytes(json.loads(base64url_to_bytes(given["response"]["clientDataJSON"]))["challenge"])
-        base64url_to_bytes(given["rawId"])
+        _decoded(json.loads(_decoded(given["response"]["clientDataJSON"]))["challenge"])
+        _decoded(given["rawId"])
     except Exception as error:  # whatever a stranger's bytes make of a parser
         raise _not_understood(error) from None
     return dict(given)
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 as URLs have it, without its padding (RFC 4648, section 5)."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _not_understood(error: Exception) -> InvalidInput:

@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from zxcvbn import zxcvbn
-
 from core.breaches import Breaches
 from core.errors import InvalidInput
 from core.settings import Accounts as AccountSettings
@@ -54,6 +52,8 @@ class Passwords:
         if self._breaches is not None and self._breaches.hold(password):
             raise InvalidInput("This password stands in lists of passwords that have leaked. Please choose another one.",
                                reason="leaked", field="password")
+        from zxcvbn import zxcvbn  # its lists take 13 MiB, and most processes never set a password
+
         found = zxcvbn(password[:_LOOKED_AT], [word for text in own for word in (text, *text.split())])
         if found["score"] < _STRONG:
             raise _weak(found["sequence"])
