@@ -56,6 +56,13 @@ class _Made(NamedTuple):
     posts: int
 
 
+class _Rest(NamedTuple):
+    """What is no post: records by the name of their file, and her picture (JPEG), if she has one."""
+
+    records: dict[str, Any]
+    portrait: bytes | None
+
+
 class Archives:
     """Makes what is asked for, and hands it out."""
 
@@ -133,9 +140,10 @@ class Archives:
                                                  for one in found.conversations})
         return _Made(_Piece(pages=pages, listed=[_listed(one) for one in found.conversations]), found.after, 0)
 
-    async def _rest(self, job: Job) -> dict[str, Any]:
-        return await self._its.database.read(
+    async def _rest(self, job: Job) -> _Rest:
+        records = await self._its.database.read(
             lambda tx: archive.rest(tx, self._its.identity, job.account, job.actor))
+        return _Rest(records, await self._its.portraits.of(public(job.actor.id), job.actor.portrait, small=False))
 
     async def _sealed(self, job: Job) -> int:
         rest = await self._rest(job)
@@ -151,7 +159,7 @@ class Archives:
 
         return await asyncio.to_thread(write)
 
-    def _pack(self, job: Job, export: Export, rest: dict[str, Any], out: BinaryIO) -> None:
+    def _pack(self, job: Job, export: Export, rest: _Rest, out: BinaryIO) -> None:
         """One ZIP file out of the pieces; not more than one of them is in memory at a time."""
         numbers = range(export.pieces)
         listed = [one for piece in map(lambda at: self._read(export, at), numbers) for one in piece.listed]
@@ -159,9 +167,12 @@ class Archives:
             def add(name: str, content: bytes) -> None:
                 into.writestr(_entry(name, export), content)
 
-            add("README.txt", self._show(job, "readme.txt").encode())
-            add("index.html", self._show(job, "index.html", listed=listed[::-1], posts=export.posts).encode())
+            add("README.txt", self._show(job, "readme.txt", pictured=rest.portrait is not None).encode())
+            add("index.html", self._show(job, "index.html", listed=listed[::-1], posts=export.posts,
+                                         pictured=rest.portrait is not None).encode())
             add("style.css", (TEMPLATES / "style.css").read_bytes())
+            if rest.portrait is not None:
+                add("portrait.jpg", rest.portrait)
             for at in numbers:
                 for name, page in self._read(export, at).pages.items():
                     add(name, page.encode())
@@ -169,7 +180,7 @@ class Archives:
             self._stream(into, export, "outbox.json", head[:-1] + b',"orderedItems":[\n', b"]}\n",
                          lambda piece: piece.activities[::-1], reversed(numbers))
             self._stream(into, export, "history.json", b"[", b"]\n", lambda piece: piece.history, iter(numbers))
-            for name, content in rest.items():
+            for name, content in rest.records.items():
                 add(name, msgspec.json.format(_ENCODE(content), indent=1))
 
     def _stream(self, into: zipfile.ZipFile, export: Export, name: str, head: bytes, end: bytes,

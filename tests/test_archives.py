@@ -25,6 +25,7 @@ from tests.conversations.test_the_whole_path import published
 from tests.servers import PASSWORD, Running, countries, until
 from tests.test_erasures import kept, put_back
 from tests.test_pages import Browser
+from tests.test_portraits import RED, is_square, picture
 
 _HERS, _THEIRS = "hersword71", "theirword93"
 
@@ -102,6 +103,16 @@ async def test_everything_of_hers_is_in_it_and_of_others_the_title_only(pair: tu
     everything = "\n".join(text.values())
     assert f"Secret{_THEIRS}" not in everything and f"Title {_THEIRS}?" in text["index.html"]
     assert text["README.txt"].startswith("The archive of Dr Ada (@ada@")
+    assert "portrait" not in text["README.txt"] + text["index.html"]
+
+
+async def test_her_picture_is_in_it_as_others_see_it(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    await de.its.portraits.change(await de.its.credentials.require_verified(de.doctors["ada"]), picture())
+    await de.its.exports.ask(de.doctors["ada"], "en")
+    with hers(de, await ready(de)) as box:
+        assert is_square(box.read("portrait.jpg"), 400, RED)
+        assert 'src="portrait.jpg"' in box.read("index.html").decode() and "portrait.jpg" in box.read("README.txt").decode()
 
 
 async def test_on_the_disk_it_is_sealed_and_only_its_days_long_there(pair: tuple[Running, Running]) -> None:
