@@ -23,7 +23,7 @@ from core.audit import Audit
 from core.clock import Clock
 from core.countries import CountryPack
 from core.darkroom import Darkroom
-from core.database import Database, Row, Tx, marks
+from core.database import Database, Tx, marks
 from core.disk import sync, unfinished
 from core.errors import Conflict, InvalidInput, NotFound, TooMany, Unavailable
 from core.ids import Ids, number, public
@@ -76,6 +76,12 @@ class Document(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = "id, application_id, kind, media_type, bytes, pages, uploaded_at, deleted_at, gone_for"
+
+
+def documents_of(tx: Tx, application_id: int) -> tuple[Document, ...]:
+    """All documents of an application in their order, those that are gone too."""
+    return tuple(Document(*row) for row in tx.rows(
+        f"SELECT {_COLUMNS} FROM documents WHERE application_id = ? ORDER BY id", (application_id,)))
 
 
 class Papers:
@@ -153,9 +159,7 @@ class Papers:
 
     async def of(self, application_id: int) -> tuple[Document, ...]:
         """All documents of an application in their order, those that are gone too."""
-        rows = await self._database.read(lambda tx: tx.rows(
-            f"SELECT {_COLUMNS} FROM documents WHERE application_id = ? ORDER BY id", (application_id,)))
-        return tuple(Document(*row) for row in rows)
+        return await self._database.read(lambda tx: documents_of(tx, application_id))
 
     async def remove(self, application_id: int, document_id: int) -> None:
         """The applicant takes a document back; `NotFound` when it is none of hers."""
@@ -285,11 +289,15 @@ class Papers:
         return found
 
 
-def twins(tx: Tx, document_id: int) -> tuple[Row, ...]:
-    """The applications (id, reference) in which the very same file was handed in, too: a hint for operators."""
-    return tuple(tx.rows(
-        "SELECT DISTINCT a.id, a.reference FROM documents d JOIN documents o ON o.digest = d.digest AND o.application_id <>"
-        " d.application_id JOIN applications a ON a.id = o.application_id WHERE d.id = ? ORDER BY a.id", (document_id,)))
+def twins(tx: Tx, application_id: int) -> dict[int, tuple[str, ...]]:
+    """The references of other applications in which the very same file was handed in, too, by the id of the document here: a hint
+    for operators."""
+    found: dict[int, tuple[str, ...]] = {}
+    for row in tx.rows("SELECT DISTINCT d.id, a.id AS other, a.reference FROM documents d JOIN documents o ON o.digest = d.digest"
+                       " AND o.application_id <> d.application_id JOIN applications a ON a.id = o.application_id"
+                       " WHERE d.application_id = ? ORDER BY d.id, a.id", (application_id,)):
+        found[row["id"]] = (*found.get(row["id"], ()), row["reference"])
+    return found
 
 
 def _sha256(data: bytes) -> bytes:

@@ -17,6 +17,7 @@ from actors.applications import COLUMNS, Application, ApplicationKind, Applicati
 from actors.decisions import Asked, Proposal, refuse_partial
 from actors.models import Actor
 from actors.names import Likeness, compared, spellings, suggested_handle
+from actors.papers import Document, documents_of, twins
 from actors.store import by_ids
 from actors.verifications import Verification
 from core.clock import Clock
@@ -61,20 +62,6 @@ class Queue(NamedTuple):
     after: str | None
 
 
-class Document(NamedTuple):
-    """A document that was handed in; `seen_in` are the references of other applications with the same file."""
-
-    id: int
-    kind: str
-    media_type: str
-    bytes: int
-    pages: int
-    uploaded_at: int
-    deleted_at: int | None
-    gone_for: str
-    seen_in: tuple[str, ...]
-
-
 class Before(NamedTuple):
     """Where the same register number came before: an application by its reference, or a doctor by her handle; and how the names
     are like each other."""
@@ -88,10 +75,12 @@ class Before(NamedTuple):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """All that an operator sees of one application. `refused`: why this operator does not decide about her."""
+    """All that an operator sees of one application. `twins`: the references of other applications with the same file, by
+    document. `refused`: why this operator does not decide about her."""
 
     application: Application
     documents: tuple[Document, ...]
+    twins: dict[int, tuple[str, ...]]
     history: tuple[Verification, ...]
     asked: Asked | None
     proposal: Proposal | None
@@ -196,25 +185,13 @@ def _review(tx: Tx, application: Application, operator: str) -> Review:
     taken = [row["handle"] for row in tx.rows(
         "SELECT handle FROM accounts WHERE handle >= ? AND handle < ?", (begins, f"{begins}\x7f"))]
     return Review(
-        application, _documents(tx, application), tuple(verifications.of_application(tx, application.id)),
+        application, documents_of(tx, application.id), twins(tx, application.id),
+        tuple(verifications.of_application(tx, application.id)),
         decisions.asked(tx, application.id), decisions.proposal(tx, application.id), _before(tx, application),
         spellings(application.name, application.birth_name),
         people.get(invited["actor_id"]) if invited is not None else None,
         people.get(hers["actor_id"]) if hers is not None else None,
         suggested_handle(application.name, taken), refused, decisions.rejected_for(tx, application.id))
-
-
-def _documents(tx: Tx, application: Application) -> tuple[Document, ...]:
-    rows = tx.rows("SELECT id, kind, media_type, bytes, pages, uploaded_at, deleted_at, gone_for, digest FROM documents"
-                   " WHERE application_id = ? ORDER BY id", (application.id,))
-    same: dict[bytes, list[str]] = {}
-    for row in tx.rows("SELECT d.digest, a.reference FROM documents d JOIN documents e ON e.digest = d.digest"
-                       " AND e.application_id <> d.application_id JOIN applications a ON a.id = e.application_id"
-                       " WHERE d.application_id = ? ORDER BY a.id", (application.id,)):
-        if row["reference"] not in same.setdefault(row["digest"], []):
-            same[row["digest"]].append(row["reference"])
-    return tuple(Document(row["id"], row["kind"], row["media_type"], row["bytes"], row["pages"], row["uploaded_at"],
-                          row["deleted_at"], row["gone_for"], tuple(same.get(row["digest"], ()))) for row in rows)
 
 
 def _before(tx: Tx, application: Application) -> tuple[Before, ...]:
