@@ -96,12 +96,6 @@ def of_application(tx: Tx, application_id: int) -> list[Verification]:
         f"SELECT {_COLUMNS} FROM verifications WHERE application_id = ? ORDER BY id DESC", (application_id,))]
 
 
-def of_number(tx: Tx, number_key: bytes | None) -> list[Verification]:
-    """Decisions in which this register number was seen."""
-    return [] if number_key is None else [_from(row) for row in tx.rows(
-        f"SELECT {_COLUMNS} FROM verifications WHERE number_key = ? ORDER BY id DESC", (number_key,))]
-
-
 def begun(tx: Tx, account_id: int) -> Verification | None:
     """The decision that holds: the last one that gave a badge or renewed it."""
     row = tx.row(f"SELECT {_COLUMNS} FROM verifications WHERE account_id = ? AND what IN ('verified', 'renewed')"
