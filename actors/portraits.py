@@ -112,6 +112,7 @@ def forget(tx: Tx, actor_id: int) -> None:
     """Somebody's picture is nowhere here any more."""
     tx.run("DELETE FROM portraits WHERE actor_id = ?", (actor_id,))
     tx.run("UPDATE actors SET portrait = '' WHERE id = ?", (actor_id,))
+    tx.scrub()
 
 
 def _keep(tx: Tx, actor_id: int, version: str, large: bytes, small: bytes, url: str = "") -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.database import Tx
+
 if TYPE_CHECKING:
     from instance.assembly import Assembly
 
 
 async def prune(assembly: Assembly) -> None:
-    """Delete everything whose time is over."""
+    """Delete everything whose time is over, on the disk too: what was sent holds what doctors wrote."""
     await assembly.refusals.prune(assembly.settings.federation.refusal_days)
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.papers.delete_due()
@@ -21,6 +23,7 @@ async def prune(assembly: Assembly) -> None:
     kept = assembly.settings.retention
     await assembly.courier.prune(kept.receipt_days, kept.sent_days)
     await assembly.reconciliations.prune()
+    await assembly.database.write(Tx.scrub)
 
 
 async def settle(assembly: Assembly) -> None:

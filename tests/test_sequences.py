@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from federation.bundles import Head, Later, Receipt, Received, Refusal, Results
 from federation.lanes import BACKLOG
 from federation.signatures import proofs
 from instance.assembly import Assembly
+from instance.pruning import prune
 from tests.scripted import Received as Request
 from tests.scripted import Scripted, refusal, scripted
 from tests.servers import until
@@ -398,3 +400,18 @@ async def test_what_has_arrived_is_forgotten_after_its_time_and_what_waits_is_no
     its.clock.offset = 401 * 86_400
     await its.courier.prune(400, 35)
     assert await texts() == {"held", "bad", "gone", "waits"} and await receipts() == 0
+
+
+async def test_forgotten_text_is_not_on_the_disk_any_more(its: Assembly, keeper: Kept) -> None:
+    _, sibling = keeper
+    await send(its, [sibling], "one")
+    async with working(its):
+        await settled(its, "one")
+    [row] = await its.database.read(lambda tx: tx.rows("SELECT body FROM outbox"))
+    wal = Path(f"{its.database.path}-wal")
+    await its.database.write(Tx.scrub)
+    await until(lambda: wal.stat().st_size == 0)
+    assert row["body"] in its.database.path.read_bytes()
+    its.clock.offset = 36 * 86_400
+    await prune(its)
+    await until(lambda: row["body"] not in its.database.path.read_bytes() + wal.read_bytes())
