@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from core.errors import InvalidInput
-from core.text import clean
 from federation.allowlist import Sibling
 from federation.contexts import check_context
 from posts import counts, flags
 from posts.counts import Result, Tally
 from posts.matters import Said, Verdict
 from posts.models import NO_TAGS, Audience, Reach, Tags
-from posts.wire import CLEAN_LENGTH, Note, audience_of, note, poll_of, tags_of
+from posts.parts import NO_PARTS, Parts
+from posts.wire import Note, audience_of, note, poll_of, said_of, tags_of
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
@@ -27,10 +27,10 @@ NOBODY = Audience(Reach.NAMED, ())
 
 class Arrival(msgspec.Struct):
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
-    the post, `html` its text after the gate, `tags` what that points at and `audience` whom it is for; `tally` is what a `Count`
-    carries, its proof checked, and `result` that of a poll; `said` what a `Flag` says and `verdict` what is answered to one;
-    `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence` its number where it came in a bundle. All that needs
-    no database is worked out before the writer gets it."""
+    the post, `html` its text after the gate, `parts` what it holds beside that, `tags` what that points at and `audience` whom
+    it is for; `tally` is what a `Count` carries, its proof checked, and `result` that of a poll; `said` what a `Flag` says and
+    `verdict` what is answered to one; `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence` its number where it
+    came in a bundle. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -43,6 +43,7 @@ class Arrival(msgspec.Struct):
     now: int
     note: Note | None = None
     html: str = ""
+    parts: Parts = NO_PARTS
     audience: Audience = NOBODY
     tags: Tags = NO_TAGS
     sequence: int | None = None
@@ -134,9 +135,7 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     made = Arrival(sibling, uri, kind, actor, content, about, body, digest, now)
     if kind in ("Create", "Update") and is_note(content):
         made.note, made.object = note(content), None  # one of the two: what was parsed is not carried to the writer twice
-        made.html = clean(made.note.content or "")
-        if len(made.html) > CLEAN_LENGTH:
-            raise InvalidInput("The text is too long.", reason="too-long")
+        made.html, made.parts = said_of(made.note)
         made.audience = audience_of(made.note, sibling.origin)
         made.tags = tags_of(made.note)
         if made.note.result is not None and made.note.type == "Question":

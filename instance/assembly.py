@@ -79,6 +79,7 @@ from instance.sound import check_instance
 from instance.uploads import Uploads
 from posts import concerns, digests, exports, matters
 from posts.attesting import Attesting
+from posts.cases import Cases
 from posts.colleagues import Colleagues
 from posts.compose import Compose
 from posts.departing import Departing
@@ -154,6 +155,7 @@ class Assembly:
     portraits: Portraits
     relations: Relations
     compose: Compose
+    cases: Cases
     colleagues: Colleagues
     drafts: Drafts
     editing: Editing
@@ -264,6 +266,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
+            cases=Cases(database, identity, texts, clock, ids),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),
             polls=Polls(database, identity, clock, ids, settings.posts.vote_grace_seconds),

@@ -18,6 +18,7 @@ from core.database import Row, Tx, marks
 from core.ids import public
 from federation.identity import CONTEXT, Identity
 from posts import pollstore, store, wire
+from posts.degraded import said
 from posts.models import Kind
 from posts.store import Poll, Post
 
@@ -73,11 +74,12 @@ def piece(tx: Tx, identity: Identity, actor: Actor, after: int) -> Piece:
     parents = {row["id"]: row["uri"] for row in _of(tx, "SELECT id, uri FROM posts WHERE id IN", {
         post.parent_id for post in found if post.parent_id is not None})}
     history = [
-        {"post": uris[row["post_id"]], "revision": row["revision"], "name": row["question"], "content": row["html"],
+        {"post": posts[row["post_id"]].uri, "revision": row["revision"], "name": row["question"],
+         "content": said(row["html"], store.facts_from(row), None, store.parts_from(row), posts[row["post_id"]].language),
          "until": rfc3339(row["at"])}
-        for uris in ({post.id: post.uri for post in found},)
-        for row in _of(tx, "SELECT post_id, revision, question, html, at FROM revisions WHERE post_id IN", set(uris),
-                       " ORDER BY post_id, revision")]
+        for posts in ({post.id: post for post in found},)
+        for row in _of(tx, "SELECT post_id, revision, question, html, parts, facts, at FROM revisions WHERE post_id IN",
+                       set(posts), " ORDER BY post_id, revision")]
     return Piece([_create(tx, identity, actor, post, parents) for post in found], history,
                  found[-1].id if len(found) == POSTS else None)
 
@@ -147,8 +149,9 @@ def _conversation(root: Post | None, root_id: int, actor: Actor, hers: list[Post
     return Conversation(
         public(root_id), first.question if first is not None else "", first.language if first is not None else hers[0].language,
         first.kind if first is not None else Kind.REPLY, first is not None and first.author_id == actor.id,
-        tuple(Said(post.html, post.published_at, post.updated_at, polls[post.id].options if post.id in polls else (),
-                   polls[post.id].voters if post.id in polls else 0) for post in hers))
+        tuple(Said(said(post.html, post.facts, post.state, post.parts, post.language), post.published_at, post.updated_at,
+                   polls[post.id].options if post.id in polls else (), polls[post.id].voters if post.id in polls else 0)
+              for post in hers))
 
 
 def _people(tx: Tx, actor_id: int) -> dict[str, Any]:

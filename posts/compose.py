@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,11 +29,20 @@ from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.modes import begin
 from posts.network import Network, list_digest, network, party
+from posts.parts import Parts
 from posts.reading import readable
 from posts.rules import CONSULTED, check_draft, check_text, option_names
+from posts.rules_parts import check_publisher
 from posts.store import Poll, Post
 from posts.texts import Text, Texts, check_hidden, check_readers
-from posts.views import led_home
+from posts.views import led_home, parts_led_home
+
+
+class Preview(NamedTuple):
+    """A draft as readers will see it: its text and its parts."""
+
+    html: str
+    parts: Parts
 
 
 class Compose:
@@ -43,17 +53,18 @@ class Compose:
         self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._settings = clock, ids, settings
 
-    async def preview(self, draft: Draft, audience: Audience | None = None, *, hidden: Actor | None = None) -> str:
+    async def preview(self, draft: Draft, audience: Audience | None = None, *, hidden: Actor | None = None) -> Preview:
         """The draft as readers would see it; raises what `publish` would raise about its content, and as soon as its audience
         is known, about whom it names. `hidden` is its author, where it is signed by role only."""
         text = await self._read(draft, audience)
         if hidden is not None:
             check_hidden(text.tags, hidden)
-        return led_home(text.html, text.tags, self._identity.origin)
+        origin = self._identity.origin
+        return Preview(led_home(text.html, text.tags, origin), parts_led_home(text.parts, text.tags, origin))
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
-        text = await self._texts.read(draft.text)
+        text = await self._texts.read_whole(draft.text, draft.parts)
         if audience is not None:
             check_readers(text.named, audience, settled=False)
         return text
@@ -117,6 +128,7 @@ class Compose:
                        check: Callable[[Tx, Network], int | None], *, by_role: bool = False) -> str:
         """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
         and says what it is linked to."""
+        check_publisher(author.actor, draft.facts.aim)
         text = await self._read(draft, audience)
         now, post_id = self._clock.ms(), self._ids.new()
         uri = f"{self._identity.origin}/posts/{public(post_id)}"
@@ -124,12 +136,13 @@ class Compose:
         post = Post(
             post_id, uri, speaker.id, None, draft.kind, post_id, None, draft.question.strip(), draft.text, text.html,
             draft.language, draft.facts,
-            State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags)
+            State.OPEN if draft.kind == Kind.CASE else None, audience, self._identity.country, now, tags=text.tags,
+            parts=text.parts)
         poll = None
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        once = _once(form, draft.kind, str(by_role), draft.question, draft.text,
+        once = _once(form, draft.kind, str(by_role), draft.question, draft.text, msgspec.json.encode(draft.parts).decode(),
                      *(draft.poll.options if draft.poll is not None else ()))
 
         def write(tx: Tx) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from actors import aliases
 from actors.models import Actor
 from actors.store import by_ids, by_uris
-from core.database import Tx, marks
-from core.ids import Ids
+from core.database import Row, Tx, marks
+from core.ids import Ids, uri_key
 from posts.models import Reach
 from posts.store import Post
 from posts.telling import Event, Told, part, take_back, tell
@@ -33,14 +33,48 @@ def written(tx: Tx, ids: Ids, posts: Sequence[Post], now: int) -> None:
 
 
 def changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:
-    """A new version of an answer concerns whom the answer concerned: the author of what it answers and whoever began."""
-    if old.parent_id is None or old.html == new.html:
+    """A new version of an answer concerns whom the answer concerned: the author of what it answers and whoever began. A new
+    version of a case concerns whose answer it now names as helpful, and once it says how the case ended, everybody interested."""
+    if old.parent_id is None:
+        _case_changed(tx, ids, old, new, now)
+        return
+    if old.html == new.html:
         return
     authors = _authors_here(tx, [old])
     asked = {authors[post_id] for post_id in (old.root_id, old.parent_id) if post_id in authors}
     tell(tx, ids, [
         Event(actor_id, Told.CHANGED, old.author_id, old.id, old.root_id, _is_named(old), old.id, new.revision)
         for actor_id in _who_may_read(tx, old, asked)], now)
+
+
+def interested(tx: Tx, case: Post) -> list[int]:
+    """The doctors of this instance who want to know what becomes of a case and may read it: those who have answered."""
+    rows = tx.rows("SELECT DISTINCT author_id FROM posts WHERE root_id = ? AND parent_id IS NOT NULL AND sibling_id IS NULL"
+                   " AND erased_at IS NULL", (case.id,))
+    owners = aliases.owners(tx, [row["author_id"] for row in rows])
+    return _who_may_read(tx, case, {owners.get(row["author_id"], row["author_id"]) for row in rows})
+
+
+def _case_changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:
+    events = []
+    if old.helpful != new.helpful:
+        for answer in _answers_here(tx, old, set(old.helpful) ^ set(new.helpful)):
+            event = Event(answer["author_id"], Told.HELPFUL, old.author_id, answer["id"], old.id, _is_named(old), answer["id"])
+            if answer["uri"] in new.helpful:
+                events.append(event)
+            else:
+                take_back(tx, event)
+    if old.parts.outcome is None and new.parts.outcome is not None:
+        events += [Event(actor_id, Told.OUTCOME, old.author_id, old.id, old.id, _is_named(old), old.id)
+                   for actor_id in interested(tx, old)]
+    tell(tx, ids, events, now)
+
+
+def _answers_here(tx: Tx, case: Post, uris: set[str]) -> list[Row]:
+    """Those of these answers to a case that doctors of this instance have written."""
+    keys = [uri_key(uri) for uri in sorted(uris)]
+    return tx.rows(f"SELECT id, uri, author_id FROM posts WHERE uri_key IN ({marks(len(keys))}) AND root_id = ?"
+                   " AND sibling_id IS NULL AND parent_id IS NOT NULL AND erased_at IS NULL ORDER BY id", (*keys, case.id))
 
 
 def closed(tx: Tx, ids: Ids, post: Post, now: int) -> None:

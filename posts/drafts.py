@@ -21,6 +21,8 @@ from core.database import Database, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, number, public
 from posts import store
+from posts.models import AIMS_OF, CaseFacts, Kind
+from posts.parts import NO_PARTS, SECTION_LENGTH, TEXTS, Parts
 from posts.reading import readable
 
 MOST = 50
@@ -34,17 +36,21 @@ _COLUMNS = "what, about, title, fields, version, updated_at"
 
 
 class What(StrEnum):
-    """What a draft becomes: a new post, the answer to a post, another text of a post."""
+    """What a draft becomes: a new post, the answer to a post, another text of a post, the outcome of a case."""
 
     NEW = "new"
     REPLY = "reply"
     EDIT = "edit"
+    OUTCOME = "outcome"
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
-    question, text, state and the revision it began with. `doctors` are handles, `asked_from` the post at home that is asked
-    about abroad. `signature` is name, role or not chosen yet."""
+    what is said and the revision it began with, an outcome a text. `kind` is the form's: a `posts.models.Kind` or, of a note,
+    what it is for. `patient` to `perspective` are the texts of a case report (`posts.parts.Heading`), `days` and `happened` the
+    rows of its timeline side by side, `doi` to `funding` a study's, `sponsored` whether a piece of news is (yes, no or not
+    chosen), `starts` to `link` a congress's. `doctors` are handles, `asked_from` the post at home that is asked about abroad.
+    `signature` is name, role or not chosen yet."""
 
     kind: str = "case"
     question: str = ""
@@ -61,21 +67,78 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     origins: tuple[str, ...] = ()
     doctors: tuple[str, ...] = ()
     asked_from: str = ""
-    state: str = ""
     revision: str = ""
     signature: str = ""
+    conditions: tuple[str, ...] = ()
+    patient: str = ""
+    history: str = ""
+    findings: str = ""
+    days: tuple[str, ...] = ()
+    happened: tuple[str, ...] = ()
+    assessment: str = ""
+    interventions: str = ""
+    followup: str = ""
+    discussion: str = ""
+    perspective: str = ""
+    doi: str = ""
+    design: str = ""
+    participants: str = ""
+    measure: str = ""
+    effect: str = ""
+    low: str = ""
+    high: str = ""
+    level: str = "95"
+    funding: str = ""
+    sponsored: str = ""
+    sponsor: str = ""
+    starts: str = ""
+    ends: str = ""
+    place: str = ""
+    link: str = ""
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """The texts of the case report by their heading."""
+        return {str(heading): getattr(self, heading) for heading in TEXTS}
 
     @property
     def blank(self) -> bool:
         """Whether there are no words in it."""
-        return not (self.question.strip() or self.text.strip() or self.options.strip())
+        return not any(text.strip() for text in (self.question, self.text, self.options, *self.sections.values(), *self.happened))
 
     @property
     def title(self) -> str:
         """The question, else how the text begins."""
-        first = next((line.strip() for line in (self.question, *self.text.splitlines(), *self.options.splitlines())
-                      if line.strip()), "")
+        words = (self.question, self.text, self.options, *self.sections.values(), *self.happened)
+        first = next((line.strip() for text in words for line in text.splitlines() if line.strip()), "")
         return first if len(first) <= _TITLE_LENGTH else first[: _TITLE_LENGTH - 1].rstrip() + "…"
+
+
+def form_of(kind: Kind, facts: CaseFacts) -> str:
+    """The `Written.kind` of the form that makes a post like this."""
+    return facts.aim if facts.aim in AIMS_OF[Kind.NOTE] else str(kind)
+
+
+def written_again(kind: Kind, question: str, source: str, language: str, facts: CaseFacts, parts: Parts = NO_PARTS) -> Written:
+    """A post that is there, as the form that makes one like it would hold it."""
+    study, congress = parts.study, parts.congress
+    effect = study.effect if study is not None else None
+    made = Written(
+        kind=form_of(kind, facts), question=question, text=source,
+        language=language, specialties=facts.specialties, age_band=facts.age_band, sex=facts.sex, aim=facts.aim,
+        conditions=facts.conditions, days=tuple(str(row.day) for row in parts.timeline),
+        happened=tuple(row.what for row in parts.timeline),
+        sponsored="" if parts.sponsor is None else "yes" if parts.sponsor else "no", sponsor=parts.sponsor or "")
+    fields: dict[str, str] = {str(heading): parts.source_of(heading) for heading in TEXTS}
+    if study is not None:
+        fields |= {"doi": study.doi, "design": study.design, "funding": study.funding,
+                   "participants": str(study.participants) if study.participants is not None else ""}
+    if effect is not None:
+        fields |= {"measure": effect.measure, "effect": effect.value, "low": effect.low, "high": effect.high,
+                   "level": str(effect.level)}
+    if congress is not None:
+        fields |= {"starts": congress.starts, "ends": congress.ends, "place": congress.place, "link": congress.link}
+    return msgspec.structs.replace(made, **fields)
 
 
 class Sheet(NamedTuple):
@@ -185,11 +248,12 @@ class Drafts:
         await self._database.write(write)
 
     def _check_sizes(self, written: Written) -> None:
-        """What a form can hold: the text what a post may have, everything else little."""
+        """What a form can hold: the text and each part of a case report what a post may have, everything else little."""
         if len(written.text) > self._text_limit:
             raise InvalidInput("A post has at most %(most)s characters.", values={"most": self._text_limit}, field="text",
                                reason="too-long")
-        if len(msgspec.json.encode(msgspec.structs.replace(written, text=""))) > _REST_BYTES:
+        rest = msgspec.structs.replace(written, text="", **dict.fromkeys(map(str, TEXTS), ""))
+        if max(map(len, written.sections.values())) > SECTION_LENGTH or len(msgspec.json.encode(rest)) > _REST_BYTES:
             raise InvalidInput("This is too long to be kept.", reason="too-long")
 
 
@@ -232,7 +296,7 @@ def _about(tx: Tx, owner: Actor, sheet: Sheet) -> int:
     if sheet.what != What.NEW:
         post = readable(tx, sheet.about, owner, erased=sheet.what == What.REPLY,
                         hidden=sheet.what == What.REPLY)
-        if sheet.what == What.EDIT and not aliases.is_hers(tx, post.author_id, owner):
+        if sheet.what in (What.EDIT, What.OUTCOME) and not aliases.is_hers(tx, post.author_id, owner):
             raise NotFound("There is no such post here.")
     return about
 

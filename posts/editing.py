@@ -20,10 +20,12 @@ from federation.lanes import FRESH
 from federation.store import enqueue
 from posts import concerns, pollstore, store, wire
 from posts.drafts import Sheet, let_go
-from posts.models import Kind, State
+from posts.models import CaseFacts, Kind
 from posts.network import network
+from posts.parts import Parts
 from posts.reading import readable
-from posts.rules import check_question, check_text
+from posts.rules import check_facts, check_question, check_text
+from posts.rules_parts import check_parts, check_publisher
 from posts.store import Post
 from posts.texts import Texts, check_hidden, check_readers
 
@@ -42,23 +44,27 @@ class Editing:
         self._database, self._identity, self._texts = database, identity, texts
         self._clock, self._ids, self._audit, self._settings, self._forget = clock, ids, audit, settings, forget
 
-    async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
-                   expected_revision: int, sheet: Sheet | None = None) -> None:
-        """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since. The draft
-        of `sheet` ends with this."""
-        before = (await self._database.read(lambda tx: self._own(tx, author, post_id))).tags
-        read = await self._texts.read(text, before)
+    async def edit(self, author: Author, post_id: str, question: str, text: str, expected_revision: int,
+                   sheet: Sheet | None = None, *, facts: CaseFacts | None = None, parts: Parts | None = None) -> None:
+        """Replace the text of one's own post, and what is coded and its parts where these are given; what was there before stays
+        in its history. Its outcome stays, which is no part of an edit. `Conflict` if it has changed since. The draft of `sheet`
+        ends with this."""
+        before = await self._database.read(lambda tx: self._own(tx, author, post_id))
+        given = before.parts if parts is None else msgspec.structs.replace(parts, outcome=before.parts.outcome)
+        read = await self._texts.read_whole(text, given, before.tags)
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
             old = self._own(tx, author, post_id)
-            if old.source != text and tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?",
-                                             (old.id, expected_revision)):
-                raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
             title = question.strip() if old.kind != Kind.REPLY else ""
             if old.kind != Kind.REPLY:
                 check_question(title)
             check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
+            coded = facts if facts is not None else old.facts
+            if facts is not None or parts is not None:
+                check_publisher(author.actor, coded.aim)
+                check_facts(old.kind, coded)
+                check_parts(old.kind, coded.aim, given)
             check_readers(read.named, old.audience, settled=True)
             speaker = by_ids(tx, [old.author_id])[old.author_id]
             if speaker.alias:
@@ -66,9 +72,11 @@ class Editing:
             let_go(tx, author.actor, sheet)
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
-                state=(state or old.state) if old.kind == Kind.CASE else None)
-            if (new.question, new.source, new.state) == (old.question, old.source, old.state):
+                facts=coded, parts=msgspec.structs.replace(read.parts, outcome=old.parts.outcome))
+            if (new.question, new.source, new.facts, new.parts) == (old.question, old.source, old.facts, old.parts):
                 return
+            if tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?", (old.id, expected_revision)):
+                raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
             store.revise(tx, old, new)
             concerns.changed(tx, self._ids, old, new, now)
             announce(tx, self._identity, self._ids, new, speaker.uri, now)

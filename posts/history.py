@@ -6,10 +6,13 @@ import time
 from html import escape
 from typing import NamedTuple
 
-from core.database import Tx
+from core.database import Row, Tx
 from posts import store
+from posts.degraded import said
 from posts.differences import Difference, difference, differs
+from posts.models import CaseFacts
 from posts.notifications import Seen
+from posts.parts import Parts
 from posts.store import Post
 from posts.views import shown
 
@@ -18,7 +21,7 @@ _SECONDS = 0.3  # for all comparisons of one page
 
 
 class Version(NamedTuple):
-    """What a post said from a moment (ms) on."""
+    """What a post said from a moment (ms) on: its text, and below it its parts; before it what is coded."""
 
     revision: int
     question: str
@@ -58,9 +61,25 @@ class History(NamedTuple):
 
 def versions(tx: Tx, post: Post, before: int | None) -> list[Version]:
     """The versions older than a revision (None: all, the present one first), newest first, one more than a page holds."""
-    present = [(post.revision, post.question, post.html, post.updated_at or post.published_at)] if before is None else []
-    return [Version(revision, question, shown(post, html), at) for revision, question, html, at in (
-        *present, *store.revisions(tx, post.id, before, PAGE + 1 - len(present)))]
+    present = [Version(post.revision, post.question, whole(post),
+                       post.updated_at or post.published_at)] if before is None else []
+    return [*present, *(
+        Version(row["revision"], row["question"], earlier(post, row), row["at"])
+        for row in store.revisions(tx, post.id, before, PAGE + 1 - len(present)))]
+
+
+def whole(post: Post) -> str:
+    """All that a post says below its question."""
+    return _whole(post, post.html, post.facts, post.parts)
+
+
+def earlier(post: Post, row: Row) -> str:
+    """All that one of a post's earlier versions (`store.revisions`) said below its question."""
+    return _whole(post, row["html"], store.facts_from(row), store.parts_from(row))
+
+
+def _whole(post: Post, html: str, facts: CaseFacts, parts: Parts) -> str:
+    return shown(post, said(html, facts, None, parts, post.language))
 
 
 def compared(found: list[Version]) -> tuple[Change, ...]:

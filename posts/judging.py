@@ -23,7 +23,8 @@ from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue, forget_said
 from posts import matters, pollstore, store, wire
-from posts.drafts import Written, put_back
+from posts.drafts import Written, put_back, written_again
+from posts.history import whole
 from posts.matters import MATTER_STATES, TEXT_LIMIT, Category, Decision, MatterState, Verdict
 from posts.models import Kind
 from posts.network import Network, network
@@ -241,12 +242,11 @@ class Judging:
     def _take_down(self, tx: Tx, row: Row, post: Post, now: int) -> None:
         """Erase it everywhere. A sealed copy of what its author wrote stays with the matter while she may appeal."""
         poll = store.polls(tx, [post.id]).get(post.id)
-        written = Written(
-            kind=str(post.kind), question=post.question, text=post.source, language=post.language,
-            specialties=post.facts.specialties, age_band=post.facts.age_band, sex=post.facts.sex, aim=post.facts.aim,
+        written = msgspec.structs.replace(
+            written_again(post.kind, post.question, post.source, post.language, post.facts, post.parts),
             options="\n".join(name for name, _ in poll.options) if poll is not None else "",
             multiple="1" if poll is not None and poll.multiple else "")
-        sealed = self._vault.seal(msgspec.json.encode(_Kept(written, post.html, post.parent_id)), _context(row))
+        sealed = self._vault.seal(msgspec.json.encode(_Kept(written, whole(post), post.parent_id)), _context(row))
         tx.run("UPDATE matters SET kept = ? WHERE id = ?", (sealed, row["id"]))
         author = by_ids(tx, [post.author_id])[post.author_id]
         activity = wire.take_down(post, author.uri, self._identity.actor_uri, row["category"])

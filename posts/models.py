@@ -9,9 +9,12 @@ import msgspec
 
 from actors.models import Actor
 from core.words import Sentence
+from posts.parts import NO_PARTS, Parts
 
 
 class Kind(StrEnum):
+    """What a post is by its shape: a case is asked, is answered and ends, a poll has options, a reply answers something."""
+
     NOTE = "note"
     CASE = "case"
     POLL = "poll"
@@ -36,7 +39,28 @@ class Reach(StrEnum):
 
 AGE_BANDS = ("0-1", "2-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+")
 SEXES = ("f", "m", "x")
-AIMS = ("diagnostic", "therapeutic", "opinion", "administrative")
+
+
+class Aim(StrEnum):
+    """What a post is for, which is how doctors sort them; each goes with one `Kind` (`AIMS_OF`)."""
+
+    DIAGNOSTIC = "diagnostic"
+    THERAPEUTIC = "therapeutic"
+    OBSERVATION = "observation"
+    LITERATURE = "literature"
+    ADMINISTRATIVE = "administrative"
+    OPINION = "opinion"
+    STUDY = "study"
+    NEWS = "news"
+    CONGRESS = "congress"
+
+
+AIMS_OF: dict[Kind, tuple[Aim, ...]] = {
+    Kind.CASE: (Aim.DIAGNOSTIC, Aim.THERAPEUTIC, Aim.OBSERVATION, Aim.LITERATURE, Aim.ADMINISTRATIVE),
+    Kind.POLL: (Aim.OPINION,),
+    Kind.NOTE: (Aim.STUDY, Aim.NEWS, Aim.CONGRESS),
+    Kind.REPLY: ()}
+"""What a post of each kind can be for, in the order in which that is offered; none of it has to be said."""
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -76,12 +100,13 @@ NO_TAGS = Tags()
 
 
 class CaseFacts(msgspec.Struct, frozen=True):
-    """The coded part of a case: codes of specialties, one of `AGE_BANDS`, `SEXES` and `AIMS` each, or empty."""
+    """The coded part of a post: codes of specialties and of conditions, one of `AGE_BANDS`, `SEXES` and `Aim` each, or empty."""
 
     specialties: tuple[str, ...] = ()
     age_band: str = ""
     sex: str = ""
     aim: str = ""
+    conditions: tuple[str, ...] = ()
 
 
 NO_FACTS = CaseFacts()
@@ -96,7 +121,7 @@ class PollDraft(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A new top-level post as its author wrote it."""
+    """A new top-level post as its author wrote it; of its parts there is the Markdown and no HTML yet."""
 
     kind: Kind
     question: str
@@ -104,6 +129,7 @@ class Draft(msgspec.Struct, frozen=True):
     language: str
     facts: CaseFacts = CaseFacts()
     poll: PollDraft | None = None
+    parts: Parts = NO_PARTS
 
 
 class OptionView(msgspec.Struct, frozen=True):
@@ -240,6 +266,8 @@ class PostView(msgspec.Struct, frozen=True):
     hidden: int | None = None  # since when (ms) it is hidden here: there is nothing in it then, but for its author
     taken_down: str = ""  # why operators have erased it, a `posts.matters.Category`, and which instance's they are
     taken_down_by: str = ""
+    parts: Parts = NO_PARTS
+    helpful: bool = False  # of an answer: who asked has marked it
 
     @property
     def named(self) -> bool:

@@ -13,11 +13,11 @@ from core.errors import InvalidInput, NotFound
 from core.ids import Ids, number, public, uri_key
 from federation.identity import Identity
 from posts import store
+from posts.history import earlier, whole
 from posts.models import Kind
 from posts.network import network
 from posts.store import Post
 from posts.telling import Event, Told, tell
-from posts.views import shown
 
 PAGE = 30
 REASON_LIMIT = 500
@@ -148,12 +148,12 @@ def opened(tx: Tx, identity: Identity, post: Post) -> OpenedPost:
     """A post as an operator may read it, who has to have written down why in the same transaction."""
     places, poll = network(tx, identity), store.polls(tx, [post.id]).get(post.id)
     return OpenedPost(
-        id=public(post.id), uri=post.uri, kind=post.kind, question=post.question, html=shown(post, post.html),
+        id=public(post.id), uri=post.uri, kind=post.kind, question=post.question, html=whole(post),
         language=post.language, author=by_ids(tx, [post.author_id])[post.author_id], published=post.published_at,
         updated=post.updated_at, options=tuple(name for name, _ in poll.options) if poll is not None else (),
         countries=tuple(map(places.code, post.audience.origins)), consult=bool(post.audience.readers),
         erased=post.erased_at is not None, hidden=post.hidden_at,
-        earlier=tuple(Earlier(row["question"], shown(post, row["html"]), row["at"])
+        earlier=tuple(Earlier(row["question"], earlier(post, row), row["at"])
                       for row in store.revisions(tx, post.id, None, _VERSIONS)))
 
 

@@ -19,7 +19,6 @@ from actors.store import by_ids, by_uri, save
 from core.database import Tx
 from core.errors import InvalidInput
 from core.ids import Ids, made_at, number, public, uri_key
-from core.text import clean
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import arrived, enqueue
@@ -28,9 +27,11 @@ from posts.counts import Result
 from posts.editing import announce
 from posts.models import Kind, Tags
 from posts.network import network
+from posts.parts import htmls
 from posts.sources import markdown_of
 from posts.store import LEAP, Poll, Post
 from posts.wire import Note, hashtags_of
+from posts.wire_parts import parts_out
 
 _NEAR_MS = 600_000
 
@@ -90,9 +91,11 @@ def _proven(identity: Identity, uri: str, document: Mapping[str, Any]) -> Note |
     try:
         note = wire.note(document)
         if note.id != uri or number(uri.rpartition("/")[2]) is None or not seals.holds(document, identity.seal) \
-                or note.content is None or clean(note.content) != note.content:
+                or note.content is None:
             return None
-        return note
+        said = wire.said_of(note)
+        taken = parts_out(said.html, said.parts) if note.parts is not None else said.html
+        return note if taken == (note.parts if note.parts is not None else note.content) else None
     except InvalidInput:
         return None
 
@@ -106,7 +109,7 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
         return
     new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
-    if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
+    if _words(new) == _words(old):  # only counts had changed
         store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
         if old.kind == Kind.POLL:
             _tell_counts(tx, old.id, note, now)
@@ -184,10 +187,21 @@ def _tell_counts(tx: Tx, post_id: int, note: Note, now: int) -> None:
 
 def _said(post: Post, note: Note) -> Post:
     """A post with what a note says."""
-    html = note.content or ""
+    html, parts = wire.said_of(note)
+    outcome = parts.outcome
     return msgspec.structs.replace(
         post, question=(note.name or "") if post.kind != Kind.REPLY else "", html=html, source=markdown_of(html),
-        tags=_tags_in(note, html, origin_of(note.id)), state=wire.state_of(note) if post.kind == Kind.CASE else None)
+        facts=wire.facts_of(note), helpful=wire.helpful_of(note) if post.kind == Kind.CASE else (),
+        parts=msgspec.structs.replace(
+            parts, sections=tuple(msgspec.structs.replace(one, source=markdown_of(one.html)) for one in parts.sections),
+            outcome=msgspec.structs.replace(outcome, source=markdown_of(outcome.html)) if outcome is not None else None),
+        tags=_tags_in(note, "".join((html, *htmls(parts))), origin_of(note.id)),
+        state=wire.state_of(note) if post.kind == Kind.CASE else None)
+
+
+def _words(post: Post) -> tuple[object, ...]:
+    """What a post says."""
+    return post.question, post.facts, post.state, post.helpful, parts_out(post.html, post.parts)
 
 
 def _tags_in(note: Note, html: str, home: str) -> Tags:

@@ -7,7 +7,9 @@ import unicodedata
 from core.countries import specialties
 from core.errors import InvalidInput
 from posts import wire
-from posts.models import AGE_BANDS, AIMS, SEXES, CaseFacts, Draft, Kind
+from posts.models import AGE_BANDS, AIMS_OF, SEXES, CaseFacts, Draft, Kind
+from posts.parts import CONDITION, CONDITIONS
+from posts.rules_parts import check_parts
 
 _DAY_MS = 86_400_000
 _SPECIALTIES = 8
@@ -21,9 +23,8 @@ def check_draft(draft: Draft, text_limit: int, now: int) -> None:
         raise InvalidInput("A reply answers something.", field="kind")
     check_question(draft.question)
     check_text(draft.text, draft.language, text_limit, may_be_empty=draft.kind == Kind.POLL)
-    _check_facts(draft.facts)
-    if draft.kind == Kind.CASE and not draft.facts.specialties:
-        raise InvalidInput("Name at least one specialty you are asking.", field="specialties")
+    check_facts(draft.kind, draft.facts)
+    check_parts(draft.kind, draft.facts.aim, draft.parts)
     if (draft.kind == Kind.POLL) != (draft.poll is not None):
         raise InvalidInput("A poll has options, and only a poll.", field="options")
     if draft.poll is not None:
@@ -59,10 +60,15 @@ def option_names(options: tuple[str, ...]) -> list[str]:
     return [unicodedata.normalize("NFC", name.strip()) for name in options if name.strip()]
 
 
-def _check_facts(facts: CaseFacts) -> None:
+def check_facts(kind: Kind, facts: CaseFacts) -> None:
     """Codes are codes of ours: what is free text does not hide here."""
+    if kind == Kind.CASE and not facts.specialties:
+        raise InvalidInput("Name at least one specialty you are asking.", field="specialties")
     if len(facts.specialties) > _SPECIALTIES or not set(facts.specialties) <= set(specialties()):
         raise InvalidInput("Choose up to %(most)s specialties from the list.", values={"most": _SPECIALTIES}, field="specialties")
-    for value, known, field in ((facts.age_band, AGE_BANDS, "age_band"), (facts.sex, SEXES, "sex"), (facts.aim, AIMS, "aim")):
+    for value, known, field in ((facts.age_band, AGE_BANDS, "age_band"), (facts.sex, SEXES, "sex"),
+                                (facts.aim, AIMS_OF[kind], "aim")):
         if value and value not in known:
             raise InvalidInput("Choose one of the values offered.", field=field)
+    if len(facts.conditions) > CONDITIONS or not all(CONDITION.fullmatch(code) for code in facts.conditions):
+        raise InvalidInput("Choose up to %(most)s conditions from the list.", values={"most": CONDITIONS}, field="conditions")

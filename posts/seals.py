@@ -41,14 +41,16 @@ def holds(document: Mapping[str, Any], seal: Seal) -> bool:
 def _essence(document: Mapping[str, Any]) -> bytes:
     """What is sealed, in one form whatever the document's was (RFC 8785)."""
     options = document.get("anyOf") or document.get("oneOf") or []
-    facts = document.get("facts") or {}
+    facts, parts = document.get("facts") or {}, document.get("parts")
+    more = {name: document[name] for name in ("parts", "helpful") if document.get(name)}
     return rfc8785.dumps({
         "id": document.get("id"), "type": document.get("type"), "author": document.get("attributedTo"),
-        "parent": document.get("inReplyTo"), "question": document.get("name") or "", "html": document.get("content"),
+        "parent": document.get("inReplyTo"), "question": document.get("name") or "",
+        "html": parts["text"] if parts else document.get("content"),  # with parts, content only says the same once more
         "languages": sorted(document.get("contentMap") or {}),
         "to": sorted((*one_or_many(document.get("to")), *one_or_many(document.get("cc")))),
-        "facts": {name: facts[name] for name in ("specialties", "ageBand", "sex", "aim") if facts.get(name)},
+        "facts": {name: facts[name] for name in ("specialties", "ageBand", "sex", "aim", "conditions") if facts.get(name)},
         "state": document.get("state"),
         "options": [unicodedata.normalize("NFC", option["name"]) for option in options], "multiple": "anyOf" in document,
         "tallies": sorted(one_or_many(document.get("tallies"))),
-        "ends": document.get("endTime"), "revision": document.get("revision")})
+        "ends": document.get("endTime"), "revision": document.get("revision")} | more)

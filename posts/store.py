@@ -15,12 +15,14 @@ from federation import due
 from federation.store import forget
 from posts import matters, telling
 from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
+from posts.parts import NO_PARTS, Parts
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from, seal, hidden_at, taken_down")
+            " asked_from, seal, hidden_at, taken_down, parts, helpful")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
-             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal")
+             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal, parts,"
+             " helpful")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
 _OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
@@ -33,10 +35,12 @@ _FACTS = msgspec.json.Decoder(CaseFacts)
 _NO_FACTS = _JSON.encode(NO_FACTS).decode()
 _TAGS = msgspec.json.Decoder(Tags)
 _URIS = msgspec.json.Decoder(tuple[str, ...])
+_PARTS = msgspec.json.Decoder(Parts)
 
 
 class Post(msgspec.Struct, frozen=True):
-    """A post as it is stored; `sibling_id` None for one written here, `source` only there. `hidden_at`: since when (ms) only its
+    """A post as it is stored; `sibling_id` None for one written here, `source` only there. `html` is its text alone, without
+    `parts`; `helpful` are the URIs of the answers to a case that its author has marked. `hidden_at`: since when (ms) only its
     author and operators see it here; `taken_down`: why operators have erased it, a `posts.matters.Category`, else ''."""
 
     id: int
@@ -66,6 +70,8 @@ class Post(msgspec.Struct, frozen=True):
     seal: str = ""
     hidden_at: int | None = None
     taken_down: str = ""
+    parts: Parts = NO_PARTS
+    helpful: tuple[str, ...] = ()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -97,11 +103,12 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 24, [
+    tx.insert(f"posts ({_INSERTED})", 26, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
-         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal)
+         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal,
+         _parts_out(post.parts), _helpful_out(post.helpful))
         for post in posts])
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
@@ -173,12 +180,22 @@ def select(tx: Tx, where: str, parameters: Sequence[object]) -> list[Post]:
 def post_from(row: Row) -> Post:
     return Post(
         row["id"], row["uri"], row["author_id"], row["sibling_id"], Kind(row["kind"]), row["root_id"], row["parent_id"],
-        row["question"], row["source"], row["html"], row["language"], _FACTS.decode(row["facts"]),
+        row["question"], row["source"], row["html"], row["language"], facts_from(row),
         State(row["state"]) if row["state"] else None,
         _audience(row["reach"], row["audience"], row["readers"]), row["country"],
         row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
         _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"],
-        row["hidden_at"], row["taken_down"])
+        row["hidden_at"], row["taken_down"], parts_from(row), _URIS.decode(row["helpful"]) if row["helpful"] else ())
+
+
+def parts_from(row: Row) -> Parts:
+    """What a post or one of its versions holds beside its text."""
+    return _PARTS.decode(row["parts"]) if row["parts"] else NO_PARTS
+
+
+def facts_from(row: Row) -> CaseFacts:
+    """The coded part of a post or of one of its versions."""
+    return _FACTS.decode(row["facts"])
 
 
 def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
@@ -294,16 +311,18 @@ def settle_poll(tx: Tx, post_id: int) -> Post | None:
 
 
 def revise(tx: Tx, old: Post, new: Post) -> None:
-    """Replace a post's text, keeping the old one in its history."""
-    if (old.question, old.html) not in ((new.question, new.html), ("", "")):
-        tx.run("INSERT INTO revisions (post_id, revision, question, html, at) VALUES (?, ?, ?, ?, ?)"
+    """Replace what a post says, keeping what it said in its history."""
+    said, says = [(post.question, post.html, post.parts, post.facts) for post in (old, new)]
+    if said != says and said[:3] != ("", "", NO_PARTS):
+        tx.run("INSERT INTO revisions (post_id, revision, question, html, parts, facts, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
                " ON CONFLICT (post_id, revision) DO NOTHING",
-               (old.id, old.revision, old.question, old.html, old.updated_at or old.published_at))
+               (old.id, old.revision, old.question, old.html, _parts_out(old.parts), _facts_out(old.facts),
+                old.updated_at or old.published_at))
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
-        " revision = ?, seal = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        " revision = ?, seal = ?, parts = ?, helpful = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
-         new.updated_at, new.revision, new.seal, old.id, new.revision))
+         new.updated_at, new.revision, new.seal, _parts_out(new.parts), _helpful_out(new.helpful), old.id, new.revision))
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -315,7 +334,7 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     tx.run("DELETE FROM revisions WHERE post_id = ? AND revision % ? < ?", (post.id, LEAP, revision % LEAP))
     older = post.revision % LEAP < revision % LEAP
     if older:
-        tx.run("UPDATE posts SET question = '', source = '', html = '', tags = '' WHERE id = ?", (post.id,))
+        tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '' WHERE id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
     tx.scrub()
     return older
@@ -329,7 +348,7 @@ def forget_earlier(tx: Tx, post_id: int) -> None:
 
 def revisions(tx: Tx, post_id: int, before: int | None, limit: int) -> list[Row]:
     """Earlier versions, newest first: those older than a revision, or all."""
-    return tx.rows("SELECT revision, question, html, at FROM revisions WHERE post_id = ? AND revision < ?"
+    return tx.rows("SELECT revision, question, html, parts, facts, at FROM revisions WHERE post_id = ? AND revision < ?"
                    " ORDER BY revision DESC LIMIT ?", (post_id, before if before is not None else (1 << 63) - 1, limit))
 
 
@@ -356,10 +375,10 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
-    tx.run("DELETE FROM drafts WHERE what = 'edit' AND about = ? AND (actor_id = ? OR actor_id IN"
+    tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
-    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0,"
-           " boosts = 0, erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
+    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', parts = '', helpful = '', tags = '', seal = '',"
+           " state = NULL, likes = 0, boosts = 0, erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
     matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
@@ -386,6 +405,14 @@ def tombstoned(tx: Tx, keys: Sequence[bytes]) -> set[str]:
 
 def _facts_out(facts: CaseFacts) -> str:
     return _JSON.encode(facts).decode() if facts is not NO_FACTS else _NO_FACTS
+
+
+def _parts_out(parts: Parts) -> str:
+    return _JSON.encode(parts).decode() if parts != NO_PARTS else ""
+
+
+def _helpful_out(uris: tuple[str, ...]) -> str:
+    return _JSON.encode(uris).decode() if uris else ""
 
 
 def _tags_out(tags: Tags) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from actors.models import Actor
 from core import tags
 from core.countries import CountryName
@@ -17,6 +19,7 @@ from core.text import Renderer
 from federation.addresses import origin_of
 from federation.identity import Identity
 from posts.models import NO_TAGS, Audience, Mention, Reach, Tags
+from posts.parts import NO_PARTS, Parts
 from posts.wire import hashtags_of
 
 
@@ -30,11 +33,13 @@ class Resolve(Protocol):
 
 
 class Text(NamedTuple):
-    """A text as it is stored, and whom its mentions name, those apart that stood in it before."""
+    """A text as it is stored, and whom its mentions name, those apart that stood in it before; `parts` are set like it, and
+    `tags` and `named` are of all of it."""
 
     html: str
     tags: Tags
     named: tuple[Actor, ...]
+    parts: Parts = NO_PARTS
 
 
 class Texts:
@@ -68,6 +73,30 @@ class Texts:
             html = tags.link(html, {written: (mention.uri, mention.name) for written, mention in mentions.items()},
                              hashtags_of(self._identity.origin))
         return Text(html, Tags(tuple(dict.fromkeys(mentions.values())), found.hashtags), tuple(named.values()))
+
+    async def read_whole(self, markdown: str, parts: Parts, before: Tags = NO_TAGS) -> Text:
+        """A text and its parts set, in the same way. `InvalidInput` names the part that cannot be as its field."""
+        found = [await self.read(markdown, before)]
+        sections = []
+        for section in parts.sections:
+            found.append(await self._part(section.source, section.heading, before))
+            sections.append(msgspec.structs.replace(section, html=found[-1].html))
+        outcome = parts.outcome
+        if outcome is not None:
+            found.append(await self._part(outcome.source, "outcome", before))
+            outcome = msgspec.structs.replace(outcome, html=found[-1].html)
+        joined = Tags(tuple(dict.fromkeys(one for text in found for one in text.tags.mentions))[:tags.MENTIONS],
+                      tuple(dict.fromkeys(one for text in found for one in text.tags.hashtags))[:tags.HASHTAGS])
+        named = {doctor.uri: doctor for text in found for doctor in text.named}
+        return Text(found[0].html, joined, tuple(named.values()),
+                    msgspec.structs.replace(parts, sections=tuple(sections), outcome=outcome))
+
+    async def _part(self, markdown: str, field: str, before: Tags) -> Text:
+        try:
+            return await self.read(markdown, before)
+        except InvalidInput as error:
+            error.field = field
+            raise
 
     async def _find(self, name: str, *, here: bool) -> Actor | None:
         """The doctor of this name; None for a word that only looks like the name of one of this instance."""

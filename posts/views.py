@@ -20,8 +20,9 @@ from federation.addresses import origin_of
 from federation.store import Arrived, arrivals
 from federation.troubles import NOT_LISTED, NOT_SENT, in_words
 from posts import store
-from posts.models import NO_TAGS, CaseFacts, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, State, Tags
+from posts.models import NO_TAGS, CaseFacts, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, Tags
 from posts.network import Network
+from posts.parts import NO_PARTS, Parts
 from posts.store import Poll, Post, Touched
 from posts.wire import hashtags_of
 
@@ -45,11 +46,12 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     chosen = store.choices(tx, polled, viewer.id)
     sent = arrivals(tx, [post.uri for post in posts if post.author_id in hers and len(post.audience.origins) > 1],
                     {place.id: place.origin for place in places.siblings.values()})
+    marked = frozenset(uri for post in posts for uri in post.helpful)
     heard = {origins: _Heard.by(origins, places, now) for origins in {post.audience.origins for post in posts}}
     return tuple(
         _view(post, heard[post.audience.origins], authors[post.author_id], hers, post.root_id in threads, places,
               polls.get(post.id), chosen.get(post.id, set()), sent, now, results, (depths or {}).get(post.id, 0), touched,
-              readers, post.author_id in shunned)
+              readers, post.author_id in shunned, post.uri in marked)
         for post in posts)
 
 
@@ -63,6 +65,16 @@ def led_home(html: str, tags: Tags, origin: str) -> str:
     hashtags to `/tags/name`. A link that no tag stands for leads where it says."""
     return led(html, [*((mention.uri, _profile(mention.name)) for mention in tags.mentions),
                       *(_topic(origin, name) for name in tags.hashtags)])
+
+
+def parts_led_home(parts: Parts, tags: Tags, origin: str) -> Parts:
+    """The same with the parts of a post."""
+    if parts == NO_PARTS or tags == NO_TAGS:
+        return parts
+    return msgspec.structs.replace(
+        parts, sections=tuple(msgspec.structs.replace(one, html=led_home(one.html, tags, origin)) for one in parts.sections),
+        outcome=msgspec.structs.replace(parts.outcome, html=led_home(parts.outcome.html, tags, origin))
+        if parts.outcome is not None else None)
 
 
 @lru_cache(maxsize=4096)
@@ -94,17 +106,14 @@ class _Heard(NamedTuple):
 
 def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_role: bool, places: Network, poll: Poll | None,
           chosen: set[int], sent: dict[str, list[Arrived]], now: int, results: bool, depth: int, touched: Touched,
-          readers: dict[str, Actor], shunned: bool) -> PostView:
+          readers: dict[str, Actor], shunned: bool, marked: bool) -> PostView:
     mine = post.author_id in hers
     if post.hidden_at is not None and not mine:
         post, poll = emptied(post), None
-    state = post.state
-    if state == State.OPEN and post.replies:
-        state = State.ANSWERED
     return PostView(
         id=public(post.id), uri=post.uri, kind=post.kind, question=post.question, html=shown(post, post.html),
         language=post.language,
-        author=author, published=post.published_at, updated=post.updated_at, revision=post.revision, state=state,
+        author=author, published=post.published_at, updated=post.updated_at, revision=post.revision, state=post.state,
         facts=post.facts, audience=post.audience,
         countries=heard.countries, outside=heard.outside, paused=heard.paused, stuck=heard.stuck, reached=heard.reached,
         replies=post.replies, depth=depth, mine=mine, erased=post.erased_at is not None,
@@ -121,13 +130,14 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags,
         by_role=by_role, hidden=post.hidden_at, taken_down=post.taken_down,
-        taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "")
+        taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "",
+        parts=parts_led_home(post.parts, post.tags, origin_of(post.uri)), helpful=marked)
 
 
 def emptied(post: Post) -> Post:
     """A hidden post as everybody sees it but its author: its place, and nothing that stands in it."""
     return msgspec.structs.replace(post, question="", source="", html="", facts=CaseFacts(), state=None, tags=NO_TAGS,
-                                   updated_at=None)
+                                   updated_at=None, parts=NO_PARTS, helpful=())
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:

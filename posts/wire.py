@@ -13,23 +13,24 @@ import msgspec
 from core import tags
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
+from core.text import clean
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
-from posts import seals
+from posts import degraded, seals, wire_parts
 from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Mention, Reach, State, Tags
+from posts.parts import NO_PARTS
 from posts.seals import Seal
 from posts.store import Poll, Post
+from posts.wire_parts import CLEAN_LENGTH, FactsOnTheWire
 
 OPTIONS = range(2, 21)
 OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
 _HTML_LENGTH = 120_000
-CLEAN_LENGTH = 65_536
-"""The most characters of HTML that a text has after the gate: every instance takes this much, so none sends more."""
 _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
 _COUNT = 1 << 40
@@ -37,13 +38,6 @@ _TAGS, _TAG_NAME_LENGTH = 100, 200
 _TALLIES = 100
 _RESULT_ROOM, _NAME_ROOM, _TALLY_ROOM = 2048, 64, 512
 _STATES = {str(state): state for state in State}
-
-
-class _Facts(msgspec.Struct, frozen=True, rename="camel"):
-    specialties: list[str] = []
-    age_band: str = ""
-    sex: str = ""
-    aim: str = ""
 
 
 class _Count(msgspec.Struct, frozen=True, rename="camel"):
@@ -77,7 +71,9 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     published: str | None = None
     updated: str | None = None
     revision: int = 1
-    facts: _Facts | None = None
+    facts: FactsOnTheWire | None = None
+    parts: Any = None
+    helpful: Any = None
     state: str | None = None
     one_of: list[_Option] | None = None
     any_of: list[_Option] | None = None
@@ -256,10 +252,18 @@ def language_of(parsed: Note) -> str:
 
 
 def facts_of(parsed: Note) -> CaseFacts:
-    facts = parsed.facts
-    if facts is None:
-        return NO_FACTS
-    return CaseFacts(tuple(code[:60] for code in facts.specialties[:8]), facts.age_band[:10], facts.sex[:1], facts.aim[:20])
+    """The coded part of a post."""
+    return wire_parts.facts_of(parsed.facts)
+
+
+def said_of(parsed: Note) -> wire_parts.Read:
+    """What a post says, its text apart from its parts."""
+    return wire_parts.read(parsed.content or "", parsed.parts)
+
+
+def helpful_of(parsed: Note) -> tuple[str, ...]:
+    """Which answers the author of a case has marked as helpful."""
+    return wire_parts.helpful_of(parsed.helpful) if parsed.helpful is not None else ()
 
 
 def state_of(parsed: Note) -> State | None:
@@ -278,12 +282,13 @@ def kind_of(parsed: Note) -> Kind:
 def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal | None) -> dict[str, Any]:
     """A post as siblings may read it: one of our own, with its seal; without `seal` a sibling's, for that sibling, with the
     one that came with it."""
+    content = degraded.content(post.question, post.html, post.facts, post.state, post.parts, post.language)
     made: dict[str, Any] = {
         "id": post.uri,
         "type": "Question" if poll is not None else "Note",
         "attributedTo": author_uri,
-        "content": post.html,
-        "contentMap": {post.language: post.html},
+        "content": content,
+        "contentMap": {post.language: content},
         "to": recipients_of(post, author_uri),
         "published": rfc3339(post.published_at),
         "revision": post.revision,
@@ -297,8 +302,11 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
     if post.state is not None:
         made["state"] = str(post.state)
     if post.facts != NO_FACTS:
-        made["facts"] = {"specialties": list(post.facts.specialties), "ageBand": post.facts.age_band, "sex": post.facts.sex,
-                         "aim": post.facts.aim}
+        made["facts"] = wire_parts.facts_out(post.facts)
+    if content != post.html or post.parts != NO_PARTS:
+        made["parts"] = wire_parts.parts_out(post.html, post.parts)
+    if post.helpful:
+        made["helpful"] = list(post.helpful)
     if found := _tags(post, author_uri):
         made["tag"] = found
     if poll is not None:
@@ -396,8 +404,10 @@ def _named(uri: str, again: str) -> str:
 
 
 def _check_length(post: Post) -> None:
-    if len(post.html) > CLEAN_LENGTH:
-        raise _too_large(f"{len(post.html)} characters of HTML")
+    """What says all of a post has to pass every sibling's gate, also of one that reads nothing else."""
+    content = degraded.content(post.question, post.html, post.facts, post.state, post.parts, post.language)
+    if len(clean(content)) > CLEAN_LENGTH:
+        raise _too_large(f"{len(content)} characters of HTML")
 
 
 def _too_large(cause: str) -> InvalidInput:

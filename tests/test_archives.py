@@ -34,7 +34,7 @@ async def fill(de: Running, fr: Running) -> None:
     """Ada asks, edits, answers, votes, likes, keeps, follows and has a draft; somebody abroad asks and answers her."""
     ada, jeanne = await de.author("ada"), await fr.author("ben")
     case = await published(de, Draft(Kind.CASE, f"First {_HERS}?", f"Old {_HERS}", "de", CaseFacts(("cardiology",))), fr)
-    await de.its.editing.edit(ada, case, f"Second {_HERS}?", f"New {_HERS}", None, 1)
+    await de.its.editing.edit(ada, case, f"Second {_HERS}?", f"New {_HERS}", 1)
     poll = PollDraft(("yes", "no"), False, de.its.clock.ms() + 3_600_000)
     digest = fr.its.compose.network_digest(await fr.its.compose.destinations())
     await fr.its.compose.publish(jeanne, Draft(Kind.POLL, f"Title {_THEIRS}?", f"Secret{_THEIRS}", "fr", CaseFacts(), poll),

@@ -86,7 +86,7 @@ async def test_a_change_that_was_begun_goes_on_and_goes_with_its_post(tmp_path: 
         assert (await ada.post(f"/drafts/edit/{mine}", begun)) == (303, f"/p/{mine}/edit")
         page = (await ada.get(f"/p/{mine}/edit"))[1]
         assert f"Text {_WORD}</textarea>" in page and 'value="Which one?"' in page and fields(page)["revision"] == "1"
-        await de.its.editing.edit(await de.author("ada"), mine, "Which?", "Else", None, 1)
+        await de.its.editing.edit(await de.author("ada"), mine, "Which?", "Else", 1)
         status, page = await ada.post(f"/p/{mine}/edit", begun | fields(page))
         assert status == 409 and "edited elsewhere" in page and await de.count("drafts") == 1
         status, _ = await ada.post(f"/p/{mine}/edit", begun | fields(page))

@@ -75,7 +75,7 @@ async def test_a_deleted_post_that_a_backup_brings_back_is_erased_again_and_its_
     async with at_work(tmp_path) as (de, fr):
         first, second = await published(de, _CASE, fr), await published(de, _CASE, fr)
         await until(lambda: fr.count("posts", "erased_at IS NULL"))
-        await de.its.editing.edit(await de.author("ada"), first, f"Other {_WORD}?", f"New {_WORD}", None, 1)
+        await de.its.editing.edit(await de.author("ada"), first, f"Other {_WORD}?", f"New {_WORD}", 1)
         await until(lambda: fr.count("revisions"))
         kept(de, backup)
         ada = (await de.author("ada")).actor
@@ -189,7 +189,7 @@ async def test_what_is_edited_after_a_restore_is_newer_than_what_siblings_know(t
         post_id = await published(de, _CASE, fr)
         kept(de, backup)
         for revision in (1, 2):
-            await de.its.editing.edit(await de.author("ada"), post_id, f"Other {revision}", "x", None, revision)
+            await de.its.editing.edit(await de.author("ada"), post_id, f"Other {revision}", "x", revision)
         settings, ada = de.its.settings, await de.author("ada")
     put_back(settings, backup)
     with closing(sqlite3.connect(settings.path("konsil.db"))) as database, database:
@@ -197,7 +197,7 @@ async def test_what_is_edited_after_a_restore_is_newer_than_what_siblings_know(t
     async with assemble(settings) as its:
         [(revision,)] = rows(settings, "SELECT revision FROM posts")
         assert revision > 3
-        await its.editing.edit(ada, post_id, "Found again", "x", None, revision)
+        await its.editing.edit(ada, post_id, "Found again", "x", revision)
         [(uri,)] = rows(settings, "SELECT uri FROM outbox WHERE type = 'Update'")
         assert uri.endswith(f"#update-{revision + 1}")
     async with assemble(settings) as its:

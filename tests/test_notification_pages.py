@@ -148,7 +148,7 @@ async def test_every_kind_has_its_sentence(de: Running, ada: Browser) -> None:
 async def test_a_changed_answer_leads_to_what_changed_and_its_history_reads_it(de: Running, ada: Browser) -> None:
     post = await published(de, case())
     answer = await de.its.compose.reply(await de.author("ben"), post, "Start **heparin** now.\n\nWait.", "de")
-    await de.its.editing.edit(await de.author("ben"), answer, "", "Start **heparin** tomorrow.\n\nWait <b>.", None, 1)
+    await de.its.editing.edit(await de.author("ben"), answer, "", "Start **heparin** tomorrow.\n\nWait <b>.", 1)
     page = (await ada.get("/notifications"))[1]
     assert "Dr Ben changed an answer to your case. See what changed" in read(page)
     assert f'href="/p/{answer}/history#v-2"' in page
@@ -166,7 +166,7 @@ async def test_versions_that_differ_too_much_stand_side_by_side_and_formatting_i
     texts = ["Some **words**.", "Some *words*.", " ".join(f"a{n}" for n in range(700)), " ".join(f"b{n}" for n in range(700))]
     answer = await de.its.compose.reply(await de.author("ben"), post, texts[0], "de")
     for revision, text in enumerate(texts[1:], start=1):
-        await de.its.editing.edit(await de.author("ben"), answer, "", text, None, revision)
+        await de.its.editing.edit(await de.author("ben"), answer, "", text, revision)
     now, third, second, first = (await ada.get(f"/p/{answer}/history"))[1].split("<article")[1:]
     assert "Too much has changed" in now and "a699" in now and "b699" in now and "<ins>" not in now
     assert "Too much has changed" in third and "No word was changed" in second and "<del>" not in first
@@ -175,7 +175,7 @@ async def test_versions_that_differ_too_much_stand_side_by_side_and_formatting_i
 async def test_a_long_history_is_read_page_by_page(de: Running, ada: Browser) -> None:
     post = await published(de, case())
     for revision in range(1, 25):
-        await de.its.editing.edit(await de.author("ada"), post, f"Question {revision}?", "Text", None, revision)
+        await de.its.editing.edit(await de.author("ada"), post, f"Question {revision}?", "Text", revision)
     page = (await ada.get(f"/p/{post}/history"))[1]
     older = re.search(r'href="\?before=(\w+)"', page)
     assert older is not None and page.count("<article") == 20 and "<del>" in page and "As first written" not in page

@@ -18,7 +18,7 @@ _DAY = 86_400
 async def test_a_post_is_read_with_a_reason_alone_and_that_stands_in_log_and_list(its: Assembly) -> None:
     ada, _ = await doctors(its, "ada", "ben")
     post = await asked(its, ada)
-    await its.editing.edit(ada, post, "Which test first?", "Other text.", None, 1)
+    await its.editing.edit(ada, post, "Which test first?", "Other text.", 1)
     for reason in ("", " \n\0", "x" * (REASON_LIMIT + 1)):
         with pytest.raises(InvalidInput) as caught:
             await its.opening.open(post, reason, "olga")

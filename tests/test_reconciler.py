@@ -108,7 +108,7 @@ async def test_what_we_lack_of_theirs_is_fetched_with_its_thread_and_newer_versi
     await settled(de, fr)
     answer = await de.its.compose.reply(await de.author("ben", "reply"), first, "An answer.", "en")
     await settled(de, fr)
-    await de.its.editing.edit(await de.author("ada"), second, "Second, changed?", "New.", None, 1)
+    await de.its.editing.edit(await de.author("ada"), second, "Second, changed?", "New.", 1)
     await settled(de, fr)
     await until(lambda: fr.count("posts", "question = 'Second, changed?'"))
     whole = await content(fr)
@@ -127,7 +127,7 @@ async def test_what_they_have_lost_of_ours_is_owed_again_and_their_older_version
     de, fr = pair
     lost, old = await published(de, case("Lost?"), fr), await published(de, case("Old?"), fr)
     await settled(de, fr)
-    await de.its.editing.edit(await de.author("ada"), old, "New?", "New.", None, 1)
+    await de.its.editing.edit(await de.author("ada"), old, "New?", "New.", 1)
     await settled(de, fr)
     whole = await content(fr)
     await change(fr, lose(await uri_of(de, lost)))

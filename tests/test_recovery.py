@@ -73,7 +73,7 @@ async def test_lost_posts_of_every_kind_come_back_with_their_threads_and_everybo
     view = (await de.its.threads.thread(ada, first)).posts[0]
     assert view.delivery is not None and view.delivery.received == ("fr", "it")
     await quiet((de, fr), (de, it), (fr, de), (it, de), (fr, it))
-    await de.its.editing.edit(await de.author("ada"), first, "Found?", "Edited.", None, view.revision)
+    await de.its.editing.edit(await de.author("ada"), first, "Found?", "Edited.", view.revision)
     for other in (fr, it):
         await until(lambda other=other: other.count("posts", "question = 'Found?'"))  # type: ignore[misc]
 
@@ -85,7 +85,7 @@ async def test_a_lost_edit_comes_back_and_goes_to_whoever_has_not_seen_it(three:
     await settled(de, fr, it)
     await change(de, lambda tx: tx.run("UPDATE delivery_lines SET next_try = ? WHERE sibling_id = (SELECT id FROM siblings WHERE"
                                        " country = 'it')", (de.its.clock.ms() + 600_000,)))
-    await de.its.editing.edit(await de.author("ada"), edited, "After?", "New **text**.", None, 1)
+    await de.its.editing.edit(await de.author("ada"), edited, "After?", "New **text**.", 1)
     await until(lambda: fr.count("posts", "question = 'After?'"))
     await change(de, lambda tx: (
         tx.run("UPDATE posts SET question = 'Before?', html = '<p>Old.</p>', source = 'Old.', revision = 1"),

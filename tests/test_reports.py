@@ -33,7 +33,7 @@ async def test_a_hidden_post_is_nowhere_but_with_its_author(its: Assembly) -> No
     ada, ben, eva = await doctors(its, "ada", "ben", "eva")
     post, other = await asked(its, ada), await asked(its, ada)
     answer = await its.compose.reply(ben, post, "An answer.", "de")
-    await its.editing.edit(ada, post, "Which test first?", "Clinical.", None, 1)
+    await its.editing.edit(ada, post, "Which test first?", "Clinical.", 1)
     await its.reactions.bookmark(eva.actor, post)
     await its.compose.reply(ada, answer, "Thanks.", "de")
     sheet = Sheet(What.REPLY, post, "", "1")
@@ -65,7 +65,7 @@ async def test_a_hidden_post_is_nowhere_but_with_its_author(its: Assembly) -> No
 
     mine = (await its.threads.thread(ada.actor, post)).posts[0]
     assert mine.hidden is not None and mine.question == "Which test first?" and await names(its, ada.actor) == [other, post]
-    await its.editing.edit(ada, post, "Which test?", "Changed.", None, 2)
+    await its.editing.edit(ada, post, "Which test?", "Changed.", 2)
     assert (await its.threads.thread(eva.actor, post)).posts[0].html == ""
 
 
@@ -160,7 +160,7 @@ async def test_what_operators_have_let_be_seen_is_hidden_again_only_when_it_has_
     again = await reported(its, eva, post)
     assert again != matter and await names(its, eva.actor) == [post]
     its.clock.offset = 3
-    await its.editing.edit(ada, post, "Which test?", "Now with a name.", None, 1)
+    await its.editing.edit(ada, post, "Which test?", "Now with a name.", 1)
     await reported(its, ben, post)
     assert await names(its, eva.actor) == []
 

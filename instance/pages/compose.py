@@ -18,11 +18,14 @@ from core.text import folded
 from core.vault import token
 from federation.addresses import origin_of
 from instance.context import doctor, me, services
-from instance.pages.sheets import KINDS, carried_on, fresh_sheet, is_hers, sheet_of, written_of
+from instance.pages.filled import KINDS, facts_of, parts_of
+from instance.pages.sheets import carried_on, fresh_sheet, is_hers, sheet_of, written_of
 from posts.colleagues import handles, party_digest
-from posts.drafts import Sheet, What, Written
-from posts.models import Audience, CaseFacts, Destination, Draft, Kind, PollDraft, Reach
+from posts.compose import Preview
+from posts.drafts import Sheet, What, Written, written_again
+from posts.models import Aim, Audience, Destination, Draft, Kind, PollDraft, Reach
 from posts.network import party
+from posts.rules_parts import may_publish
 
 _HOUR_MS = 3_600_000
 _TELLING = 3
@@ -39,8 +42,8 @@ async def write_form() -> ResponseReturnValue:
         return await write_page(kept.written, fresh_sheet(What.NEW, kept.about, kept), at=kept.at)
     if "abroad" in asked:
         return await write_page(await _asked_at_home(asked["abroad"]), fresh_sheet(What.NEW))
-    written = Written(kind=asked.get("kind", ""), language=services().pack.languages[0])
-    if written.kind not in KINDS:
+    written = Written(kind=asked.get("kind", "")[:20], language=services().pack.languages[0])
+    if written.kind not in KINDS or not may_publish(doctor(), written.kind):
         written = msgspec.structs.replace(written, kind="case")
     if asked.get("specialty", "") in specialties():
         written = msgspec.structs.replace(written, specialties=(asked["specialty"],))
@@ -122,7 +125,8 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
 async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *,
                      at: int | None = None) -> ResponseReturnValue:
     """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved."""
-    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at)
+    desk = may_publish(doctor(), Aim.NEWS)
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, desk=desk)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -145,7 +149,7 @@ def _unfound(written: Written, error: InvalidInput | None) -> int:
                  if any(wrong == handle or wrong.startswith(f"{handle}@") for handle in handles([typed]))), 0)
 
 
-async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, author: Author, *, seen: str,
+async def _confirm(written: Written, sheet: Sheet, draft: Draft, preview: Preview, author: Author, *, seen: str,
                    chosen: tuple[Destination, ...] = (), doctors: tuple[Actor, ...] = (),
                    instances: tuple[str, ...] = (), going: tuple[Destination, ...]) -> ResponseReturnValue:
     """The last look; `going` are the other countries it goes to."""
@@ -153,7 +157,7 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, auth
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
         "compose_confirm.html", speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
-        written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,
+        written=written, sheet=sheet, draft=draft, html=preview.html, parts=preview.parts, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 
 
@@ -163,9 +167,8 @@ async def _asked_at_home(post_id: str) -> Written:
     if post.audience.reach != Reach.HOME or post.parent_id is not None:
         raise NotFound("There is no such post here.")
     poll = post.poll
-    return Written(
-        kind=str(post.kind), question=post.question, text=source, language=post.language, specialties=post.facts.specialties,
-        age_band=post.facts.age_band, sex=post.facts.sex, aim=post.facts.aim,
+    return msgspec.structs.replace(
+        written_again(post.kind, post.question, source, post.language, post.facts, post.parts),
         options="\n".join(option.name for option in poll.options) if poll is not None else "",
         multiple="1" if poll is not None and poll.multiple else "", asked_from=post.id)
 
@@ -179,10 +182,7 @@ def _draft(written: Written, now: int) -> Draft:
             raise InvalidInput("A poll is open for 1 hour to 90 days.", field="hours")
         options = tuple(line.strip() for line in written.options.splitlines() if line.strip())
         poll = PollDraft(options, bool(written.multiple), now + hours * _HOUR_MS)
-    facts = CaseFacts(written.specialties)
-    if kind == Kind.CASE:
-        facts = CaseFacts(written.specialties, written.age_band, written.sex, written.aim)
-    return Draft(kind, written.question, written.text, written.language, facts, poll)
+    return Draft(kind, written.question, written.text, written.language, facts_of(written), poll, parts_of(written))
 
 
 def _check_choice(written: Written, was: str) -> None:
@@ -209,7 +209,8 @@ def _check_signature(written: Written) -> None:
 
 def _told(written: Written, author: Actor) -> str:
     """A word of her name that stands in what she has written."""
-    words = set(folded(f"{written.question} {written.text} {written.options}").split())
+    texts = (written.question, written.text, written.options, *written.sections.values(), *written.happened)
+    words = set(folded(" ".join(texts)).split())
     own = author.name.replace(".", " ").replace("-", " ").split()
     return next((word for word in own if len(word) >= _TELLING and folded(word) in words), "")
 

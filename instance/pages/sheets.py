@@ -8,22 +8,27 @@ from core.errors import InvalidInput, NotFound, NotSignedIn
 from core.ids import public
 from core.vault import token
 from instance.context import doctor, services
+from instance.pages.filled import KINDS
 from posts.drafts import Kept, Sheet, What, Written
-from posts.models import Kind
+from posts.parts import CONDITIONS, ROW_LENGTH, ROWS, SECTION_LENGTH, TEXTS
 
-KINDS = {"case": Kind.CASE, "poll": Kind.POLL, "note": Kind.NOTE}
-_LISTS = {"specialties": "specialties", "origins": "origin", "doctors": "doctor"}
-_TEXTS = tuple(name for name in Written.__struct_fields__ if name not in _LISTS)
+_LISTS = {"specialties": "specialties", "origins": "origin", "doctors": "doctor", "conditions": "condition"}
+_ROWS = {"days": "day", "happened": "happened"}
+_TEXTS = tuple(name for name in Written.__struct_fields__ if name not in _LISTS and name not in _ROWS)
 
 
 def written_of(form: Any) -> Written:
     """The fields as they were typed, each bounded."""
-    limits = {"text": services().settings.posts.text_limit + 1, "options": 8_000}
+    limits = {"text": services().settings.posts.text_limit + 1, "options": 8_000} | dict.fromkeys(TEXTS, SECTION_LENGTH + 1)
     values = {name: form.get(name, "")[: limits.get(name, 1000)] for name in _TEXTS}
     if values["kind"] not in KINDS:
         values["kind"] = "case"
     lists = {name: tuple(dict.fromkeys(value[:500] for value in form.getlist(field) if value)) for name, field in _LISTS.items()}
-    return Written(**values, specialties=lists["specialties"][:8], origins=lists["origins"][:100], doctors=lists["doctors"][:100])
+    rows = [(day[:20], happened[:ROW_LENGTH + 1]) for day, happened in zip(
+        form.getlist(_ROWS["days"]), form.getlist(_ROWS["happened"]), strict=False) if day.strip() or happened.strip()]
+    days, happened = zip(*rows[:ROWS + 1], strict=True) if rows else ((), ())
+    return Written(**values, specialties=lists["specialties"][:8], origins=lists["origins"][:100], doctors=lists["doctors"][:100],
+                   conditions=lists["conditions"][:CONDITIONS + 1], days=days, happened=happened)
 
 
 def sheet_of(form: Any, what: What = What.NEW, about: str = "") -> Sheet:

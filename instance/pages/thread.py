@@ -11,11 +11,12 @@ from core.errors import InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
+from instance.pages.filled import facts_of, parts_of
 from instance.pages.looking import is_looked_at, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
-from posts.drafts import Sheet, What, Written
-from posts.models import PostView, State
+from posts.drafts import Sheet, What, Written, form_of, written_again
+from posts.models import Kind, PostView
 
 OUTCOMES = {outcome.name.lower(): str(outcome) for outcome in Outcome}
 
@@ -92,8 +93,8 @@ async def edit_form(post_id: str) -> ResponseReturnValue:
     """One's own text, to be changed; a change that was begun before goes on."""
     post, source = await services().threads.source(doctor(), post_id)
     kept = await services().drafts.of(doctor(), What.EDIT, post_id)
-    written = kept.written if kept is not None else Written(
-        question=post.question, text=source, state=post.state or "", revision=str(post.revision))
+    written = kept.written if kept is not None else msgspec.structs.replace(
+        written_again(post.kind, post.question, source, post.language, post.facts, post.parts), revision=str(post.revision))
     return await _edit_page(post, written, fresh_sheet(What.EDIT, post_id, kept), at=kept.at if kept is not None else None)
 
 
@@ -113,16 +114,17 @@ async def edit(post_id: str) -> ResponseReturnValue:
     """Save a changed text; the old one stays in the history."""
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
-    state = form.get("state", "")
     revision = whole(form.get("revision"), 1 << 50)
     sheet = sheet_of(form, What.EDIT, post_id)
     try:
-        await services().editing.edit(
-            author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
-            revision or 0, sheet)
-    except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
-        written = msgspec.structs.replace(written_of(form), revision=str(post.revision))  # saving again replaces what is there
+        written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts))
+        facts, parts = (facts_of(written), parts_of(written)) if post.kind != Kind.REPLY else (None, None)
+        await services().editing.edit(author, post_id, written.question, form.get("text", ""), revision or 0, sheet,
+                                      facts=facts, parts=parts)
+    except InvalidInput as error:
+        post, _ = await services().threads.source(doctor(), post_id)  # saving again replaces what is there
+        written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts), revision=str(post.revision))
         return await _edit_page(post, written, sheet, error)
     return redirect(f"/p/{post_id}", 303)
 

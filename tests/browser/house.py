@@ -123,7 +123,7 @@ async def _reported(de: Running) -> dict[str, str]:
     asked = Draft(Kind.CASE, "Wer erkennt das wieder?", TEXT, "de", FACTS)
     hidden, insult, taken, read = [await its.compose.publish(author, asked, (), Reach.HOME, "")
                                    for author in (eva, eva, ada, ada)]
-    await its.editing.edit(eva, hidden, "Wer kennt das?", TEXT, None, 1)
+    await its.editing.edit(eva, hidden, "Wer kennt das?", TEXT, 1)
     waits = await its.reports.report(ben.actor, hidden, "recognisable", f"{TEXT} {'x' * 300}", "de", share=False)
     mine = await its.reports.report(ada.actor, insult, "insult", "Der zweite Satz.", "de", share=False)
     decided = await its.reports.report(ben.actor, taken, "secrecy", "", "de", share=False)
@@ -212,9 +212,9 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
     answers = await _answers(de, made["case"], (ben, ada, ben, ada, ben, ada))
     made |= {"hers": answers[3], "answer": answers[4]}
     await its.editing.delete(ada.actor, answers[1])
-    await its.editing.edit(ada, made["hers"], "", "Anders.", None, 1)
-    await its.editing.edit(ben, answers[0], "", f"Antwort 0, besser. {TEXT}", None, 1)
-    await its.editing.edit(ada, made["case"], "Welche Untersuchung als erste?", TEXT, None, 1)
+    await its.editing.edit(ada, made["hers"], "", "Anders.", 1)
+    await its.editing.edit(ben, answers[0], "", f"Antwort 0, besser. {TEXT}", 1)
+    await its.editing.edit(ada, made["case"], "Welche Untersuchung als erste?", TEXT, 1)
     await its.compose.reply(ben, made["erased"], "Gute Frage.", "de")
     await its.drafts.keep(ada.actor, Sheet(What.REPLY, made["erased"], "", "1"), Written(text="Zu spät.", language="de"))
     await its.editing.delete(ada.actor, made["erased"])

@@ -55,14 +55,14 @@ async def test_a_consult_is_read_and_answered_by_those_it_names_and_by_nobody_el
             for attempt in (
                     place.its.threads.thread(outsider.actor, post_id), place.its.threads.history(outsider.actor, post_id),
                     place.its.threads.source(outsider.actor, post_id), place.its.compose.reply(outsider, post_id, "Hm.", "de"),
-                    place.its.editing.edit(outsider, post_id, "X?", "Y", None, 1),
+                    place.its.editing.edit(outsider, post_id, "X?", "Y", 1),
                     place.its.editing.delete(outsider.actor, post_id)):
                 with pytest.raises(NotFound, match=r"There is no such post here\."):
                     await attempt
             assert (await place.its.timelines.consults(outsider.actor, None)).posts == ()
         assert await it.count("posts") == await it.count("ledger") == await it.count("consults") == 0
 
-        await de.its.editing.edit(ada, made, "Would you operate now?", "A story for few.", None, 1)
+        await de.its.editing.edit(ada, made, "Would you operate now?", "A story for few.", 1)
         await until(lambda: fr.count("posts", "question = 'Would you operate now?'"))
         await de.its.editing.delete(ada.actor, made)
         await until(lambda: fr.count("posts", "erased_at IS NOT NULL"))

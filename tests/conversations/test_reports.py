@@ -216,7 +216,7 @@ async def test_what_its_author_has_changed_stays_without_its_history_anywhere(pl
     de, fr, it, here, _ = places
     matter = await reported(places)
     assert MatterState.CHANGED not in (await de.its.judging.case(matter, "olga")).results
-    await de.its.editing.edit(await de.author("ada"), here, "What would you do?", "Some text.", None, 1)
+    await de.its.editing.edit(await de.author("ada"), here, "What would you do?", "Some text.", 1)
     await until(lambda: it.count("revisions"))
     assert MatterState.CHANGED in (await de.its.judging.case(matter, "olga")).results
     await de.its.judging.decide(matter, "changed", "The name is gone.", "en", "olga")
@@ -234,7 +234,7 @@ async def test_a_country_that_was_away_meanwhile_never_reads_what_was_changed(tm
         here = await published(de, case(), fr, it)
         await until(lambda: fr.count("posts"))
         matter = await reported(Places(de, fr, it, here, (await card(fr)).id))
-        await de.its.editing.edit(await de.author("ada"), here, "What would you do?", "Some text.", None, 1)
+        await de.its.editing.edit(await de.author("ada"), here, "What would you do?", "Some text.", 1)
         await until(lambda: fr.count("revisions"))
         await de.its.judging.decide(matter, "changed", "The name is gone.", "en", "olga")
         await until(lambda: fr.count("posts", "revision = 3"))

@@ -84,8 +84,8 @@ async def test_she_answers_edits_likes_and_deletes_under_the_same_alias(pair: tu
     doctor = await de.its.credentials.require_verified(de.doctors["ada"])
     await de.its.reactions.like(doctor, answered.id)
     mine = await de.its.compose.reply(ada, answered.id, "Thank you.", "en")
-    await de.its.editing.edit(ada, mine, "", "Thank you!", None, 1)
-    await de.its.editing.edit(ada, post_id, "Which test, then?", CASE.text, None, 1)
+    await de.its.editing.edit(ada, mine, "", "Thank you!", 1)
+    await de.its.editing.edit(ada, post_id, "Which test, then?", CASE.text, 1)
     await until(lambda: fr.count("posts", "question = 'Which test, then?'"))
     await until(lambda: fr.count("posts", "html LIKE '%Thank you!%'"))
     await until(lambda: fr.count("likes"))
@@ -97,7 +97,7 @@ async def test_she_answers_edits_likes_and_deletes_under_the_same_alias(pair: tu
         await de.its.reactions.boost(await de.author("ada"), answered.id)
     assert (await thread(de, "ada", post_id))[1].liked and not (await thread(de, "ben", post_id))[1].liked
     with pytest.raises(Refused):
-        await de.its.editing.edit(await de.author("ben", "reply"), mine, "", "Not hers", None, 2)
+        await de.its.editing.edit(await de.author("ben", "reply"), mine, "", "Not hers", 2)
     with pytest.raises(NotFound):
         await de.its.editing.delete((await de.author("ben")).actor, mine)
     await de.its.reactions.unlike(ada.actor, answered.id)
@@ -212,7 +212,7 @@ async def test_a_text_that_names_its_author_is_not_signed_by_role(pair: tuple[Ru
     assert await de.count("posts") == await de.count("aliases") == 0
     post_id = await asked(de)
     for attempt in (de.its.compose.reply(ada, post_id, f"Or @ada@{de.domain}.", "de"),
-                    de.its.editing.edit(ada, post_id, CASE.question, "Ask @ada.", None, 1)):
+                    de.its.editing.edit(ada, post_id, CASE.question, "Ask @ada.", 1)):
         with pytest.raises(InvalidInput, match="is you"):
             await attempt
     assert await de.count("posts") == 1

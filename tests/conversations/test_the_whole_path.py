@@ -40,7 +40,7 @@ async def test_a_case_is_answered_edited_and_erased_everywhere(tmp_path: Path) -
         assert root.state == "answered" and answer.html.strip() == "<p>Une réponse.</p>" and answer.depth == 1
         assert root.delivery is not None and root.delivery.received == ("fr",)
 
-        await de.its.editing.edit(await de.author("ada"), post_id, "Changed?", "New text.", None, 1)
+        await de.its.editing.edit(await de.author("ada"), post_id, "Changed?", "New text.", 1)
         await until(lambda: fr.count("posts", "question = 'Changed?'"))
         changes = (await fr.its.threads.history(ben, card.id)).changes
         assert [change.now.question for change in changes] == ["Changed?", "What would you do?"]

@@ -35,7 +35,7 @@ async def test_answers_and_their_changes_are_told_across_the_border(tmp_path: Pa
         assert (one.kind, one.own, one.number) == (Told.ANSWER, True, 2) and all(not who.local for who in one.people)
         assert await told(de, "ben") == await told(fr, "ada") == await told(fr, "ben") == []
 
-        await fr.its.editing.edit(await fr.author("ben"), answers[1], "", "Start heparin tomorrow.", None, 1)
+        await fr.its.editing.edit(await fr.author("ben"), answers[1], "", "Start heparin tomorrow.", 1)
         await until(lambda: de.count("notifications", "kind = 'changed'"))
         changed = (await told(de, "ada"))[0]
         assert changed.kind == Told.CHANGED and changed.own and changed.question == "What would you do?"

@@ -40,7 +40,7 @@ async def _conversation(directory: Path) -> None:
         await fr.its.polls.vote(ben, cards["Which?"].id, (0,))
         await fr.its.reactions.like(await fr.its.credentials.require_verified(fr.doctors["ben"]), cards["What is it?"].id)
         await fr.its.compose.reply(await fr.author("ben"), cards["What is it?"].id, "Answer", "fr")
-        await de.its.editing.edit(await de.author("ada"), case, "What is it now?", "New", None, 1)
+        await de.its.editing.edit(await de.author("ada"), case, "What is it now?", "New", 1)
         await de.its.editing.delete((await de.author("ada")).actor, gone)
         await until(lambda: compare([directory / "de", directory / "fr"], [_WORD]).equal)
 

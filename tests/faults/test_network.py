@@ -66,7 +66,7 @@ async def conversation(three: Three, name: str) -> set[str]:
     ada = await three.de.author("ada")
     for post_id, word in list(zip(ids, words, strict=True))[:2]:
         for revision in (1, 2):
-            await three.de.its.editing.edit(ada, post_id, f"Revision {revision} of {word}?", word, None, revision)
+            await three.de.its.editing.edit(ada, post_id, f"Revision {revision} of {word}?", word, revision)
     await three.de.its.editing.delete(ada.actor, ids[-1])
     await ask(three.fr, f"zqback{name}q")
     return {words[-1]}

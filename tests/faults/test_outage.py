@@ -77,7 +77,7 @@ async def month(settings: Settings) -> set[str]:
             for start in range(0, _POSTS // _DAYS + 1, _AT_ONCE):
                 many = min(_AT_ONCE, _POSTS // _DAYS + 1 - start)
                 last = await its.database.write(lambda tx, many=many, day=day: _write(tx, its, ada, day, many))  # type: ignore[misc]
-                await its.editing.edit(await its.credentials.author(account, "post"), public(last[0]), "And now?", "New", None, 1)
+                await its.editing.edit(await its.credentials.author(account, "post"), public(last[0]), "And now?", "New", 1)
                 await its.editing.delete(ada, public(last[1]))
                 gone.add(last[2])
             with suppress(TimeoutError):

@@ -262,7 +262,7 @@ async def live(de: Running, others: Sequence[Running], posts: dict[str, str]) ->
     await at_rest([de, *others])
     replies = await de.its.database.read(lambda tx: tx.rows("SELECT id FROM posts WHERE kind = 'reply' ORDER BY id"))
     await de.its.compose.reply(await de.author("vera", "reply"), public(replies[0]["id"]), f"And {word('answer')}.", "de")
-    await de.its.editing.edit(await de.author("vera"), posts["case"], "Now what?", f"Said {word('edited')} anew.", None, 1)
+    await de.its.editing.edit(await de.author("vera"), posts["case"], "Now what?", f"Said {word('edited')} anew.", 1)
     await at_rest([de, *others])
     row = await de.its.database.read(lambda tx: tx.row("SELECT id FROM matters"))
     assert row is not None
@@ -277,8 +277,8 @@ async def take_back(de: Running, others: Sequence[Running], posts: dict[str, str
     await de.its.reports.appeal(vera, matter, word("appeal"))
     await de.its.judging.decide(matter, "taken-down", word("reason"), "en", "omar")
     await de.its.siblings.pause(away, "away", "olga")
-    await de.its.editing.edit(await de.author("vera"), posts["poll"], f"{word('edited')}?", word("edited"), None, 1)
-    await de.its.editing.edit(await de.author("vera"), posts["case"], "And now?", "Without.", None, 2)
+    await de.its.editing.edit(await de.author("vera"), posts["poll"], f"{word('edited')}?", word("edited"), 1)
+    await de.its.editing.edit(await de.author("vera"), posts["case"], "And now?", "Without.", 2)
     for name in ("case", "poll"):
         await de.its.editing.delete(vera, posts[name])
     for token in tokens:
@@ -348,7 +348,7 @@ async def test_what_was_changed_because_of_a_report_stays_changed_when_yesterday
         reporter = await others[0].author("ben")
         await others[0].its.reports.report(reporter.actor, there[f"{word('question')}?"].id, "recognisable", "", "en", share=True)
         await at_rest(running)
-        await its.editing.edit(await de.author("ben"), post, "What now?", "Without her age.", None, 1)
+        await its.editing.edit(await de.author("ben"), post, "What now?", "Without her age.", 1)
         row = await its.database.read(lambda tx: tx.row("SELECT id FROM matters"))
         assert row is not None
         await its.judging.decide(public(row["id"]), "changed", "Thank you.", "en", "olga")

@@ -24,7 +24,7 @@ async def test_a_deleted_case_leaves_no_byte_on_any_disk(tmp_path: Path) -> None
         draft = Draft(Kind.CASE, f"Question {_WORD}?", f"Text {_WORD}", "de", CaseFacts(("cardiology",)))
         post_id = await published(de, draft, fr)
         await until(lambda: fr.count("posts"))
-        await de.its.editing.edit(await de.author("ada"), post_id, f"Other {_WORD}?", f"New {_WORD}", None, 1)
+        await de.its.editing.edit(await de.author("ada"), post_id, f"Other {_WORD}?", f"New {_WORD}", 1)
         await until(lambda: fr.count("revisions"))
         assert _in_files(de) and _in_files(fr)
         await de.its.editing.delete((await de.author("ada")).actor, post_id)

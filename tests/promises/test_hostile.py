@@ -319,7 +319,7 @@ async def test_only_the_pinned_inbox_is_ever_sent_to(tmp_path: Path) -> None:
         with sockets(_port(place.de.url)) as seen:
             assert (await place.fake.send(place.de, place.does("Update", changed)))[0] == 202
             assert await place.de.count("actors", "name = 'Changed'") == 1 and (await stored(place.de))["siblings"] == siblings
-            await place.de.its.editing.edit(await place.de.author("ada"), place.shared.rsplit("/", 1)[1], "Q?", "More", None, 1)
+            await place.de.its.editing.edit(await place.de.author("ada"), place.shared.rsplit("/", 1)[1], "Q?", "More", 1)
             await until(lambda: server.received)
         assert {one.target for one in server.received} == {"/inbox"} and trap.received == []
         assert {where for where in seen} <= {_port(place.fake.origin)}

@@ -27,7 +27,7 @@ async def _everything_happens(de: Running, fr: Running) -> None:
     await until(lambda: fr.count("posts"))
     there = (await fr.its.timelines.home(claire.actor, "all", None)).posts[0].id
     answer = await fr.its.compose.reply(claire, there, "planted7answer", "fr")
-    await fr.its.editing.edit(claire, answer, "", "planted7changed", None, 1)
+    await fr.its.editing.edit(claire, answer, "", "planted7changed", 1)
     await de.its.compose.reply(ben, post, "planted7answer", "de")
     await de.its.compose.consult(ben, case("planted7consult?"), [(await de.author("ada")).actor, await met(de, fr, "ada")])
     her, him = [await de.its.credentials.require_verified(de.doctors[handle]) for handle in ("ada", "ben")]

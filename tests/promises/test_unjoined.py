@@ -89,7 +89,7 @@ async def lively(at: Running, handle: str, about_her: str) -> None:
         Draft(Kind.CASE, f"Case of {handle}?", f"Told by {handle}.", "de", CaseFacts(("cardiology",), "40-49", "f")), poll,
         Draft(Kind.NOTE, f"Note of {handle}", "To be deleted.", "de"))]
     await its.compose.reply(author, made[0], f"{handle} again.", "de")
-    await its.editing.edit(author, made[0], f"Case of {handle}, edited?", f"Told by {handle}, edited.", None, 1)
+    await its.editing.edit(author, made[0], f"Case of {handle}, edited?", f"Told by {handle}, edited.", 1)
     await its.editing.delete(author.actor, made[2])
 
 
@@ -126,8 +126,8 @@ async def test_what_a_sibling_has_does_not_join_an_alias_to_its_bearer(
     await de.its.reactions.like(doctor, public(theirs["id"]))
     hers = await de.its.compose.reply(ada, public(theirs["id"]), "Thank you, and more.", "de")
     gone = await de.its.compose.reply(ada, public(theirs["id"]), "A slip.", "de")
-    await de.its.editing.edit(ada, hers, "", "Thank you, and less.", None, 1)
-    await de.its.editing.edit(ada, thread, f"{TOLD.question} Edited.", TOLD.text, None, 1)
+    await de.its.editing.edit(ada, hers, "", "Thank you, and less.", 1)
+    await de.its.editing.edit(ada, thread, f"{TOLD.question} Edited.", TOLD.text, 1)
     await de.its.editing.delete(ada.actor, gone)
     await fr.its.reactions.like(await fr.its.credentials.require_verified(fr.doctors["ben"]), there.id)
     for other, question in (("ben", "Another one?"), ("ada", "A second one?")):

@@ -270,7 +270,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         await until(lambda: it.count("posts"))
         assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
         answer = await fr.its.compose.reply(await fr.author("ben"), where.removeprefix("/p/"), "Texte", "fr")
-        await fr.its.editing.edit(await fr.author("ben"), answer, "", "Autre", None, 1)
+        await fr.its.editing.edit(await fr.author("ben"), answer, "", "Autre", 1)
         pages += [await ada.get("/notifications"), await ada.get(f"/p/{answer}/history")]
         pages += [await ada.get("/"), await ada.get(where), await ada.post(f"{where}/reply", {"text": "", "language": "fr"}),
                   await ada.get(f"{where}/edit"), await ada.get(f"{where}/delete"), await ada.get(f"{where}/history"),
