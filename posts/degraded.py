@@ -15,8 +15,8 @@ from pathlib import Path
 from core.countries import specialties, specialty_title
 from core.i18n import Translations, Translator, format_day, format_number
 from core.words import N_, Phrase
-from posts.models import NO_FACTS, CaseFacts, State
-from posts.parts import NO_PARTS, Congress, Effect, Heading, Parts, Study
+from posts.models import AGE_BANDS, AIMS_OF, NO_FACTS, CaseFacts, Kind, State
+from posts.parts import NO_PARTS, ROW_LENGTH, SECTION_LENGTH, TEXTS, Congress, Effect, Heading, Parts, Study
 
 _CATALOGUES = Path(__file__).parent.parent / "templates" / "locale"
 
@@ -40,6 +40,13 @@ MEASURE_WORDS: Mapping[str, Phrase] = {
     "rr": N_("Risk ratio"), "or": N_("Odds ratio"), "hr": N_("Hazard ratio"), "rd": N_("Risk difference"),
     "md": N_("Mean difference"), "smd": N_("Standardised mean difference"), "nnt": N_("Number needed to treat"),
     "auc": N_("Area under the curve"), "proportion": N_("Proportion"), "other": N_("Another measure")}
+
+CODED: Mapping[str, object] = {
+    "aims": AIM_WORDS, "aims_of_cases": AIMS_OF[Kind.CASE], "sexes": SEX_WORDS, "age_bands": AGE_BANDS,
+    "headings": tuple(map(str, Heading)),
+    "heading_words": HEADING_WORDS, "texts": tuple(map(str, TEXTS)), "designs": DESIGN_WORDS, "measures": MEASURE_WORDS,
+    "effect": N_("Effect"), "section_length": SECTION_LENGTH, "row_length": ROW_LENGTH}
+"""What forms and pages need of the tables: which codes there are, and their words."""
 
 
 def content(question: str, html: str, facts: CaseFacts, state: State | None, parts: Parts, language: str) -> str:

@@ -81,7 +81,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
         assert (await ben.post(f"/p/{found[1]}/reply", {"text": "This one.", "language": "fr"}))[0] == 303
         await until(lambda: de.count("posts", "kind = 'reply'"))
         thread = (await ada.get(where))[1]
-        assert "This one." in thread and "Answered" in thread
+        assert "This one." in thread and "Open, 1 answer" in thread
 
         async def arrived() -> bool:
             return "Received by 1 of 1 country" in (await ada.get(where))[1]

@@ -26,6 +26,7 @@ def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
     consult, answer, mention, changed = (number[kind] for kind in (Told.CONSULT, Told.ANSWER, Told.MENTION, Told.CHANGED))
     report, judged, opened = (number[kind] for kind in (Told.REPORT, Told.JUDGED, Told.OPENED))
     closed, follow, accepted = (number[kind] for kind in (Told.CLOSED, Told.FOLLOW, Told.ACCEPTED))
+    helpful, outcome = number[Told.HELPFUL], number[Told.OUTCOME]
     unmasked = number[Told.UNMASKED]
     ngettext = words.ngettext
     return [sentence for count, sentence in (
@@ -36,6 +37,10 @@ def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
         (answer, ngettext("%(num)s answer to what you wrote", "%(num)s answers to what you wrote", answer, num=answer)),
         (mention, ngettext("%(num)s mention of you", "%(num)s mentions of you", mention, num=mention)),
         (changed, ngettext("%(num)s changed answer", "%(num)s changed answers", changed, num=changed)),
+        (outcome, ngettext("%(num)s outcome of a case you answered or follow", "%(num)s outcomes of cases you answered or follow",
+                           outcome, num=outcome)),
+        (helpful, ngettext("%(num)s answer of yours marked as helpful", "%(num)s answers of yours marked as helpful", helpful,
+                           num=helpful)),
         (judged, ngettext("%(num)s decision about a post of yours", "%(num)s decisions about posts of yours", judged,
                           num=judged)),
         (report, ngettext("%(num)s decision about what you have reported", "%(num)s decisions about what you have reported",

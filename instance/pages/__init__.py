@@ -3,6 +3,7 @@
 from instance.pages import (
     applying,
     archive,
+    cases,
     compose,
     consults,
     departing,
@@ -32,6 +33,7 @@ _MODULES = (
     home,
     notifications,
     thread,
+    cases,
     reactions,
     reports,
     consults,

@@ -61,6 +61,8 @@ async def write_step() -> ResponseReturnValue:
     step = form.get("step", "write")
     if form.get("turn") in KINDS:  # another kind with what has been typed so far
         return await write_page(msgspec.structs.replace(written, kind=form["turn"]), sheet)
+    if form.get("rows"):
+        step = "write"
     if is_hers(form):
         sheet = await carried_on(sheet, written) if step != "publish" else sheet
     elif step == "publish":

@@ -9,6 +9,7 @@ from core.access import Access, Route
 from core.errors import InvalidInput, NotFound
 from core.i18n import format_time
 from instance.context import doctor, language, me, owner, services, verified
+from instance.pages.cases import outcome_page
 from instance.pages.compose import write_page
 from instance.pages.sheets import caught_up, check_hers, sheet_of, written_of
 from instance.pages.thread import edit_page, thread_page
@@ -57,7 +58,7 @@ def _address(what: What, about: str) -> str:
     """Where the writing of a draft goes on."""
     if what == What.NEW:
         return f"/compose?draft={about}"
-    return f"/p/{about}/edit" if what == What.EDIT else f"/p/{about}?answer={about}#answer"
+    return f"/p/{about}/{what}" if what in (What.EDIT, What.OUTCOME) else f"/p/{about}?answer={about}#answer"
 
 
 async def _not_kept(sheet: Sheet, written: Written, error: InvalidInput) -> ResponseReturnValue:
@@ -67,6 +68,8 @@ async def _not_kept(sheet: Sheet, written: Written, error: InvalidInput) -> Resp
         return await write_page(written, sheet, error)
     if sheet.what == What.EDIT:
         return await edit_page(sheet.about, written, sheet, error)
+    if sheet.what == What.OUTCOME:
+        return await outcome_page(sheet.about, written, sheet, error)
     return await thread_page(sheet.about, error=error, answering=sheet.about, written=written, sheet=sheet)
 
 

@@ -116,6 +116,9 @@ async def edit(post_id: str) -> ResponseReturnValue:
     author = await services().credentials.author(me().account, "reply")
     revision = whole(form.get("revision"), 1 << 50)
     sheet = sheet_of(form, What.EDIT, post_id)
+    if form.get("rows"):  # more rows for a timeline: nothing is saved
+        post, _ = await services().threads.source(doctor(), post_id)
+        return await _edit_page(post, msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts)), sheet)
     try:
         post, _ = await services().threads.source(doctor(), post_id)
         written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts))
