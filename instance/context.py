@@ -40,7 +40,7 @@ from instance.assembly import Assembly
 from instance.cookies import language_cookie
 from instance.rendering import speak
 from instance.sidebar import Sidebars
-from posts.degraded import CODED, doi_link, interval, period
+from posts.degraded import CODED, day, doi_link, interval, period
 
 T = TypeVar("T")
 LOCALE = Path(__file__).parent.parent / "templates" / "locale"
@@ -195,7 +195,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
         "listed": _spoken(lambda words, language: format_list([*words], language)),
-        "signed": lambda number: str(number).replace("-", "\u2212"), "doi": doi_link,
+        "days": pass_context(lambda _, number: day(number, _words().gettext)), "doi": doi_link,
         "period": _spoken(period), "interval": pass_context(lambda _, effect: interval(effect, _words().gettext)),
         "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })

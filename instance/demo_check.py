@@ -232,12 +232,13 @@ class _Round:
         revision = re.search(r'name="revision" value="(\d+)"', page)
         if revision is None:
             raise Failed("the form has no revision")
-        self.author.post(f"{self.path}/edit", {"question": self.question, "text": f"Edited, still {self.word}.", "state": "known",
+        self.author.post(f"{self.path}/edit", {"question": self.question, "text": f"Edited, still {self.word}.",
                                                "revision": revision[1]})
+        self.author.post(f"{self.path}/outcome", {"text": f"It ended well, {self.word}."})
         for person in self.others:
             path = person.find(self.question)
             wait(lambda person=person, path=path: "Edited, still" in person.get(path)  # type: ignore[misc]
-                 and "Outcome known" in person.get(path), f"the edit in {person.country.upper()}")
+                 and "It ended well" in person.get(path), f"the edit in {person.country.upper()}")
             if "**Text**" in person.get(f"{path}/history") or "<strong>Text</strong>" not in person.get(f"{path}/history"):
                 raise Failed(f"{person.country.upper()} has no history")
         return "with its history"

@@ -32,6 +32,8 @@ async def plant(settings: list[Settings], seed: Seed) -> None:
             await planter.post(post)
         for reply in seed.replies:
             await planter.reply(reply)
+        for post in seed.posts:
+            await planter.ended(post, {reply.key for reply in seed.replies})
         for consult in seed.consults:
             await planter.consult(consult)
         for post in seed.posts:
@@ -58,7 +60,7 @@ class _Planter:
         ends_at = int((self._clock.now() + (post.hours_ago + post.open_hours) * 3600) * 1000)
         draft = Draft(post.kind, post.question, post.text.strip(), post.language,
                       CaseFacts(post.specialties, post.age_band, post.sex, post.aim),
-                      PollDraft(post.options, post.multiple, ends_at) if post.kind == Kind.POLL else None)
+                      PollDraft(post.options, post.multiple, ends_at) if post.kind == Kind.POLL else None, post.parts)
         made = await place.compose.publish(await self._author(post.author), draft, origins, post.reach,
                                            place.compose.network_digest(offered), by_role=post.by_role)
         self._uris[post.key] = f"{place.identity.origin}/posts/{made}"
@@ -72,6 +74,18 @@ class _Planter:
         made = await place.compose.reply(await self._author(reply.author), here, reply.text.strip(), reply.language)
         self._uris[reply.key] = f"{place.identity.origin}/posts/{made}"
         self._hours[reply.key] = self._hours[reply.to]
+
+    async def ended(self, post: SeedPost, replies: set[str]) -> None:
+        """What has become of a case: which answers were helpful, and how it ended."""
+        self._clock.offset = 0.0
+        place = self._places[_country(post.author)]
+        for key in post.helpful:
+            if key in replies:
+                here = await self._local_id(place, self._uris[key])
+                await place.cases.mark(await self._author(post.author), here, helpful=True)
+        if post.outcome:
+            here = await self._local_id(place, self._uris[post.key])
+            await place.cases.tell_outcome(await self._author(post.author), here, post.outcome.strip())
 
     async def votes(self, post: SeedPost) -> None:
         self._clock.offset = 0.0

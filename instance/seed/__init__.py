@@ -11,6 +11,7 @@ import msgspec
 from actors.models import Role
 from actors.names import suggested_handle
 from posts.models import Kind, Reach
+from posts.parts import Congress, Parts, Row, Section, Study
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +33,8 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A top-level post; `to` are country codes (empty and `network` false: home)."""
+    """A top-level post; `to` are country codes (empty and `network` false: home), `sections` Markdown by heading, `helpful` the
+    keys of the answers that its author has marked."""
 
     key: str
     author: str
@@ -53,6 +55,19 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     votes: dict[str, list[int]] = {}
     doctors: tuple[str, ...] = ()
     by_role: bool = False
+    sections: dict[str, str] = {}
+    timeline: tuple[tuple[int, str], ...] = ()
+    study: Study | None = None
+    sponsor: str | None = None
+    congress: Congress | None = None
+    helpful: tuple[str, ...] = ()
+    outcome: str = ""
+
+    @property
+    def parts(self) -> Parts:
+        """What it holds beside its text, its outcome apart, which comes later."""
+        return Parts(tuple(Section(heading, source=text.strip()) for heading, text in self.sections.items()),
+                     tuple(Row(*row) for row in self.timeline), None, self.study, self.sponsor, self.congress)
 
     @property
     def reach(self) -> Reach:

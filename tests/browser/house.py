@@ -26,6 +26,7 @@ from inbox.reconciliations import Done
 from posts import pollstore
 from posts.drafts import Sheet, What, Written
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from posts.parts import Congress, Effect, Parts, Row, Section, Study
 from posts.pollstore import Snapshot
 from tests import test_joining as joining
 from tests.applicants import applied
@@ -37,6 +38,9 @@ from tests.test_portraits import picture
 TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
         "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
 FACTS = CaseFacts(("cardiology", "haematology"), "80-89", "x", "therapeutic")
+PARTS = Parts((Section("patient", source=TEXT), Section("discussion", source="Ein Satz.")),
+              (Row(-180, "Ein Ereignis, das lange zurückliegt und viele Worte braucht, damit es umbricht"), Row(0, "Aufnahme")))
+STUDY = Parts(study=Study("10.1000/182", "randomised", 12_034, Effect("hr", "0.80", "0.70", "0.94"), "Öffentliche Mittel"))
 IMPRINT = Imprint(operator="Konsil Deutschland e. V.", address="Turmweg 1\n20148 Hamburg", email="post@konsil.example",
                   phone="+49 40 123456", responsible="Dr. Vera Beispiel", authority="Die Aufsicht, Hamburg")
 
@@ -199,10 +203,11 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
     made = {name: await its.compose.publish(author, draft, (), Reach.HOME, "") for name, author, draft in (
         ("note", ben, note), ("lapsed", old, note), ("home", ada, asked))}
     made |= {name: await its.compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen) for name in ("erased", "case")}
+    made |= await _ended(de, asked)
     options = ("Ein langer Satz, der auf einem Telefon umbricht", "Nein", "Donaudampfschifffahrtsgesellschaft" * 2)
     for name, author, several in (("unvoted", ben, False), ("several", ben, True), ("own", ada, False), ("voted", ben, False),
                                   ("closed", ben, False)):
-        draft = Draft(Kind.POLL, f"Umfrage: {name}?", "", "de", FACTS,
+        draft = Draft(Kind.POLL, f"Umfrage: {name}?", "", "de", msgspec.structs.replace(FACTS, aim="opinion"),
                       PollDraft(options, several, its.clock.ms() + 3_600_000))
         made[name] = await its.compose.publish(author, draft, (fr.url,), Reach.NETWORK, seen)
     for name in ("voted", "closed"):
@@ -228,6 +233,26 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
     return made
+
+
+async def _ended(de: Running, asked: Draft) -> dict[str, str]:
+    """A case with all there can be in it, a study, and what an editor publishes."""
+    its, ada, ben = de.its, await de.author("ada"), await de.author("ben")
+    await de.add_doctor("red", Role.EDITOR)
+
+    async def home(author: Author, draft: Draft) -> str:
+        return await its.compose.publish(author, draft, (), Reach.HOME, "")
+
+    made = await home(ada, msgspec.structs.replace(asked, question="Wie ging es aus?", parts=PARTS))
+    answer = await its.compose.reply(ben, made, "Erst das Echo.", "de")
+    await its.cases.mark(ada, answer, helpful=True)
+    await its.cases.tell_outcome(ada, made, f"Gut. {TEXT}")
+    study = await home(ada, Draft(Kind.NOTE, "Weniger Blutungen?", TEXT, "de", CaseFacts(aim="study"), parts=STUDY))
+    red = await de.author("red")
+    news = await home(red, Draft(Kind.NOTE, "Ein Engpass", TEXT, "de", CaseFacts(aim="news"), parts=Parts(sponsor="")))
+    congress = await home(red, Draft(Kind.NOTE, "Die Tagung", TEXT, "de", CaseFacts(aim="congress"), parts=Parts(
+        congress=Congress("2026-11-26", "2026-11-28", "Lyon", "https://congress.example/2026"))))
+    return {"known": made, "shown_study": study, "shown_news": news, "shown_congress": congress}
 
 
 async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:

@@ -69,7 +69,7 @@ def ask(who: Person, question: str) -> str:
 
 def edit(who: Person, path: str, question: str) -> None:
     revision = hidden(who.get(f"{path}/edit"))["revision"][0]
-    who.post(f"{path}/edit", {"question": question, "text": f"Text of {question}", "state": "open", "revision": revision})
+    who.post(f"{path}/edit", {"question": question, "text": f"Text of {question}", "revision": revision})
 
 
 @contextlib.contextmanager

@@ -48,6 +48,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{(method, "/p/<post_id>/edit", who): FORBIDDEN for method in ("GET", "POST") for who in ("student", "doctor")},
     **{(method, "/p/<post_id>/delete", who): NOWHERE for method in ("GET", "POST")
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
+    # nor does anybody say what became of it
+    **{("GET", "/p/<post_id>/outcome", who): FORBIDDEN for who in ("student", "doctor")},
+    **{("POST", f"/p/<post_id>/{what}", who): NOWHERE for what in ("outcome", "helpful") for who in ("student", "doctor")},
     # and nobody but its author has its count attested; no poll of the sibling in this table is counted here
     **{("POST", "/p/<post_id>/attest", who): NOWHERE for who in ("student", "doctor")},
     ("GET", "/tallies/<key>", "active sibling"): NOWHERE,

@@ -15,6 +15,7 @@ from actors.mails import MAIL_STATES
 from federation.allowlist import SIBLING_STATES
 from federation.keyring import KEY_STATES
 from instance.cli import main
+from posts.cases import CASE_STATES
 from posts.exports import EXPORT_STATES
 from posts.matters import MATTER_STATES
 from posts.unmasking import UNMASKING_STATES
@@ -108,5 +109,5 @@ def test_every_decision_has_its_number_once() -> None:
 def test_the_pictures_of_states_are_what_is_declared() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text("utf-8")
     for graph in (SIBLING_STATES, ACCOUNT_STATES, MAIL_STATES, KEY_STATES, UNMASKING_STATES, MATTER_STATES, APPLICATION_STATES,
-                  EXPORT_STATES):
+                  EXPORT_STATES, CASE_STATES):
         assert f"```mermaid\n{graph.mermaid()}```" in text, graph.name

@@ -268,7 +268,9 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
                   await ada.post("/compose", written | {"step": "confirm", "reach": "network", "signature": "role"})]
         where = (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[1]
         await until(lambda: it.count("posts"))
-        assert (await ada.post(f"{where}/edit", {"question": "Laquelle?", "text": "Autre", "revision": "1"}))[0] == 303
+        edited = fields((await ada.get(f"{where}/edit"))[1]) | {"question": "Laquelle?", "text": "Autre"}
+        edited["specialties"] = "cardiology"
+        assert (await ada.post(f"{where}/edit", edited))[0] == 303
         answer = await fr.its.compose.reply(await fr.author("ben"), where.removeprefix("/p/"), "Texte", "fr")
         await fr.its.editing.edit(await fr.author("ben"), answer, "", "Autre", 1)
         pages += [await ada.get("/notifications"), await ada.get(f"/p/{answer}/history")]
