@@ -51,7 +51,7 @@ ACCOUNT_STATES = StateGraph(
 )
 _HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
 _DOCTORS = ("SELECT a.handle, a.name, p.role, p.specialties, a.state, a.method, p.verified_until, a.created_at"
-            " FROM accounts a JOIN actors p ON p.id = a.actor_id")
+            " FROM accounts a JOIN actors p ON p.id = a.actor_id AND a.kind = 'doctor'")
 
 
 class NewDoctor(NamedTuple):
@@ -136,6 +136,17 @@ class Accounts:
         _check(handle, handle)
         if tx.row("SELECT 1 FROM accounts WHERE handle = ?", (handle,)) is not None or is_reserved(tx, self._vault, handle):
             raise _taken(handle)
+
+    def check_name(self, tx: Tx, handle: str, name: str) -> None:
+        """`InvalidInput` for a handle or a name that cannot be one, `Conflict` for a handle that is taken."""
+        _check(handle, name)
+        self.check_handle(tx, handle)
+
+    def open_desk(self, tx: Tx, handle: str, desk: Actor, doctor_id: int) -> None:
+        """An account for an editorial desk, within the transaction that makes the desk: without a password, so that nobody signs
+        in to it. `doctor_id` is the account of the doctor who answers for it."""
+        made = self._account(tx, handle, desk.name, "desk", AccountState.VERIFIED, desk.id, "", "", "")
+        tx.run("UPDATE accounts SET doctor_id = ? WHERE id = ?", (doctor_id, made))
 
     def renew(self, tx: Tx, account_id: int, role: Role, specialties: tuple[str, ...], method: str, evidence: str,
               until: int | None, now: int) -> str:
@@ -313,7 +324,7 @@ class Accounts:
                       effect: Callable[[Tx, Account, Actor, int], None]) -> None:
         """Move a doctor's account along the graph, with what that means for her badge and sessions, in one transaction."""
         def change(tx: Tx) -> None:
-            row = tx.row("SELECT * FROM accounts WHERE handle = ?", (handle,))
+            row = tx.row("SELECT * FROM accounts WHERE handle = ? AND kind = 'doctor'", (handle,))
             actor = by_ids(tx, [row["actor_id"]]).get(row["actor_id"]) if row is not None and row["actor_id"] else None
             if row is None or actor is None:
                 raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})

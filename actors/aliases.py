@@ -73,9 +73,18 @@ def owners(tx: Tx, actor_ids: Iterable[int]) -> dict[int, int]:
         f"SELECT actor_id, owner_id FROM aliases WHERE actor_id IN ({marks(len(wanted))})", wanted)} if wanted else {}
 
 
+def writers(tx: Tx, actor_ids: Iterable[int]) -> dict[int, int]:
+    """Which doctor of this instance writes as those among these actors that are no persons: whose alias it is, and who answers for
+    the desk."""
+    wanted = sorted(set(actor_ids))
+    return owners(tx, wanted) | {row["actor_id"]: row["owner_id"] for row in tx.rows(
+        "SELECT a.actor_id, d.actor_id AS owner_id FROM accounts a JOIN accounts d ON d.id = a.doctor_id"
+        f" WHERE a.kind = 'desk' AND a.actor_id IN ({marks(len(wanted))})", wanted)} if wanted else {}
+
+
 def is_hers(tx: Tx, author_id: int, doctor: Actor) -> bool:
-    """Whether a doctor has written as this author: by name, or under an alias."""
-    return author_id == doctor.id or owners(tx, [author_id]).get(author_id) == doctor.id
+    """Whether a doctor writes as this author: by name, under an alias, or for a desk she answers for."""
+    return author_id == doctor.id or writers(tx, [author_id]).get(author_id) == doctor.id
 
 
 def all_of(tx: Tx, owner_id: int) -> frozenset[int]:

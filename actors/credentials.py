@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.desks import answered_by
 from actors.models import Account, AccountState, Actor, Author, Role, VerifiedDoctor
 from actors.store import by_ids
 from core.clock import Clock
@@ -36,3 +37,13 @@ class Credentials:
         if doctor.actor.badge.role == Role.STUDENT and action not in self._pack.student_may:
             raise Refused("Students read and comment here; this is for doctors.", reason="student")
         return Author(doctor.actor)
+
+    async def desk(self, account: Account, handle: str) -> Author:
+        """The editorial desk of this handle as the author of what the verified doctor behind an account writes for it; `Refused`
+        unless she answers for it at this moment."""
+        author = await self.author(account, "post")
+        found = await self._database.read(lambda tx: answered_by(tx, author.actor.id))
+        desk = next((one for one in found if one.handle == handle), None)
+        if desk is None:
+            raise Refused("You do not answer for this desk.", reason="not-your-desk")
+        return Author(desk, author.actor)

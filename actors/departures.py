@@ -93,7 +93,7 @@ class Departures:
         now = self._clock.ms()
 
         def write(tx: Tx) -> Departure:
-            row = tx.row("SELECT id, state, actor_id FROM accounts WHERE handle = ? AND actor_id IS NOT NULL", (handle,))
+            row = tx.row("SELECT id, state, actor_id FROM accounts WHERE handle = ? AND kind = 'doctor'", (handle,))
             if row is None:
                 raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})
             ACCOUNT_STATES.check(row["state"], AccountState.DEPARTED)

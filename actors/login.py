@@ -287,7 +287,7 @@ class Sessions:
         if isinstance(row, _Throttled):
             raise TooMany("Too many attempts. Please wait a while and try again.", retry_after=row.seconds)
         right = await self._passwords.right(row["password_hash"] if row is not None else None, password)
-        if row is None or not right or row["state"] not in MAY_SIGN_IN:
+        if row is None or not right or row["state"] not in MAY_SIGN_IN or row["kind"] == "desk":
             raise NotSignedIn("This handle and password do not belong together.", reason="login")
         return row, limits
 

@@ -54,11 +54,19 @@ class Badge(msgspec.Struct, frozen=True):
         return self.verified_on > 0 and (self.until is None or self.until > now)
 
 
+class Answering(msgspec.Struct, frozen=True):
+    """The doctor who answers for an editorial desk, by her address and her name."""
+
+    uri: str
+    name: str
+
+
 class Actor(msgspec.Struct, frozen=True):
     """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` and `workplace` are plain text of
     her own, `speaks` the languages she can be asked in (BCP 47), `portrait` the version of her picture that lies here, if one
     does, `icon` where that of a sibling's doctor is to be had; `discoverable`: she wants doctors of other countries to find her
-    in their directory. `alias`: what somebody is called in one thread that she has signed by role only."""
+    in their directory. `alias`: what somebody is called in one thread that she has signed by role only. `desk`: not a person but an editorial
+    desk, and `answered_by` the doctor who answers for it, if somebody does at the moment."""
 
     id: int
     uri: str
@@ -74,6 +82,8 @@ class Actor(msgspec.Struct, frozen=True):
     workplace: str = ""
     portrait: str = ""
     icon: str = ""
+    desk: bool = False
+    answered_by: Answering | None = None
 
     @property
     def local(self) -> bool:
@@ -86,7 +96,8 @@ class Actor(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A login of this instance: `kind` is `doctor` (has an actor) or `operator` (has none).
+    """An account of this instance: `kind` is `doctor` (has an actor), `operator` (has none) or `desk` (an editorial desk: has an
+    actor, and nobody signs in to it).
 
     `language` is the one she has chosen to be spoken to; '' is what her browser asks for.
     """
@@ -108,6 +119,13 @@ class VerifiedDoctor(msgspec.Struct, frozen=True):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """A verified doctor whose role may do what she is about to do; publishing takes nothing else."""
+    """A verified doctor whose role may do what she is about to do, or an editorial desk and the verified doctor `answering` for
+    it; publishing takes nothing else."""
 
     actor: Actor
+    answering: Actor | None = None
+
+    @property
+    def writer(self) -> Actor:
+        """The doctor who writes, in whosoever's name."""
+        return self.answering if self.answering is not None else self.actor

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from actors.models import Actor, Badge, Role
+from actors.models import Actor, Answering, Badge, Role
 from core.database import Database, Row, Tx, marks
 from core.ids import uri_key
 from core.text import folded
 
 _CODES = msgspec.json.Decoder(tuple[str, ...])
+_ANSWERING = msgspec.json.Decoder(Answering)
 COLUMNS = ("id, uri, sibling_id, handle, domain, name, role, specialties, country, verified_by, verified_on, verified_until,"
-           " about, discoverable, verified_how, alias, speaks, workplace, portrait")
+           " about, discoverable, verified_how, alias, speaks, workplace, portrait, desk, answered_by")
 SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
          " (SELECT 1 FROM accounts a WHERE a.actor_id = actors.id AND a.state IN ('verified', 'suspended', 'withdrawn'))")
 """The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
@@ -27,9 +28,10 @@ _TITLES = frozenset((
 def actor_from(row: Row) -> Actor:
     """The actor in a row that begins with `COLUMNS`."""
     (number, uri, sibling_id, handle, domain, name, role, codes, country, by, on, until, about, discoverable, how, alias, speaks,
-     workplace, portrait, *_) = row
+     workplace, portrait, desk, answered_by, *_) = row
     return Actor(number, uri, handle, domain, name, Badge(Role(role), _CODES.decode(codes), country, by, on, until, how),
-                 sibling_id, about, bool(discoverable), bool(alias), _CODES.decode(speaks), workplace, portrait)
+                 sibling_id, about, bool(discoverable), bool(alias), _CODES.decode(speaks), workplace, portrait, desk=bool(desk),
+                 answered_by=_ANSWERING.decode(answered_by) if answered_by else None)
 
 
 def by_ids(tx: Tx, ids: Iterable[int]) -> dict[int, Actor]:
@@ -79,27 +81,28 @@ def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias,
-    and its picture is kept by `actors.portraits`. One that was forgotten is known again: her instance was let in anew and speaks
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias or a
+    desk, and its picture is kept by `actors.portraits`. One that was forgotten is known again: her instance was let in anew and speaks
     of her. One that has left stays so for good."""
     if tx.row("SELECT 1 FROM tombstones WHERE uri_key = ?", (uri_key(actor.uri),)) is not None:
         return
     badge = actor.badge
     values = (actor.handle, actor.domain, actor.name, badge.role, json.dumps(badge.specialties), badge.country,
               badge.verified_by, badge.verified_on, badge.until, now, actor.about, int(actor.discoverable),
-              sort_name(actor.name, actor.handle), badge.how, json.dumps(actor.speaks), actor.workplace)
+              sort_name(actor.name, actor.handle), badge.how, json.dumps(actor.speaks), actor.workplace,
+              msgspec.json.encode(actor.answered_by).decode() if actor.answered_by is not None else "")
     _note_change(tx, actor)
     tx.run(
         "INSERT INTO actors (id, uri, uri_key, sibling_id, handle, domain, name, role, specialties, country, verified_by,"
-        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how, speaks, workplace, alias)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " verified_on, verified_until, fetched_at, about, discoverable, sort_name, verified_how, speaks, workplace, answered_by,"
+        " alias, desk) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (uri_key) DO UPDATE SET handle = excluded.handle, domain = excluded.domain, name = excluded.name,"
         " role = excluded.role, specialties = excluded.specialties, country = excluded.country,"
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
         " sort_name = excluded.sort_name, verified_how = excluded.verified_how, speaks = excluded.speaks,"
-        " workplace = excluded.workplace, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
-        (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values, int(actor.alias)))
+        " workplace = excluded.workplace, answered_by = excluded.answered_by, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
+        (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values, int(actor.alias), int(actor.desk)))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
     if row is not None and not actor.alias:
         if not actor.local:
@@ -140,7 +143,7 @@ def scrub(tx: Tx, ids: Sequence[int], now: int) -> None:
     """Take everything about these people out of their rows, of which only the address stays."""
     tx.run("UPDATE actors SET gone_at = ?, handle = '', name = '', specialties = '[]', verified_by = '', verified_how = '',"
            " verified_on = 0, verified_until = NULL, about = '', discoverable = 0, speaks = '[]', workplace = '', portrait = '',"
-           " sort_name = '-'"
+           " answered_by = '', sort_name = '-'"
            f" WHERE id IN ({marks(len(ids))})", (now, *ids))
     for table in ("actor_specialties", "portraits"):
         tx.run(f"DELETE FROM {table} WHERE actor_id IN ({marks(len(ids))})", ids)

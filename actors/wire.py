@@ -1,4 +1,4 @@
-"""Doctors on the wire: ActivityPub `Person` with a badge, and what they send each other as people: Follow and its answers.
+"""Doctors on the wire: ActivityPub `Person` with a badge, desks as `Service` with one, and what they send each other as people: Follow and its answers.
 Wire type and stored type meet here and nowhere else."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from actors.models import ABOUT_LIMIT, SPEAKS_LIMIT, WORKPLACE_LIMIT, Actor, Badge, Role
+from actors.models import ABOUT_LIMIT, SPEAKS_LIMIT, WORKPLACE_LIMIT, Actor, Answering, Badge, Role
 from actors.verifications import how_of
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
@@ -37,6 +37,11 @@ class _Badge(msgspec.Struct, frozen=True, rename="camel"):
     verified_how: str = ""
 
 
+class _Answering(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+
+
 class _Person(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     type: str
@@ -48,15 +53,17 @@ class _Person(msgspec.Struct, frozen=True, rename="camel"):
     alias: bool | None = None
     knows_language: list[str] | None = None
     works_for: str | None = None
+    answered_by: _Answering | None = None
 
 
 def person(actor: Actor, identity: Identity) -> dict[str, Any]:
-    """The `Person` document of a local doctor (FEP-2c59 names the handle), or of an alias, which no handle leads to."""
+    """The `Person` document of a local doctor (FEP-2c59 names the handle), or of an alias, which no handle leads to; the `Service`
+    document of an editorial desk, which says who answers for it."""
     badge = actor.badge
     return {
         "@context": CONTEXT,
         "id": actor.uri,
-        "type": "Person",
+        "type": "Service" if actor.desk else "Person",
         "preferredUsername": actor.handle,
         **({"alias": True} if actor.alias else {"webfinger": f"{actor.handle}@{actor.domain}"}),
         "name": actor.name,
@@ -68,6 +75,8 @@ def person(actor: Actor, identity: Identity) -> dict[str, Any]:
         **({"summary": "<p>" + "<br>".join(map(escape, actor.about.splitlines())) + "</p>"} if actor.about else {}),
         **({"knowsLanguage": list(actor.speaks)} if actor.speaks else {}),
         **({"worksFor": actor.workplace} if actor.workplace else {}),
+        **({"answeredBy": {"type": "Person", "id": actor.answered_by.uri, "name": actor.answered_by.name}}
+           if actor.answered_by is not None else {}),
         **({"icon": {"type": "Image", "mediaType": PORTRAIT, "url": portrait_url(actor)}} if actor.portrait else {}),
         "badge": {
             "type": "Badge", "role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,
@@ -88,8 +97,11 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
             parse_rfc3339(wire.badge.until) if wire.badge.until is not None else None, how_of(wire.badge.verified_how))
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidInput("This is not a doctor with a badge.", reason="bad-actor", cause=str(error)) from None
-    if wire.id != expected or wire.type != "Person":
+    desk = wire.type == "Service"
+    if wire.id != expected or not (desk or wire.type == "Person"):
         raise InvalidInput("The document describes somebody else.", reason="bad-actor")
+    if desk and (wire.alias or badge.role != Role.EDITOR):
+        raise InvalidInput("A desk is an editor, and called by its name.", reason="bad-actor")
     if badge.country != country:
         raise InvalidInput("An instance speaks for doctors of its own country.", reason="bad-actor")
     handle = wire.preferred_username
@@ -99,7 +111,16 @@ def actor_of(document: dict[str, Any], *, expected: str, sibling_id: int, countr
                  "" if wire.alias else _about(wire.summary), bool(wire.discoverable) and not wire.alias, bool(wire.alias),
                  () if wire.alias else _spoken(wire.knows_language),
                  "" if wire.alias else " ".join(visible(wire.works_for or "").split())[:WORKPLACE_LIMIT],
-                 icon="" if wire.alias else _icon(document))
+                 icon="" if wire.alias else _icon(document), desk=desk, answered_by=_answering(wire) if desk else None)
+
+
+def _answering(wire: _Person) -> Answering | None:
+    """Who answers for a desk: a doctor of its own instance."""
+    named = wire.answered_by
+    try:
+        return Answering(named.id, named.name[:120]) if named is not None and same_origin(named.id, wire.id) else None
+    except InvalidInput:
+        return None
 
 
 def _spoken(codes: list[str] | None) -> tuple[str, ...]:

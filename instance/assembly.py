@@ -9,6 +9,7 @@ from functools import partial
 
 from actors import departures, identities, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
+from actors.desks import Desks
 from actors.credentials import Credentials
 from actors.decisions import Decisions
 from actors.departures import Departures
@@ -137,6 +138,7 @@ class Assembly:
     ties: Tied
     ordered_erasures: OrderedErasures
     accounts: Accounts
+    desks: Desks
     joining: Joining
     invitations: Invitations
     decisions: Decisions
@@ -243,10 +245,11 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     journal = Journal(settings.path(settings.retention.erasure_journal))
     space = Space((database.path.parent, journal.path.parent), settings.database.reserve_mib)
     accounts = Accounts(database, identity, vault, clock, ids, audit, signing.passwords, settings.joining)
+    desks = Desks(database, identity, accounts, clock, ids, audit)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
-        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell))
+        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, desks.left))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
@@ -259,7 +262,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             refusals=refusals, allowlist=allowlist, client=client, door=door, rates=rates, handshake=handshake, selftest=selftest,
             admission=Admission(siblings, selftest, clock), disclosures=disclosures, siblings=siblings,
             leaving=Leaving(database, siblings, allowlist, client, identity, clock, ids, audit), keyring=keyring,
-            queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts,
+            queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts, desks=desks,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
             sessions=signing.sessions, signing=signing, identities=Identities(database, provider, vault, clock, ids),

@@ -35,6 +35,7 @@ from instance.keys import keys, sibling_key
 from instance.leaving import show_order, show_ties
 from instance.logbooks import audit, refusals
 from instance.mailing import mail
+from instance.desks import desk
 from instance.people import doctor, operator
 from instance.qr import as_text
 from instance.queueing import queue
@@ -310,6 +311,7 @@ for _command in (sibling_activate, sibling_approve, sibling_check, sibling_confi
 for _command in DECIDING:
     application.add_command(_command)
 main.add_command(audience)
+main.add_command(desk)
 main.add_command(disclosures)
 main.add_command(doctor)
 main.add_command(egress)

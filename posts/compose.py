@@ -98,9 +98,9 @@ class Compose:
                                reason="audience-changed", field="audience")
             if not asked_from:
                 return None
-            before = readable(tx, asked_from, author.actor)
+            before = readable(tx, asked_from, author.writer)
             if before.audience.reach != Reach.HOME or before.parent_id is not None or not aliases.is_hers(
-                    tx, before.author_id, author.actor):
+                    tx, before.author_id, author.writer):
                 raise NotFound("There is no such post here.")
             return before.id
 
@@ -110,6 +110,8 @@ class Compose:
     async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "",
                       sheet: Sheet | None = None) -> str:
         """Put a post before named doctors and nobody else; returns its id. `InvalidInput` where one cannot be reached."""
+        if author.actor.desk:
+            raise InvalidInput("A desk publishes; whom it asks in a consult is asked by a person.", field="desk")
         named = {doctor.uri: doctor for doctor in doctors if doctor.id != author.actor.id}
         if len(named) not in CONSULTED:
             raise InvalidInput("A consult goes to 1 to %(most)s colleagues.", values={"most": CONSULTED[-1]}, field="doctors")
@@ -156,7 +158,7 @@ class Compose:
                 store.mark_sent(tx, post.id, once)
             enqueue(tx, self._ids.new(), wire.create(post, asked, speaker.uri, None, self._identity.seal),
                     places.recipients(audience.origins), now)
-            let_go(tx, author.actor, sheet)
+            let_go(tx, author.writer, sheet)
             return post.id
 
         return public(await self._database.write(write))

@@ -51,7 +51,7 @@ def interested(tx: Tx, case: Post) -> list[int]:
     """The doctors of this instance who want to know what becomes of a case and may read it: those who have answered."""
     rows = tx.rows("SELECT DISTINCT author_id FROM posts WHERE root_id = ? AND parent_id IS NOT NULL AND sibling_id IS NULL"
                    " AND erased_at IS NULL", (case.id,))
-    owners = aliases.owners(tx, [row["author_id"] for row in rows])
+    owners = aliases.writers(tx, [row["author_id"] for row in rows])
     return _who_may_read(tx, case, {owners.get(row["author_id"], row["author_id"]) for row in rows})
 
 
@@ -129,13 +129,13 @@ def parted(tx: Tx, sibling_id: int) -> None:
 
 
 def _authors_here(tx: Tx, answers: Sequence[Post]) -> dict[int, int]:
-    """Who of this instance wrote what these answer, or began the conversation, be it under an alias: doctor by post. Nobody,
+    """Who of this instance wrote what these answer, or began the conversation, be it under an alias or for a desk: doctor by post. Nobody,
     where it is erased."""
     above = sorted({post_id for post in answers if post.parent_id is not None for post_id in (post.parent_id, post.root_id)})
     authors = {row["id"]: row["author_id"] for row in tx.rows(
         f"SELECT id, author_id FROM posts WHERE id IN ({marks(len(above))}) AND sibling_id IS NULL AND erased_at IS NULL",
         above)} if above else {}
-    owners = aliases.owners(tx, authors.values())
+    owners = aliases.writers(tx, authors.values())
     return {post_id: owners.get(author_id, author_id) for post_id, author_id in authors.items()}
 
 

@@ -52,7 +52,7 @@ class Departed(NamedTuple):
 
 def leaving(tx: Tx, handle: str) -> Leaving:
     """What would go with a doctor of this instance."""
-    row = tx.row("SELECT actor_id FROM accounts WHERE handle = ? AND actor_id IS NOT NULL", (handle,))
+    row = tx.row("SELECT actor_id FROM accounts WHERE handle = ? AND kind = 'doctor'", (handle,))
     actor_id = row["actor_id"] if row is not None else 0
 
     def count(what: str, *values: int) -> int:

@@ -69,6 +69,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     asked_from: str = ""
     revision: str = ""
     signature: str = ""
+    desk: str = ""
     conditions: tuple[str, ...] = ()
     patient: str = ""
     history: str = ""

@@ -61,12 +61,12 @@ class Editing:
                 check_question(title)
             check_text(text, old.language, self._settings.text_limit, may_be_empty=old.kind == Kind.POLL)
             coded = facts if facts is not None else old.facts
+            speaker = by_ids(tx, [old.author_id])[old.author_id]
             if facts is not None or parts is not None:
-                check_publisher(author.actor, coded.aim)
+                check_publisher(speaker, coded.aim)
                 check_facts(old.kind, coded)
                 check_parts(old.kind, coded.aim, given)
             check_readers(read.named, old.audience, settled=True)
-            speaker = by_ids(tx, [old.author_id])[old.author_id]
             if speaker.alias:
                 check_hidden(read.tags, author.actor)
             let_go(tx, author.actor, sheet)

@@ -122,7 +122,7 @@ class Exports:
     async def whose(self, handle: str) -> Job:
         """The same for an archive that an operator makes, which has no row; `NotFound` where there is no such doctor."""
         def look(tx: Tx) -> Job:
-            account = tx.row("SELECT * FROM accounts WHERE handle = ? AND actor_id IS NOT NULL", (handle,))
+            account = tx.row("SELECT * FROM accounts WHERE handle = ? AND kind = 'doctor'", (handle,))
             if account is None:
                 raise NotFound("There is no doctor %(handle)s.", values={"handle": handle})
             now, actor = self._clock.ms(), by_ids(tx, [account["actor_id"]])[account["actor_id"]]

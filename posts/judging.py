@@ -339,8 +339,8 @@ def party(tx: Tx, by: str, matter_id: int, post: Post) -> bool:
 
 
 def _writer(tx: Tx, post: Post) -> int:
-    """The doctor who has written a post, be it under an alias."""
-    return aliases.owners(tx, [post.author_id]).get(post.author_id, post.author_id)
+    """The doctor who has written a post, be it under an alias or for a desk."""
+    return aliases.writers(tx, [post.author_id]).get(post.author_id, post.author_id)
 
 
 def _party_decides_not() -> Refused:

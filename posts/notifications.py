@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors import aliases
+from actors.desks import answered_for
 from actors.models import Actor
 from actors.store import by_ids
 from core.clock import Clock
@@ -209,7 +210,7 @@ def _views(tx: Tx, rows: Sequence[Row], viewer: Actor) -> tuple[Notification, ..
         f" FROM notification_events WHERE notification_id IN ({marks(len(ids))}) GROUP BY notification_id)", ids)}
     people = by_ids(tx, [row["by_id"] for found in last.values() for row in found])
     roots = store.by_many(tx, sorted({row["root_id"] for row in rows if row["root_id"]}))
-    hers = {viewer.id, *aliases.in_threads(tx, viewer.id, roots).values()}
+    hers = {viewer.id, *aliases.in_threads(tx, viewer.id, roots).values(), *answered_for(tx, viewer.id)}
     return tuple(_view(row, viewer, hers, first.get(row["id"]), last.get(row["id"], []), people, roots.get(row["root_id"]))
                  for row in rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from actors.models import Actor, Role
+from actors.models import Actor
 from core.errors import InvalidInput, Refused
 from core.text import visible
 from posts.models import Aim, Kind
@@ -29,18 +29,25 @@ from posts.parts import (
 )
 from posts.wire_parts import is_link
 
-_BY_DESKS = frozenset({Aim.NEWS, Aim.CONGRESS})
+BY_DESKS = frozenset({Aim.NEWS, Aim.CONGRESS})
+"""What desks alone publish."""
+OF_DESKS = BY_DESKS | {Aim.STUDY}
+"""What they may publish."""
 
 
 def may_publish(actor: Actor, aim: str) -> bool:
-    """Whether somebody may publish a post of this aim: news and congresses come from those whose badge says that they edit."""
-    return aim not in _BY_DESKS or actor.badge.role == Role.EDITOR
+    """Whether somebody may publish a post of this aim: news and congresses come from desks, and nothing from them but these and
+    studies."""
+    return aim in OF_DESKS if actor.desk else aim not in BY_DESKS
 
 
 def check_publisher(actor: Actor, aim: str) -> None:
     """`Refused` unless `may_publish`."""
-    if not may_publish(actor, aim):
-        raise Refused("News and congresses are published by editorial desks.", reason="desks-only")
+    if may_publish(actor, aim):
+        return
+    if actor.desk:
+        raise Refused("A desk publishes news, studies and congresses. A case is asked by a person.", reason="no-desk")
+    raise Refused("News and congresses are published by editorial desks.", reason="desks-only")
 
 
 def check_parts(kind: Kind, aim: str, parts: Parts) -> None:

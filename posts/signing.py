@@ -17,7 +17,7 @@ from posts.texts import check_hidden
 
 def beginning(identity: Identity, author: Author, uri: str, tags: Tags, now: int, *, by_role: bool) -> Actor:
     """Who begins a thread at this address. `Refused` where her country wants a name, `InvalidInput` where the text says hers."""
-    if not by_role:
+    if not by_role or author.actor.desk:
         return author.actor
     if not pack(identity.country).role_posts:
         raise Refused("In this country posts are signed with a name.", reason="no-role-posts")

@@ -65,11 +65,11 @@ class Event(NamedTuple):
 
 
 def tell(tx: Tx, ids: Ids, events: Sequence[Event], now: int) -> None:
-    """Tell doctors of this instance, but for their own deeds and those of whoever they shun. What concerns an alias is told to
-    the doctor who writes under it."""
+    """Tell doctors of this instance, but for their own deeds and those of whoever they shun. What concerns an alias or
+    a desk is told to the doctor who writes in its name."""
     if not events:
         return
-    owners = aliases.owners(tx, {one for event in events for one in (event.actor_id, event.by_id) if one is not None})
+    owners = aliases.writers(tx, {one for event in events for one in (event.actor_id, event.by_id) if one is not None})
     hers = [event._replace(actor_id=owners.get(event.actor_id, event.actor_id)) for event in events]
     others = [event for event in hers if event.by_id is None or owners.get(event.by_id, event.by_id) != event.actor_id]
     pairs = {(event.actor_id, event.by_id) for event in others if event.by_id is not None}
@@ -104,7 +104,7 @@ def forget(tx: Tx, post_id: int) -> None:
 
 def take_back(tx: Tx, event: Event) -> None:
     """Somebody has undone what she did: nobody is told of it any more."""
-    actor_id = aliases.owners(tx, [event.actor_id]).get(event.actor_id, event.actor_id)
+    actor_id = aliases.writers(tx, [event.actor_id]).get(event.actor_id, event.actor_id)
     _take_out(tx, "by_id = ? AND notification_id IN"
               " (SELECT id FROM notifications WHERE actor_id = ? AND kind = ? AND about_id = ?)",
               (event.by_id, actor_id, event.kind, event.about_id))

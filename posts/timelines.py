@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors import aliases
+from actors.desks import OF_DESKS
 from actors.models import Actor
 from actors.relations import shunned_by
 from actors.store import by_ids
@@ -233,8 +234,8 @@ def _where(condition: str, *values: object) -> Take:
 
 
 def _hers(viewer: Actor, condition: str) -> Take:
-    """What a doctor has written, by name or under her aliases, by a condition written in this module."""
-    names = ("author_id = ?", "author_id IN (SELECT actor_id FROM aliases WHERE owner_id = ?)")
+    """What a doctor has written, by name, under her aliases or for desks she answers for, by a condition written in this module."""
+    names = ("author_id = ?", "author_id IN (SELECT actor_id FROM aliases WHERE owner_id = ?)", f"author_id IN ({OF_DESKS})")
 
     def take(tx: Tx, key: int, most: int) -> list[_Entry]:
         found = [_Entry(row["id"], row["id"], 0) for name in names for row in tx.rows(

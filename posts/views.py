@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from actors import aliases
+from actors.desks import answered_for
 from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Tx
@@ -37,7 +38,7 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
         return ()
     authors = by_ids(tx, [post.author_id for post in posts])
     threads = aliases.in_threads(tx, viewer.id, [post.root_id for post in posts])
-    hers = frozenset((viewer.id, *threads.values()))
+    hers = frozenset((viewer.id, *threads.values(), *answered_for(tx, viewer.id)))
     touched = store.touched(tx, [post.id for post in posts], sorted(hers))
     named = sorted({uri for post in posts for uri in post.audience.readers})
     readers = by_uris(tx, named) if named else {}

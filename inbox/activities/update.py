@@ -17,6 +17,9 @@ from posts import wire
 from posts.models import Kind
 
 
+_PEOPLE = ("Person", "Service")
+
+
 def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | None:
     """None when it may have its effect; an older revision than ours is ignored."""
     note = arrival.note
@@ -26,7 +29,7 @@ def verify(arrival: Arrival, known: Known, grace_ms: int) -> Held | Ignored | No
         announcements.read(arrival.sibling, arrival.uri, arrival.object)
         return None
     if note is None:
-        if isinstance(arrival.object, dict) and arrival.object.get("type") == "Person":
+        if isinstance(arrival.object, dict) and arrival.object.get("type") in _PEOPLE:
             if arrival.object_id != arrival.actor:
                 raise Refused("A profile is updated by its own actor.", reason="foreign-author")
             if arrival.actor not in known.actors and arrival.object.get("discoverable") is not True:

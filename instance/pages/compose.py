@@ -23,9 +23,9 @@ from instance.pages.sheets import carried_on, fresh_sheet, is_hers, sheet_of, wr
 from posts.colleagues import handles, party_digest
 from posts.compose import Preview
 from posts.drafts import Sheet, What, Written, written_again
-from posts.models import Aim, Audience, Destination, Draft, Kind, PollDraft, Reach
+from posts.models import Audience, Destination, Draft, Kind, PollDraft, Reach
 from posts.network import party
-from posts.rules_parts import may_publish
+from posts.rules_parts import BY_DESKS, OF_DESKS
 
 _HOUR_MS = 3_600_000
 _TELLING = 3
@@ -43,8 +43,13 @@ async def write_form() -> ResponseReturnValue:
     if "abroad" in asked:
         return await write_page(await _asked_at_home(asked["abroad"]), fresh_sheet(What.NEW))
     written = Written(kind=asked.get("kind", "")[:20], language=services().pack.languages[0])
-    if written.kind not in KINDS or not may_publish(doctor(), written.kind):
+    desks = await services().desks.of(doctor())
+    asked_desk = next((desk.handle for desk in desks if desk.handle == asked.get("desk", "")), "")
+    if written.kind in BY_DESKS and desks:
+        asked_desk = asked_desk or desks[0].handle
+    if written.kind not in KINDS or (written.kind in BY_DESKS and not desks):
         written = msgspec.structs.replace(written, kind="case")
+    written = msgspec.structs.replace(written, desk=asked_desk if written.kind in OF_DESKS else "")
     if asked.get("specialty", "") in specialties():
         written = msgspec.structs.replace(written, specialties=(asked["specialty"],))
     if "to" in asked:
@@ -63,6 +68,8 @@ async def write_step() -> ResponseReturnValue:
         return await write_page(msgspec.structs.replace(written, kind=form["turn"]), sheet)
     if form.get("rows"):
         step = "write"
+    if written.desk:
+        author = await services().credentials.desk(me().account, written.desk)
     if is_hers(form):
         sheet = await carried_on(sheet, written) if step != "publish" else sheet
     elif step == "publish":
@@ -118,7 +125,7 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
         return redirect(f"/p/{made}", 303)
     written = msgspec.structs.replace(written, reach=str(reach))
     html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)),
-                                            hidden=author.actor if written.signature == "role" else None)
+                                            hidden=author.actor if written.signature == "role" and not written.desk else None)
     chosen = tuple(place for place in places if place.origin in origins)
     return await _confirm(written, sheet, draft, html, author, seen=services().compose.network_digest(places), chosen=chosen,
                           going=chosen)
@@ -127,8 +134,12 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
 async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *,
                      at: int | None = None) -> ResponseReturnValue:
     """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved."""
-    desk = may_publish(doctor(), Aim.NEWS)
-    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, desk=desk)
+    desks = await services().desks.of(doctor())
+    if written.kind not in OF_DESKS:
+        written = msgspec.structs.replace(written, desk="")
+    elif written.kind in BY_DESKS and not written.desk and desks:
+        written = msgspec.structs.replace(written, desk=desks[0].handle)
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, desks=desks)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -155,7 +166,7 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, preview: Previe
                    chosen: tuple[Destination, ...] = (), doctors: tuple[Actor, ...] = (),
                    instances: tuple[str, ...] = (), going: tuple[Destination, ...]) -> ResponseReturnValue:
     """The last look; `going` are the other countries it goes to."""
-    by_role = written.signature == "role"
+    by_role = written.signature == "role" and not written.desk
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
         "compose_confirm.html", speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
@@ -198,7 +209,7 @@ def _check_choice(written: Written, was: str) -> None:
 
 def _check_signature(written: Written) -> None:
     """Whoever asks abroad says how she signs, where her country allows more than one way; a consult names who asks."""
-    if not services().pack.role_posts:
+    if not services().pack.role_posts or written.desk:
         return
     if written.reach == "named":
         if written.signature == "role":
