@@ -74,8 +74,8 @@ def owners(tx: Tx, actor_ids: Iterable[int]) -> dict[int, int]:
 
 
 def writers(tx: Tx, actor_ids: Iterable[int]) -> dict[int, int]:
-    """Which doctor of this instance writes as those among these actors that are no persons: whose alias it is, and who answers for
-    the desk."""
+    """Which doctor of this instance writes as those among these actors that are no persons: whose alias it is, and who answers
+    for the desk."""
     wanted = sorted(set(actor_ids))
     return owners(tx, wanted) | {row["actor_id"]: row["owner_id"] for row in tx.rows(
         "SELECT a.actor_id, d.actor_id AS owner_id FROM accounts a JOIN accounts d ON d.id = a.doctor_id"

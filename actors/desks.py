@@ -55,8 +55,8 @@ class Desks:
         self._clock, self._ids, self._audit = clock, ids, audit
 
     async def add(self, handle: str, name: str, doctor: str, codes: tuple[str, ...] = (), by: str = "cli") -> Actor:
-        """A desk that `doctor` (a handle) answers for. `InvalidInput`, `Conflict` or `NotFound` says what is wrong, and nothing was
-        added."""
+        """A desk that `doctor` (a handle) answers for. `InvalidInput`, `Conflict`, `Refused` or `NotFound` says what is wrong,
+        and nothing was added."""
         unknown = [code for code in codes if code not in specialties()]
         if unknown:
             raise InvalidInput("There is no specialty %(code)s.", values={"code": unknown[0]}, field="specialty")

@@ -65,8 +65,8 @@ class Actor(msgspec.Struct, frozen=True):
     """A doctor, here (`sibling_id` None) or on a sibling, as this instance knows her. `about` and `workplace` are plain text of
     her own, `speaks` the languages she can be asked in (BCP 47), `portrait` the version of her picture that lies here, if one
     does, `icon` where that of a sibling's doctor is to be had; `discoverable`: she wants doctors of other countries to find her
-    in their directory. `alias`: what somebody is called in one thread that she has signed by role only. `desk`: not a person but an editorial
-    desk, and `answered_by` the doctor who answers for it, if somebody does at the moment."""
+    in their directory. `alias`: what somebody is called in one thread that she has signed by role only. `desk`: not a person but
+    an editorial desk, and `answered_by` the doctor who answers for it, if somebody does at the moment."""
 
     id: int
     uri: str

@@ -81,9 +81,9 @@ def known_by_mention(tx: Tx, handle: str, domain: str) -> Actor | None:
 
 
 def save(tx: Tx, actor: Actor, now: int) -> None:
-    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias or a
-    desk, and its picture is kept by `actors.portraits`. One that was forgotten is known again: her instance was let in anew and speaks
-    of her. One that has left stays so for good."""
+    """Insert an actor, or bring what is known of it up to date; its id, URI and home never change, nor whether it is an alias or
+    a desk, and its picture is kept by `actors.portraits`. One that was forgotten is known again: her instance was let in anew and
+    speaks of her. One that has left stays so for good."""
     if tx.row("SELECT 1 FROM tombstones WHERE uri_key = ?", (uri_key(actor.uri),)) is not None:
         return
     badge = actor.badge
@@ -101,7 +101,8 @@ def save(tx: Tx, actor: Actor, now: int) -> None:
         " verified_by = excluded.verified_by, verified_on = excluded.verified_on, verified_until = excluded.verified_until,"
         " fetched_at = excluded.fetched_at, about = excluded.about, discoverable = excluded.discoverable,"
         " sort_name = excluded.sort_name, verified_how = excluded.verified_how, speaks = excluded.speaks,"
-        " workplace = excluded.workplace, answered_by = excluded.answered_by, gone_at = NULL WHERE actors.gone_at IS NULL OR actors.name = ''",
+        " workplace = excluded.workplace, answered_by = excluded.answered_by, gone_at = NULL"
+        " WHERE actors.gone_at IS NULL OR actors.name = ''",
         (actor.id, actor.uri, uri_key(actor.uri), actor.sibling_id, *values, int(actor.alias), int(actor.desk)))
     row = tx.row("SELECT id FROM actors WHERE uri_key = ?", (uri_key(actor.uri),))
     if row is not None and not actor.alias:

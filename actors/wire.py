@@ -1,5 +1,5 @@
-"""Doctors on the wire: ActivityPub `Person` with a badge, desks as `Service` with one, and what they send each other as people: Follow and its answers.
-Wire type and stored type meet here and nowhere else."""
+"""Doctors on the wire: ActivityPub `Person` with a badge, desks as `Service` with one, and what they send each other as people:
+Follow and its answers. Wire type and stored type meet here and nowhere else."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class _Person(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def person(actor: Actor, identity: Identity) -> dict[str, Any]:
-    """The `Person` document of a local doctor (FEP-2c59 names the handle), or of an alias, which no handle leads to; the `Service`
-    document of an editorial desk, which says who answers for it."""
+    """The `Person` document of a local doctor (FEP-2c59 names the handle), or of an alias, which no handle leads to; the
+    `Service` document of an editorial desk, which says who answers for it."""
     badge = actor.badge
     return {
         "@context": CONTEXT,

@@ -9,10 +9,10 @@ from functools import partial
 
 from actors import departures, identities, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
-from actors.desks import Desks
 from actors.credentials import Credentials
 from actors.decisions import Decisions
 from actors.departures import Departures
+from actors.desks import Desks
 from actors.directory import Directory
 from actors.expiry import Expiry
 from actors.identities import Identities

@@ -29,13 +29,13 @@ from instance.console import AS_JSON, AS_OPERATOR, DRY, YES, acting, assembled, 
 from instance.counting import poll
 from instance.deciding import COMMANDS as DECIDING
 from instance.describing import details_of, details_options, sibling_describe, sibling_export, sibling_import
+from instance.desks import desk
 from instance.exits import egress
 from instance.introduction import introduction
 from instance.keys import keys, sibling_key
 from instance.leaving import show_order, show_ties
 from instance.logbooks import audit, refusals
 from instance.mailing import mail
-from instance.desks import desk
 from instance.people import doctor, operator
 from instance.qr import as_text
 from instance.queueing import queue

@@ -129,8 +129,8 @@ def parted(tx: Tx, sibling_id: int) -> None:
 
 
 def _authors_here(tx: Tx, answers: Sequence[Post]) -> dict[int, int]:
-    """Who of this instance wrote what these answer, or began the conversation, be it under an alias or for a desk: doctor by post. Nobody,
-    where it is erased."""
+    """Who of this instance wrote what these answer, or began the conversation, be it under an alias or for a desk: doctor by
+    post. Nobody, where it is erased."""
     above = sorted({post_id for post in answers if post.parent_id is not None for post_id in (post.parent_id, post.root_id)})
     authors = {row["id"]: row["author_id"] for row in tx.rows(
         f"SELECT id, author_id FROM posts WHERE id IN ({marks(len(above))}) AND sibling_id IS NULL AND erased_at IS NULL",

@@ -122,8 +122,8 @@ class Readerships:
 
     def _doctors(self, tx: Tx) -> int:
         """How many doctors of this instance may read what is for all of them: those whose verification is in force."""
-        row = tx.row("SELECT count(*) AS n FROM accounts a JOIN actors d ON d.id = a.actor_id WHERE a.kind = 'doctor' AND a.state = 'verified'"
-                     " AND (d.verified_until IS NULL OR d.verified_until > ?)", (self._clock.ms(),))
+        row = tx.row("SELECT count(*) AS n FROM accounts a JOIN actors d ON d.id = a.actor_id WHERE a.kind = 'doctor'"
+                     " AND a.state = 'verified' AND (d.verified_until IS NULL OR d.verified_until > ?)", (self._clock.ms(),))
         return int(row["n"]) if row is not None else 0
 
 

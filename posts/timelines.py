@@ -234,7 +234,7 @@ def _where(condition: str, *values: object) -> Take:
 
 
 def _hers(viewer: Actor, condition: str) -> Take:
-    """What a doctor has written, by name, under her aliases or for desks she answers for, by a condition written in this module."""
+    """What a doctor has written, by name, under her aliases or for desks she answers for, by a condition of this module."""
     names = ("author_id = ?", "author_id IN (SELECT actor_id FROM aliases WHERE owner_id = ?)", f"author_id IN ({OF_DESKS})")
 
     def take(tx: Tx, key: int, most: int) -> list[_Entry]:

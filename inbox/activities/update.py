@@ -16,7 +16,6 @@ from inbox.results import trusted
 from posts import wire
 from posts.models import Kind
 
-
 _PEOPLE = ("Person", "Service")
 
 
