@@ -63,6 +63,23 @@ AIMS_OF: dict[Kind, tuple[Aim, ...]] = {
 """What a post of each kind can be for, in the order in which that is offered; none of it has to be said."""
 
 
+class Shelf(StrEnum):
+    """What a specialty's posts are sorted into on its page. A note that is for nothing in particular stands on none."""
+
+    CASES = "cases"
+    NEWS = "news"
+    STUDIES = "studies"
+    CONGRESSES = "congresses"
+
+
+_SHELVES = {Aim.STUDY: Shelf.STUDIES, Aim.NEWS: Shelf.NEWS, Aim.CONGRESS: Shelf.CONGRESSES}
+
+
+def shelf_of(kind: Kind, aim: str) -> Shelf | None:
+    """The shelf of a post of this kind and aim."""
+    return Shelf.CASES if kind in (Kind.CASE, Kind.POLL) else next((_SHELVES[one] for one in _SHELVES if one == aim), None)
+
+
 class Audience(msgspec.Struct, frozen=True):
     """Who may read: `origins` are all instances whose doctors may, the author's own among them. Where doctors are named,
     `readers` are their URIs, the author's own among them, and `origins` the instances these live at."""

@@ -14,7 +14,7 @@ from core.ids import uri_key
 from federation import due
 from federation.store import forget
 from posts import matters, telling
-from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
+from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, Shelf, State, Tags, shelf_of
 from posts.parts import NO_PARTS, Parts
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
@@ -36,6 +36,15 @@ _NO_FACTS = _JSON.encode(NO_FACTS).decode()
 _TAGS = msgspec.json.Decoder(Tags)
 _URIS = msgspec.json.Decoder(tuple[str, ...])
 _PARTS = msgspec.json.Decoder(Parts)
+
+
+READ = "/read"
+"""The topic of all that is to be read and asks nobody: news, studies, congresses."""
+
+
+def on_shelf(code: str, shelf: Shelf) -> str:
+    """The topic of what a specialty has on a shelf."""
+    return f"{code}/{shelf}"
 
 
 class Post(msgspec.Struct, frozen=True):
@@ -75,10 +84,14 @@ class Post(msgspec.Struct, frozen=True):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The lists by topic it stands in: specialties, and hashtags with their '#'. Answers and consults stand in none."""
-        if not (self.facts.specialties or self.tags.hashtags) or self.parent_id is not None or self.audience.reach == Reach.NAMED:
+        """The lists by topic it stands in: specialties, each with its shelf, `READ` where it asks nobody, and hashtags with their
+        '#'. Answers and consults stand in none."""
+        if self.parent_id is not None or self.audience.reach == Reach.NAMED:
             return ()
-        return (*dict.fromkeys((*self.facts.specialties, *(f"#{tag}" for tag in self.tags.hashtags))),)
+        codes, shelf = self.facts.specialties, shelf_of(self.kind, self.facts.aim)
+        shelved = tuple(on_shelf(code, shelf) for code in codes) if shelf is not None else ()
+        read = (READ,) if shelf is not None and shelf != Shelf.CASES else ()
+        return (*dict.fromkeys((*codes, *shelved, *read, *(f"#{tag}" for tag in self.tags.hashtags))),)
 
 
 class Poll(msgspec.Struct, frozen=True):

@@ -87,6 +87,11 @@ class Threads:
         older = public(changes[-1].now.revision) if len(found) > PAGE else None
         return History(changes, older, revision is None, post.language, post.parent_id is not None, seen)
 
+    async def one(self, viewer: Actor, post_id: str) -> PostView:
+        """One post by itself, without its conversation."""
+        return await self._database.read(lambda tx: views(
+            tx, [readable(tx, post_id, viewer)], viewer, network(tx, self._identity), self._clock.ms())[0])
+
     async def network(self) -> Network:
         """The countries and how each is doing, for pages that speak of somebody in one."""
         return await self._database.read(lambda tx: network(tx, self._identity))

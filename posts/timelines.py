@@ -23,9 +23,9 @@ from core.database import Database, Tx, marks
 from core.ids import number, public
 from federation.identity import Identity
 from posts import store
-from posts.models import Page, PostView
+from posts.models import Page, PostView, Shelf
 from posts.network import network
-from posts.store import LISTED, Post
+from posts.store import LISTED, READ, Post, on_shelf
 from posts.views import views
 
 PAGE = 20
@@ -33,6 +33,7 @@ _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on 
 _END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND hidden_at IS NULL AND state = 'open' AND replies = 0"
 _WAITING_SEEN = 300
+_ANNOUNCED = 500
 _DELETED = ("erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
             " WHERE d.object_key = posts.uri_key AND d.deletes = 1")
 _ASKED = {"waiting": "'pending', 'held'", "ended": "'parked', 'dropped'"}
@@ -75,8 +76,9 @@ class Timelines:
         self._database, self._identity, self._clock = database, identity, clock
 
     async def home(self, viewer: Actor, tab: str, before: str | None) -> Page:
-        """Twenty posts of a tab, older than the cursor: `specialties` and `following` are what the viewer follows, `country`
-        and `abroad` where it was asked, `waiting` the cases without an answer, `all` everything."""
+        """Twenty posts of a tab, older than the cursor: `asked` are the cases without an answer in the specialties the viewer
+        follows, `waiting` all of these, `specialties` and `following` what she follows, `country` and `abroad` where it was
+        asked, `news` what is to be read and asks nobody, `all` everything."""
         return await self._page(viewer, self._tab(viewer, tab), before)
 
     async def newer(self, viewer: Actor, tab: str, since: str) -> int:
@@ -95,6 +97,11 @@ class Timelines:
     def _tab(self, viewer: Actor, tab: str) -> Take:
         here = self._identity.country
         match tab:
+            case "asked":
+                return _where(f"{_WAITING} AND EXISTS (SELECT 1 FROM topic_posts t JOIN topic_follows f ON f.topic = t.topic"
+                              " WHERE t.post_id = posts.id AND f.actor_id = ?)", viewer.id)
+            case "news":
+                return _of_topic(READ)
             case "specialties":
                 return _followed_topics(viewer, "<>")
             case "following":
@@ -109,11 +116,28 @@ class Timelines:
                 return _where(LISTED)
 
     async def topic(self, viewer: Actor, topic: str, before: str | None, *, waiting: bool = False) -> Page:
-        """The posts of one specialty (its code) or hashtag (with its `#`), or those of its cases that nobody has answered."""
+        """The posts of one specialty (its code, or what of it stands on a shelf) or hashtag (with its `#`), or those of its cases
+        that nobody has answered."""
         if waiting:
             return await self._page(viewer, _where(
                 f"{_WAITING} AND EXISTS (SELECT 1 FROM topic_posts t WHERE t.topic = ? AND t.post_id = posts.id)", topic), before)
-        return await self._page(viewer, lambda tx, key, most: _read(tx, _TOPIC, [topic], key, most), before)
+        return await self._page(viewer, _of_topic(topic), before)
+
+    async def congresses(self, viewer: Actor, today: str, topic: str = "") -> tuple[PostView, ...]:
+        """The congresses of one specialty or of all that are not over today (YYYY-MM-DD), the next one first; of very many those
+        that were announced last."""
+        taken = _of_topic(on_shelf(topic, Shelf.CONGRESSES) if topic else READ)
+
+        def look(tx: Tx) -> tuple[PostView, ...]:
+            shunned = shunned_by(tx, viewer.id, self._clock.ms())
+            found = store.by_many(tx, [entry.post_id for entry in taken(tx, _END, _ANNOUNCED)])
+            coming = [(post.parts.congress.starts, post) for post in found.values()
+                      if post.parts.congress is not None and post.parts.congress.ends >= today
+                      and not _is_hidden(post, viewer) and post.author_id not in shunned]
+            chosen = [post for _, post in sorted(coming, key=lambda pair: (pair[0], pair[1].id))]
+            return views(tx, chosen, viewer, network(tx, self._identity), self._clock.ms())
+
+        return await self._database.read(look)
 
     async def of(self, viewer: Actor, author: Actor, before: str | None) -> Page:
         """What a doctor has asked, for her profile."""
@@ -231,6 +255,11 @@ def _where(condition: str, *values: object) -> Take:
             f"SELECT id FROM posts WHERE {condition} AND id < ? ORDER BY id DESC LIMIT ?", (*values, key, most))]
 
     return take
+
+
+def _of_topic(topic: str) -> Take:
+    """What stands under a topic."""
+    return lambda tx, key, most: _read(tx, _TOPIC, [topic], key, most)
 
 
 def _hers(viewer: Actor, condition: str) -> Take:

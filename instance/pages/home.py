@@ -9,7 +9,7 @@ from core.access import Access, Route
 from instance.context import doctor, me, owner, services, verified
 
 _DELETIONS = ("waiting", "ended", "all")
-_TABS = ("specialties", "following", "country", "abroad", "all", "waiting")
+_TABS = ("asked", "following", "abroad", "news", "specialties", "country", "all", "waiting")
 
 
 async def home() -> ResponseReturnValue:
@@ -18,7 +18,7 @@ async def home() -> ResponseReturnValue:
         return redirect("/admin/siblings", 303)
     await services().credentials.require_verified(me().account)
     tab = request.args.get("tab", "")
-    tab = tab if tab in _TABS else "specialties"
+    tab = tab if tab in _TABS else _TABS[0]
     page = await services().timelines.home(doctor(), tab, request.args.get("before"))
     return await render_template("home.html", page=page, tab=tab)
 
@@ -27,7 +27,7 @@ async def new_posts() -> ResponseReturnValue:
     """How many posts have come into a tab since the page was drawn, for its script: `{"count": 3}`."""
     asked = request.args
     tab = asked.get("tab", "")
-    return jsonify(count=await services().timelines.newer(doctor(), tab if tab in _TABS else "specialties",
+    return jsonify(count=await services().timelines.newer(doctor(), tab if tab in _TABS else _TABS[0],
                                                           asked.get("since", "")))
 
 

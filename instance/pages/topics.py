@@ -9,7 +9,12 @@ from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
 from instance.context import doctor, services
+from instance.pages.congresses import today
+from posts.models import Page, Shelf
+from posts.store import on_shelf
 from posts.topics import hashtag_topic, specialty_topic
+
+_SHELVES = tuple(Shelf)
 
 
 async def all_specialties() -> ResponseReturnValue:
@@ -18,10 +23,17 @@ async def all_specialties() -> ResponseReturnValue:
 
 
 async def specialty(code: str) -> ResponseReturnValue:
-    """What asks a specialty, or of that the cases nobody has answered."""
-    topic, waiting = specialty_topic(code), request.args.get("tab") == "waiting"
-    page = await services().timelines.topic(doctor(), topic, request.args.get("before"), waiting=waiting)
-    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab="waiting" if waiting else "")
+    """What concerns a specialty: all of it, the cases nobody has answered, or a shelf; congresses by when they are."""
+    topic, tab = specialty_topic(code), request.args.get("tab", "")
+    if tab == Shelf.CONGRESSES:
+        coming = await services().timelines.congresses(doctor(), today(), topic)
+        page = Page(coming, None)
+    elif tab in _SHELVES:
+        page = await services().timelines.topic(doctor(), on_shelf(topic, Shelf(tab)), request.args.get("before"))
+    else:
+        tab = tab if tab == "waiting" else ""
+        page = await services().timelines.topic(doctor(), topic, request.args.get("before"), waiting=tab == "waiting")
+    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab=tab)
 
 
 async def tagged(tag: str) -> ResponseReturnValue:
