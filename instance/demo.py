@@ -136,6 +136,9 @@ async def _make(countries: tuple[str, ...], base_port: int, directory: Path, see
                     await assembly.accounts.add_doctor(
                         NewDoctor(person.handle, person.name, login["password"], person.badge_role, person.specialties,
                                   "register", person.evidence), "demo")
+            for desk in seed.desks:
+                if desk.country == place.country:
+                    await assembly.desks.add(desk.handle, desk.name, desk.doctor, desk.specialties, "demo")
             notes["instances"].append({
                 "country": place.country, "name": place.settings.instance.name, "url": place.url,
                 "domain": assembly.identity.domain, "fingerprint": assembly.identity.fingerprint,

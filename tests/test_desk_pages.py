@@ -16,8 +16,8 @@ from tests.test_consult_pages import seen
 from tests.test_pages import Browser
 
 SOON, AFTER = (date.today() + timedelta(days=30)).isoformat(), (date.today() + timedelta(days=32)).isoformat()
-CONGRESS = {"kind": "congress", "question": "Annual meeting", "text": "Three days.", "language": "de", "starts": SOON, "ends": AFTER,
-            "place": "Lyon", "link": "https://congress.example/2027", "specialties": "cardiology"}
+CONGRESS = {"kind": "congress", "question": "Annual meeting", "text": "Three days.", "language": "de", "starts": SOON,
+            "ends": AFTER, "place": "Lyon", "link": "https://congress.example/2027", "specialties": "cardiology"}
 NEWS = {"kind": "news", "question": "A new guideline", "text": "What changes.", "language": "de", "sponsored": "no",
         "specialties": "cardiology"}
 
@@ -90,7 +90,8 @@ async def test_a_case_is_never_in_the_name_of_a_desk(de: Running) -> None:
         await ada.login("ada")
         page = (await ada.post("/compose", NEWS | {"desk": "redaktion", "turn": "case"}))[1]
         assert 'name="desk"' not in page
-        status, _ = await ada.post("/compose", case | {"desk": "redaktion", "step": "confirm", "reach": "home", "signature": "name"})
+        status, _ = await ada.post("/compose", case | {
+            "desk": "redaktion", "step": "confirm", "reach": "home", "signature": "name"})
         where = await published(ada, case | {"signature": "name"})
         assert status == 200 and "Redaktion" not in (await ada.get(where))[1]
 
@@ -100,7 +101,8 @@ async def test_a_congress_goes_into_a_calendar_and_out_of_the_list_when_it_is_ov
         await ada.login("ada")
         await ben.login("ben")
         where = await published(ada, CONGRESS | {"desk": "redaktion"})
-        over = await published(ada, CONGRESS | {"desk": "redaktion", "question": "Last year's", "starts": "2020-01-01", "ends": ""})
+        over = await published(ada, CONGRESS | {
+            "desk": "redaktion", "question": "Last year's", "starts": "2020-01-01", "ends": ""})
         for path in ("/congresses", "/specialties/cardiology?tab=congresses"):
             words = seen((await ben.get(path))[1])
             assert "Annual meeting" in words and "Last year" not in words

@@ -129,8 +129,44 @@ class SeedApplicant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{suggested_handle(self.name, ())}@hospital.example"
 
 
+class SeedDesk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An editorial desk, and the handle of the doctor who answers for it."""
+
+    country: str
+    handle: str
+    name: str
+    doctor: str
+    specialties: tuple[str, ...]
+
+
+class SeedPublished(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a desk publishes: `kind` is `news`, `study` or `congress`, with what belongs to it; a congress begins `in_days`."""
+
+    desk: str
+    kind: str
+    language: str
+    question: str
+    text: str
+    hours_ago: float
+    specialties: tuple[str, ...] = ()
+    network: bool = False
+    sponsor: str = ""
+    doi: str = ""
+    design: str = ""
+    participants: int | None = None
+    measure: str = ""
+    effect: str = ""
+    low: str = ""
+    high: str = ""
+    funding: str = ""
+    in_days: int = 0
+    days: int = 1
+    place: str = ""
+    link: str = ""
+
+
 class Seed(msgspec.Struct, frozen=True):
-    """All of it, for some countries. `author`, `who`, `whom`, `doctors` and voters are `handle@country`."""
+    """All of it, for some countries. `author`, `desk`, `who`, `whom`, `doctors` and voters are `handle@country`."""
 
     people: tuple[Person, ...]
     posts: tuple[SeedPost, ...]
@@ -142,11 +178,13 @@ class Seed(msgspec.Struct, frozen=True):
     boosts: tuple[SeedDeed, ...]
     bookmarks: tuple[SeedDeed, ...]
     applicants: tuple[SeedApplicant, ...]
+    desks: tuple[SeedDesk, ...]
+    published: tuple[SeedPublished, ...]
 
 
 def load(countries: tuple[str, ...]) -> Seed:
     """The content for these countries; what needs others is left out."""
-    tables = [_read("people.toml"), _read("posts.toml"), _read("together.toml")]
+    tables = [_read("people.toml"), _read("posts.toml"), _read("together.toml"), _read("desks.toml")]
     people = tuple(person for person in msgspec.convert(tables[0]["people"], tuple[Person, ...]) if person.country in countries)
     posts = tuple(
         msgspec.structs.replace(post, to=tuple(code for code in post.to if code in countries),
@@ -174,7 +212,10 @@ def load(countries: tuple[str, ...]) -> Seed:
               if {_country(follow.who), _country(follow.whom)} <= set(countries)),
         deeds("likes"), deeds("boosts"), deeds("bookmarks"),
         tuple(one for one in msgspec.convert(_read("applicants.toml")["applicants"], tuple[SeedApplicant, ...])
-              if one.country in countries))
+              if one.country in countries),
+        tuple(desk for desk in msgspec.convert(tables[3]["desks"], tuple[SeedDesk, ...]) if desk.country in countries),
+        tuple(msgspec.structs.replace(one, network=one.network and len(countries) > 1)
+              for one in msgspec.convert(tables[3]["published"], tuple[SeedPublished, ...]) if _country(one.desk) in countries))
 
 
 def _country(who: str) -> str:
