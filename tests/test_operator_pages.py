@@ -228,6 +228,9 @@ _DOES = {
     "/admin/notices/<reference>": {"note": "answered"},
     "/admin/unmask": {"post": "{signed}", "reason": "because"},
     "/admin/unmask/<unmasking_id>": {"act": "refuse"},
+    "/admin/desks": {"handle": "news", "name": "News desk", "doctor": "ada"},
+    "/admin/desks/<handle>/hand-over": {"doctor": "ada"},
+    "/admin/desks/<handle>/close": {"reason": "because"},
     "/admin/audit/export": {},
     "/admin/disclosures/export": {"sibling": "{sibling}", "form": "csv"},
 }
@@ -251,7 +254,7 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         proposal = await de.its.unmaskings.propose(await asked(de), "because", "olga")
         values = {"<sequence>": "1", "<unmasking_id>": proposal.id, "<domain>": fake.origin.split("://")[1],
                   "<reference>": reference, "<application>": await applied(de), "<doctor>": "ben",
-                  "<post_id>": post_id, "<matter_id>": matter_id}
+                  "<post_id>": post_id, "<matter_id>": matter_id, "<handle>": "news"}
         for rule, form in _DOES.items():
             before = await de.count("audit")
             path = rule.replace("<domain>", fr.domain) if rule.endswith(_LETS_IN) else rule

@@ -25,7 +25,7 @@ from federation import reconciliation
 from inbox.reconciliations import Done
 from posts import pollstore
 from posts.drafts import Sheet, What, Written
-from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from posts.models import Aim, CaseFacts, Draft, Kind, PollDraft, Reach
 from posts.parts import Congress, Effect, Parts, Row, Section, Study
 from posts.pollstore import Snapshot
 from tests import test_joining as joining
@@ -78,6 +78,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
     made |= await _by_role(de)
+    made |= await _desks(de)
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
@@ -103,6 +104,22 @@ async def _signing_in(de: Running) -> dict[str, str]:
         its.signing.links.issue(tx, de.doctors[who].id, purpose, now)
         for purpose, who in ((Purpose.RESET, "lost"), (Purpose.WELCOME, "stu"))])
     return {"reset": its.signing.links.token(reset), "welcome": its.signing.links.token(welcome)}
+
+
+async def _desks(de: Running) -> dict[str, str]:
+    """A desk that Ada answers for, with news, a study and a congress, one nobody answers for and one that is closed."""
+    its = de.its
+    for handle in ("redaktion", "alone", "closed"):
+        await its.desks.add(handle, f"Redaktion {handle.title()}", "old" if handle == "alone" else "ada", ("cardiology",), "op")
+    await its.desks.close("closed", "Niemand schreibt.", "op")
+    desk = await its.credentials.desk(de.doctors["ada"], "redaktion")
+    effect = Effect("rr", "0.72", "0.55", "0.93")
+    congress = Congress("2099-03-01", "2099-03-03", "Lyon", "https://congress.example/")
+    made = {aim: await its.compose.publish(
+        desk, Draft(Kind.NOTE, f"Neu: {aim}", TEXT, "de", CaseFacts(("cardiology",), aim=aim), parts=parts), (), Reach.HOME, "")
+        for aim, parts in ((Aim.NEWS, Parts(sponsor="Eine Firma")), (Aim.CONGRESS, Parts(congress=congress)),
+                           (Aim.STUDY, Parts(study=Study("10.1000/182", "randomised", 812, effect, "Öffentlich"))))}
+    return {"news": made[Aim.NEWS], "congress": made[Aim.CONGRESS], "study": made[Aim.STUDY]}
 
 
 async def _by_role(de: Running) -> dict[str, str]:

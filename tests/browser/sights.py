@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from actors.relations import Circle
+from posts.models import Shelf
 from tests.browser.chromium import Chromium
 from tests.browser.hands import Mouse, sign_in
 from tests.browser.house import House
@@ -26,6 +27,7 @@ class Sight(NamedTuple):
 
 
 _NEXT = "main .row .button"
+_DESK = "main form.card .button"
 _DECIDE = "form[action$=decide] .button"
 _CONFIRM = "button[value=confirm]"
 _POLL = (_NEXT, {"question": "Wann?", "options": "Heute\nMorgen"})
@@ -78,6 +80,10 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/p/{own}", "/p/{closed}", "/p/{by_role}", "/p/{known}", "/p/{known}/edit", "/p/{known}/outcome", "/p/{known}/history",
         "/p/{shown_study}", "/p/{shown_study}/edit", "/p/{shown_news}", "/p/{shown_congress}", "/compose?kind=study",
         Sight("/p/{known}/outcome", 400, ((_NEXT, {"text": "@nobody@nowhere.example"}),)),
+        "/p/{news}", "/p/{study}", "/p/{congress}",
+        "/?tab=news", "/?tab=asked", "/congresses", "/compose?kind=news", "/compose?kind=congress",
+        "/compose?kind=study&desk=redaktion",
+        *(f"/specialties/cardiology?tab={shelf}" for shelf in Shelf), "/specialties/urology?tab=congresses", "/@redaktion",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
         "/reports", "/reports/opened", "/reports/{complained}", "/reports/{takedown}", "/p/{hidden}", "/p/{taken}",
         "/p/{note}/report", Sight("/p/{note}/report", 400, ((_NEXT, {}),)), Sight("/p/{home}/report", 403),
@@ -148,6 +154,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/admin/verifications/ada", 400, (("[value=withdraw]", {"reason": "x"}),)),
         Sight("/admin/verifications/wit", 400, (("[value=verify]", {"evidence": " "}),)),
         "/admin/departures", "/admin/departures?before=0000000000001",
+        "/admin/desks", Sight("/admin/desks", 404, ((_DESK, {"name": "Neu", "handle": "neu", "doctor": "nobody"}),)),
+        Sight("/admin/desks", 404, (("[action$='redaktion/hand-over'] .button", {"doctor": "nobody"}),)),
         "/admin/siblings/new", "/admin/identity", "/admin/audit", "/admin/audit?by=nobody", "/admin/audit?before=1",
         "/admin/refusals", "/admin/refusals?direction=in&reason=unlisted", "/admin/refusals?who=nobody",
         "/admin/keys", "/admin/siblings/{sibling}/key",
@@ -174,13 +182,14 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
     ),
     ("it", "ada"): (  # where nobody has done anything yet
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
+        "/?tab=news", "/congresses", *(f"/specialties/urology?tab={shelf}" for shelf in Shelf),
         "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new", "/reports", "/reports/opened",
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",
         "/admin/applications", "/admin/applications?tab=asked", "/admin/applications?tab=decided", "/admin/statistics",
         "/admin/unmask", "/admin/reports", "/admin/opened",
-        "/admin/departures",
+        "/admin/departures", "/admin/desks",
     ),
 }
 """By country of the instance and handle. Places in braces are the keys of what `house` has made."""

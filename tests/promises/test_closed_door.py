@@ -79,6 +79,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/invite/<invitation_id>/withdraw", who): NOWHERE for who in ("student", "doctor")},
     # nobody has proposed to find out what is called so
     **{(method, "/admin/unmask/<unmasking_id>", "operator"): NOWHERE for method in ("GET", "POST")},
+    # no desk is called so, and the post in this table is no congress
+    **{("POST", f"/admin/desks/<handle>/{deed}", "operator"): NOWHERE for deed in ("hand-over", "close")},
+    **{("GET", "/p/<post_id>/congress.ics", who): NOWHERE for who in ("student", "doctor")},
     # nobody has reported anything
     **{(method, rule, who): NOWHERE for method, rule in (("GET", "/reports/<matter_id>"), ("POST", "/reports/<matter_id>/appeal"))
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
@@ -197,7 +200,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "document_id": "0000000000000", "page": "1",
                                     "passkey_id": "0000000000000", "session_id": "0000000000000",
                                     "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben",
-                                    "unmasking_id": "0000000000000", "matter_id": "0000000000000",
+                                    "handle": "nobody", "unmasking_id": "0000000000000", "matter_id": "0000000000000",
                                     "sequence": "1", "key": "0" * 64, "kind": "held",
                                     "domain": servers["active sibling"].origin.split("://")[1]}, servers=servers)
         await de.add_doctor("applicant", proven=False)

@@ -75,7 +75,8 @@ class Asked(NamedTuple):
                  "document_id": self.post, "matter_id": self.post, "notification_id": self.post, "invitation_id": self.post,
                  "passkey_id": self.post, "session_id": self.post, "unmasking_id": self.post, "check_id": self.post,
                  "reference": self.reference, "page": "1", "sequence": "1", "key": "0" * 64, "kind": "held", "tag": self.handle,
-                 "code": self.handle, "domain": f"{self.handle}.example", "name": "konsil.css", "token": self.handle * 12}
+                 "code": self.handle, "domain": f"{self.handle}.example", "name": "konsil.css", "token": self.handle * 12,
+                 "handle": self.handle}
         return re.sub(r"<(\w+)>", lambda found: given[found[1]], rule)
 
     def form(self) -> dict[str, str]:
