@@ -78,7 +78,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/settings/export", "/settings/leave", "/settings/leave?saved=stay",
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}", "/p/{by_role}", "/p/{known}", "/p/{known}/edit", "/p/{known}/outcome", "/p/{known}/history",
-        "/p/{shown_study}", "/p/{shown_study}/edit", "/p/{shown_news}", "/p/{shown_congress}", "/compose?kind=study",
+        "/p/{shown_study}", "/p/{shown_study}/edit", "/compose?kind=study",
         Sight("/p/{known}/outcome", 400, ((_NEXT, {"text": "@nobody@nowhere.example"}),)),
         "/p/{news}", "/p/{study}", "/p/{congress}",
         "/?tab=news", "/?tab=asked", "/congresses", "/compose?kind=news", "/compose?kind=congress",

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from actors.models import Role
 from core.clock import rfc3339
 from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.text import lines
@@ -207,9 +206,9 @@ async def test_an_edit_changes_facts_and_parts_keeps_the_outcome_and_shows_the_d
                 await de.its.editing.edit(ada, made, "Other?", CASE.text, 3, facts=wrong, parts=parts)
 
 
-async def test_news_and_congresses_come_from_editors_and_say_who_pays(tmp_path: Path) -> None:
+async def test_news_and_congresses_come_from_desks_and_say_who_pays(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
-        await de.add_doctor("red", Role.EDITOR)
+        await de.its.desks.add("desk", "Desk", "ada")
         news = Draft(Kind.NOTE, "A shortage.", "Text", "de", CaseFacts(aim=Aim.NEWS), parts=Parts(sponsor=""))
         congress = Draft(Kind.NOTE, "The congress", "Text", "de", CaseFacts(aim=Aim.CONGRESS), parts=Parts(
             congress=Congress("2026-11-26", "2026-11-28", "Lyon", "https://congress.example/2026")))
@@ -217,7 +216,7 @@ async def test_news_and_congresses_come_from_editors_and_say_who_pays(tmp_path: 
             with pytest.raises(Refused, match="editorial desks"):
                 await published(de, draft, fr)
             seen = de.its.compose.network_digest(await de.its.compose.destinations())
-            await de.its.compose.publish(await de.author("red"), draft, (fr.url,), Reach.COUNTRIES, seen)
+            await de.its.compose.publish(await de.its.credentials.desk(de.doctors["ada"], "desk"), draft, (fr.url,), Reach.COUNTRIES, seen)
         await until(lambda: fr.count("posts", "question = 'The congress'"))
         assert (await card_of(fr, "A shortage.")).parts.sponsor == ""
         assert (await card_of(fr, "The congress")).parts.congress == congress.parts.congress
