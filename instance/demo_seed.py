@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -17,9 +16,8 @@ from core.ids import public, uri_key
 from core.settings import Settings
 from instance.assembly import Assembly, assemble
 from instance.demo_applicants import apply
-from instance.seed import Seed, SeedPost, SeedPublished, SeedReply
-from posts.models import Aim, CaseFacts, Draft, Kind, PollDraft, Reach
-from posts.parts import Congress, Effect, Parts, Study
+from instance.seed import Seed, SeedPost, SeedReply
+from posts.models import CaseFacts, Draft, Kind, PollDraft
 
 _ARRIVE_SECONDS = 60.0
 
@@ -32,8 +30,6 @@ async def plant(settings: list[Settings], seed: Seed) -> None:
         planter = _Planter(places, clock)
         for post in sorted(seed.posts, key=lambda post: -post.hours_ago):
             await planter.post(post)
-        for published in sorted(seed.published, key=lambda one: -one.hours_ago):
-            await planter.published(published)
         for reply in seed.replies:
             await planter.reply(reply)
         for post in seed.posts:
@@ -69,29 +65,6 @@ class _Planter:
                                            place.compose.network_digest(offered), by_role=post.by_role)
         self._uris[post.key] = f"{place.identity.origin}/posts/{made}"
         self._hours[post.key] = post.hours_ago
-
-    async def published(self, one: SeedPublished) -> None:
-        handle, _, country = one.desk.rpartition("@")
-        place = self._places[country]
-        desk = next(found for found in await place.desks.all() if found.handle == handle)
-        account = await self._account(place, f"{desk.doctor}@{country}")
-        self._clock.offset = -one.hours_ago * 3600
-        offered = await place.compose.destinations()
-        draft = Draft(Kind.NOTE, one.question, one.text.strip(), one.language, CaseFacts(one.specialties, aim=one.kind),
-                      parts=self._parts(one))
-        await place.compose.publish(
-            await place.credentials.desk(account, handle), draft, tuple(spot.origin for spot in offered) if one.network else (),
-            Reach.NETWORK if one.network else Reach.HOME, place.compose.network_digest(offered))
-
-    def _parts(self, one: SeedPublished) -> Parts:
-        if one.kind == Aim.STUDY:
-            effect = Effect(one.measure, one.effect, one.low, one.high)
-            return Parts(study=Study(one.doi, one.design, one.participants, effect, one.funding))
-        if one.kind == Aim.CONGRESS:
-            first = datetime.fromtimestamp(self._clock.now(), UTC).date() + timedelta(days=one.in_days)
-            last = first + timedelta(days=one.days - 1)
-            return Parts(congress=Congress(first.isoformat(), last.isoformat(), one.place, one.link))
-        return Parts(sponsor=one.sponsor)
 
     async def reply(self, reply: SeedReply) -> None:
         place = self._places[_country(reply.author)]
@@ -202,7 +175,11 @@ class _Planter:
 
     async def _author(self, who: str) -> Author:
         place = self._places[_country(who)]
-        return await place.credentials.author(await self._account(place, who), "reply")
+        account = await self._account(place, who)
+        if account.kind == "desk":
+            doctor = (await place.desks.desk(account.handle)).doctor
+            return await place.credentials.desk(await self._account(place, f"{doctor}@{_country(who)}"), account.handle)
+        return await place.credentials.author(account, "reply")
 
     async def _account(self, place: Assembly, who: str) -> Account:
         account = await place.accounts.by_handle(who.rpartition("@")[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
@@ -32,6 +33,20 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Role(self.role)
 
 
+class SeedCongress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A congress that begins in so many days, whenever the demo is started."""
+
+    in_days: int
+    days: int
+    place: str
+    link: str = ""
+
+    @property
+    def congress(self) -> Congress:
+        first = datetime.now(UTC).date() + timedelta(days=self.in_days)
+        return Congress(first.isoformat(), (first + timedelta(days=self.days - 1)).isoformat(), self.place, self.link)
+
+
 class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A top-level post; `to` are country codes (empty and `network` false: home), `sections` Markdown by heading, `helpful` the
     keys of the answers that its author has marked."""
@@ -59,7 +74,7 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeline: tuple[tuple[int, str], ...] = ()
     study: Study | None = None
     sponsor: str | None = None
-    congress: Congress | None = None
+    congress: SeedCongress | None = None
     helpful: tuple[str, ...] = ()
     outcome: str = ""
 
@@ -67,7 +82,8 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def parts(self) -> Parts:
         """What it holds beside its text, its outcome apart, which comes later."""
         return Parts(tuple(Section(heading, source=text.strip()) for heading, text in self.sections.items()),
-                     tuple(Row(*row) for row in self.timeline), None, self.study, self.sponsor, self.congress)
+                     tuple(Row(*row) for row in self.timeline), None, self.study, self.sponsor,
+                     self.congress.congress if self.congress is not None else None)
 
     @property
     def reach(self) -> Reach:
@@ -139,34 +155,8 @@ class SeedDesk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     specialties: tuple[str, ...]
 
 
-class SeedPublished(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a desk publishes: `kind` is `news`, `study` or `congress`, with what belongs to it; a congress begins `in_days`."""
-
-    desk: str
-    kind: str
-    language: str
-    question: str
-    text: str
-    hours_ago: float
-    specialties: tuple[str, ...] = ()
-    network: bool = False
-    sponsor: str = ""
-    doi: str = ""
-    design: str = ""
-    participants: int | None = None
-    measure: str = ""
-    effect: str = ""
-    low: str = ""
-    high: str = ""
-    funding: str = ""
-    in_days: int = 0
-    days: int = 1
-    place: str = ""
-    link: str = ""
-
-
 class Seed(msgspec.Struct, frozen=True):
-    """All of it, for some countries. `author`, `desk`, `who`, `whom`, `doctors` and voters are `handle@country`."""
+    """All of it, for some countries. `author` (a doctor or a desk), `who`, `whom`, `doctors` and voters are `handle@country`."""
 
     people: tuple[Person, ...]
     posts: tuple[SeedPost, ...]
@@ -179,7 +169,6 @@ class Seed(msgspec.Struct, frozen=True):
     bookmarks: tuple[SeedDeed, ...]
     applicants: tuple[SeedApplicant, ...]
     desks: tuple[SeedDesk, ...]
-    published: tuple[SeedPublished, ...]
 
 
 def load(countries: tuple[str, ...]) -> Seed:
@@ -213,9 +202,7 @@ def load(countries: tuple[str, ...]) -> Seed:
         deeds("likes"), deeds("boosts"), deeds("bookmarks"),
         tuple(one for one in msgspec.convert(_read("applicants.toml")["applicants"], tuple[SeedApplicant, ...])
               if one.country in countries),
-        tuple(desk for desk in msgspec.convert(tables[3]["desks"], tuple[SeedDesk, ...]) if desk.country in countries),
-        tuple(msgspec.structs.replace(one, network=one.network and len(countries) > 1)
-              for one in msgspec.convert(tables[3]["published"], tuple[SeedPublished, ...]) if _country(one.desk) in countries))
+        tuple(desk for desk in msgspec.convert(tables[3]["desks"], tuple[SeedDesk, ...]) if desk.country in countries))
 
 
 def _country(who: str) -> str:

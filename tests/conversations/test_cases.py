@@ -216,7 +216,8 @@ async def test_news_and_congresses_come_from_desks_and_say_who_pays(tmp_path: Pa
             with pytest.raises(Refused, match="editorial desks"):
                 await published(de, draft, fr)
             seen = de.its.compose.network_digest(await de.its.compose.destinations())
-            await de.its.compose.publish(await de.its.credentials.desk(de.doctors["ada"], "desk"), draft, (fr.url,), Reach.COUNTRIES, seen)
+            desk = await de.its.credentials.desk(de.doctors["ada"], "desk")
+            await de.its.compose.publish(desk, draft, (fr.url,), Reach.COUNTRIES, seen)
         await until(lambda: fr.count("posts", "question = 'The congress'"))
         assert (await card_of(fr, "A shortage.")).parts.sponsor == ""
         assert (await card_of(fr, "The congress")).parts.congress == congress.parts.congress
