@@ -12,7 +12,7 @@ from bisect import bisect_left
 from functools import cache
 from typing import NamedTuple
 
-from core.conditions import LANGUAGES, Condition, conditions
+from core.conditions.table import LANGUAGES, Condition, conditions
 
 _WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"(?<=\w)['’]s\b")
