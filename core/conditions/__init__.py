@@ -5,6 +5,6 @@ conditions there are is data: see `table` and docs/conditions.md.
 """
 
 from core.conditions.finding import find, named_in
-from core.conditions.table import LANGUAGES, Condition, Link, condition, conditions, label, names_of
+from core.conditions.table import LANGUAGES, Condition, Link, condition, conditions, label, names_of, of_specialty
 
-__all__ = ("LANGUAGES", "Condition", "Link", "condition", "conditions", "find", "label", "named_in", "names_of")
+__all__ = ("LANGUAGES", "Condition", "Link", "condition", "conditions", "find", "label", "named_in", "names_of", "of_specialty")

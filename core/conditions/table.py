@@ -11,6 +11,8 @@ from importlib import resources
 
 import msgspec
 
+from core.text import folded
+
 LANGUAGES = ("en", "de", "fr", "it", "es")
 _COLUMNS = ("code", "orpha", "mesh", "icd11", "entity", "specialties", *LANGUAGES)
 _ORPHANET_SPEAKS = ("en", "fr", "de", "es", "it")
@@ -72,6 +74,12 @@ def conditions() -> dict[str, Condition]:
 def condition(code: str) -> Condition | None:
     """The condition of a code, if there is one."""
     return conditions().get(code)
+
+
+def of_specialty(specialty: str, language: str) -> tuple[Condition, ...]:
+    """The conditions of a specialty, by their labels in a language."""
+    those = (one for one in conditions().values() if specialty in one.specialties)
+    return tuple(sorted(those, key=lambda one: folded(one.label(language))))
 
 
 def label(code: str, language: str) -> str:
