@@ -104,8 +104,9 @@ def _index() -> _Index:
             ids.setdefault(" ".join(_words(one_id)), place)
         for spoken, group in enumerate(one.names):
             for name in group:
-                for folded in dict.fromkeys((" ".join(_words(name)), " ".join(_words(name.translate(_UMLAUTS))))):
-                    words = folded.split()
+                for spelled in {name: None, name.translate(_UMLAUTS): None}:
+                    words = _words(spelled)
+                    folded = " ".join(words)
                     for word in dict.fromkeys(words):
                         standing.setdefault(word, []).append(len(names))
                     names.append(_Name(place, spoken, folded))
@@ -137,7 +138,7 @@ def _beginning(index: _Index, typed: tuple[str, ...]) -> set[int]:
 
 def abbreviated(name: str) -> bool:
     """Whether a name is an abbreviation, one word with two capitals at least: it is told from other words by its case."""
-    return _WORD.fullmatch(name) is not None and sum(letter.isupper() for letter in name) >= 2
+    return not name[1:].islower() and _WORD.fullmatch(name) is not None and sum(map(str.isupper, name)) >= 2
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -146,8 +147,12 @@ def _words(text: str) -> tuple[str, ...]:
 
 def _split(text: str) -> list[str]:
     """The words of a text as they are written; 'M.' before a word is Morbus, a possessive s is none."""
-    composed = _POSSESSIVE.sub("", unicodedata.normalize("NFC", text))
-    return _WORD.findall(_MORBUS.sub("morbus ", composed))
+    composed = text if text.isascii() else unicodedata.normalize("NFC", text)
+    if "'" in composed or "’" in composed:
+        composed = _POSSESSIVE.sub("", composed)
+    if "." in composed:
+        composed = _MORBUS.sub("morbus ", composed)
+    return _WORD.findall(composed)
 
 
 def _fold(word: str) -> str:

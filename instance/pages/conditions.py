@@ -27,9 +27,9 @@ async def all_conditions() -> ResponseReturnValue:
     return await render_template("conditions.html", found=found, typed=typed, specialty=specialty, count=len(conditions()))
 
 
-async def one_condition(code: str) -> ResponseReturnValue:
+async def one_condition(condition_code: str) -> ResponseReturnValue:
     """A condition: what it is called in each language, whose it is, and its pages in the registers."""
-    found = condition(code)
+    found = condition(condition_code)
     if found is None:
         raise NotFound("There is no such condition.", reason="no-condition")
     return await render_template("condition.html", one=found)
@@ -37,5 +37,5 @@ async def one_condition(code: str) -> ResponseReturnValue:
 
 ROUTES = (
     Route("/conditions", ("GET",), all_conditions, Access.DOCTOR),
-    Route("/conditions/<code>", ("GET",), one_condition, Access.DOCTOR),
+    Route("/conditions/<condition_code>", ("GET",), one_condition, Access.DOCTOR),
 )
