@@ -60,12 +60,35 @@ def test_an_unknown_country_is_named() -> None:
             pack(code)
 
 
-def test_every_specialty_has_a_title_in_every_language_of_the_network() -> None:
-    assert len(specialties()) > 40
-    for code in specialties():
-        assert all(specialty_title(code, language) for language in _SPOKEN)
+def test_a_specialty_is_called_as_in_the_language_and_without_a_title_by_its_code() -> None:
     assert specialty_title("cardiology", "de-AT") == specialty_title("cardiology", "de") != specialty_title("cardiology", "fr")
     assert specialty_title("unheard-of", "de") == "unheard-of"
+
+
+ANNEX_V = (
+    "allergology", "anaesthetics", "biological-chemistry", "biological-haematology", "cardiology", "child-psychiatry",
+    "clinical-biology", "clinical-neurophysiology", "dental-oral-maxillofacial-surgery", "dermato-venereology", "dermatology",
+    "diagnostic-radiology", "emergency-medicine", "endocrinology", "gastroenterological-surgery", "gastroenterology",
+    "general-surgery", "geriatrics", "haematology", "immunology", "infectious-diseases", "internal-medicine",
+    "maxillofacial-surgery", "medical-genetics", "medical-oncology", "microbiology", "nephrology", "neurology", "neuropsychiatry",
+    "neurosurgery", "nuclear-medicine", "obstetrics-gynaecology", "occupational-medicine", "ophthalmology", "orthopaedics",
+    "otorhinolaryngology", "paediatric-surgery", "paediatrics", "pathology", "pharmacology", "physical-medicine-rehabilitation",
+    "plastic-surgery", "psychiatry", "public-health", "radiology", "radiotherapy", "respiratory-medicine", "rheumatology",
+    "stomatology", "thoracic-surgery", "tropical-medicine", "urology", "vascular-surgery", "venereology")
+"""The 54 headings of Directive 2005/36/EC, Annex V, 5.1.3."""
+
+
+def test_the_specialties_are_those_of_the_directive_and_general_practice() -> None:
+    assert len(ANNEX_V) == 54 and set(specialties()) == {*ANNEX_V, "general-practice"}
+    for language in _SPOKEN:
+        titles = {code: specialty_title(code, language) for code in specialties()}
+        assert all(title != code and title == title.strip() for code, title in titles.items())
+        assert len(set(titles.values())) == len(titles), language
+    assert [specialty_title("emergency-medicine", language) for language in _SPOKEN] == [
+        "Notfallmedizin", "Médecine d'urgence", "Medicina d'emergenza-urgenza", "Medicina de urgencias y emergencias",
+        "Emergency medicine"]
+    assert [specialty_title("general-practice", language) for language in _SPOKEN] == [
+        "Allgemeinmedizin", "Médecine générale", "Medicina generale", "Medicina familiar y comunitaria", "General practice"]
 
 
 def test_no_code_asks_which_country_it_is_in() -> None:

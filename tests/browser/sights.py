@@ -67,6 +67,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
 
         "/mine/deletions", "/mine/deletions?show=ended", "/mine/deletions?show=all",
         "/drafts", "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/tags/sepsis", "/tags/other",
+        "/conditions", "/conditions?q=sarko", "/conditions?q=x%20y", "/conditions?specialty=cardiology",
+        "/conditions/sarcoidosis", "/conditions/minoca",
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
@@ -91,7 +93,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/reports/{takedown}", 400, ((_NEXT, {"appeal": " "}),)),
         "/p/{case}/history", "/p/{hers}/history", "/p/{case}/likes", "/p/{case}/boosts",
         "/compose?kind=case", "/compose?kind=poll", "/compose?draft={draft}", "/compose?abroad={home}",
-        *(Sight(path, 404) for path in ("/nothing", "/p/0000000000000", "/specialties/nothing", "/tags/1", "/@nobody")),
+        *(Sight(path, 404) for path in (
+            "/nothing", "/p/0000000000000", "/specialties/nothing", "/conditions/nothing", "/tags/1", "/@nobody")),
         Sight("/compose?kind=case", 400, ((_NEXT, {}),)),
         Sight("/compose?kind=note", 400, ((_NEXT, {"question": "Wer?", "text": "@nobody@home"}),)),
         Sight("/compose?kind=poll", 400, ((_NEXT, {"question": "Wann?", "options": "Heute\nHeute"}),)),

@@ -193,7 +193,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         version = (await de.author("ada")).actor.portrait
         reference = await de.its.outside.take("other", "Which?", "", "de", "203.0.113.5")
         found = House(de, post_id, {"post_id": post_id, "reference": reference, "actor_id": public(ada), "name": "konsil.css",
-                                    "code": "cardiology", "tag": "sepsis", "mention": "ada",
+                                    "code": "cardiology", "condition_code": "sarcoidosis", "tag": "sepsis", "mention": "ada",
                                     "notification_id": "0000000000000", "invitation_id": "0000000000000", "token": "x" * 43,
                                     "version": version, "size": "small",
                                     "what": "new", "about": "0000000000000",

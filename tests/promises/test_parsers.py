@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from actors.wire import actor_of
 from core import clock, countries, i18n, ids, mailaddress, numbers, tags, text, throttle
+from core.conditions import finding
 from core.errors import InvalidInput, KonsilError, NotSignedIn
 from federation import addresses, contexts, descriptor, documents, door, troubles, vouchers
 from federation.addresses import origin_of
@@ -29,6 +30,7 @@ from tests.promises.hostile import vectors
 
 _MODULES = (
     "core.clock",
+    "core.conditions.finding",
     "core.countries",
     "core.i18n",
     "core.ids",
@@ -56,6 +58,8 @@ _OUTSIDE = ("str", "bytes", "Any", "object", "dict[str, Any]", "str | None", "Ma
 
 TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Exception], ...]]] = {
     "core.clock.parse_rfc3339": (clock.parse_rfc3339, ValueError),
+    "core.conditions.finding.find": (lambda given: finding.find(given, given), ()),
+    "core.conditions.finding.named_in": (finding.named_in, ()),
     "core.countries.pack": (countries.pack, KonsilError),
     "core.i18n.is_language": (i18n.is_language, ()),
     "core.i18n.language_name": (i18n.language_name, ()),
@@ -110,6 +114,7 @@ OF_OURS = {
     "federation.addresses.authority_of",
     "posts.wire.delete_again",
     "core.clock.rfc3339",
+    "core.conditions.finding.abbreviated",
     "core.countries.document_title",
     "core.countries.specialty_title",
     "core.countries.specialties_in",
