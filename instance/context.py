@@ -19,6 +19,7 @@ from actors.devices import Visit, visit_of
 from actors.login import Session
 from actors.models import Account, Actor
 from core.clock import rfc3339
+from core.conditions import condition
 from core.conditions import label as condition_label
 from core.countries import CODES, CountryName, document_title, languages, pack, specialties_in, specialty_title
 from core.errors import KonsilError, NotFound, Refused
@@ -186,6 +187,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "said": pass_context(lambda _, text: _said(text)),
         "country": _spoken(lambda code, language: pack(code).name_in(language) if code in CODES else code),
         "specialty": _spoken(specialty_title), "condition": _spoken(condition_label), "document": _spoken(document_title),
+        "is_condition": lambda code: condition(code) is not None,
         "topic": _spoken(lambda topic, language: topic if topic.startswith("#") else specialty_title(topic, language)),
         "by_title": _spoken(lambda topics, language: [code for code in specialties_in(language) if code in topics]),
         "date": _spoken(lambda ms, language: format_date(ms, language, zone)),

@@ -12,6 +12,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+from core.conditions import condition, label
 from core.countries import specialties, specialty_title
 from core.i18n import Translations, Translator, format_day, format_number
 from core.words import N_, Phrase
@@ -82,7 +83,8 @@ def _coded(facts: CaseFacts, state: State | None, words: Translator) -> str:
     asked = [specialty_title(code, words.language) for code in facts.specialties if code in known]
     line = [
         _word(AIM_WORDS, facts.aim, words), *asked,
-        ", ".join(filter(None, (_word(SEX_WORDS, facts.sex, words), facts.age_band))), *facts.conditions,
+        ", ".join(filter(None, (_word(SEX_WORDS, facts.sex, words), facts.age_band))),
+        *(label(code, words.language) for code in facts.conditions if condition(code) is not None),
         _word(STATE_WORDS, str(state or ""), words)]
     found = " · ".join(escape(word, quote=False) for word in line if word)
     return f"<p><em>{found}</em></p>" if found else ""

@@ -71,6 +71,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     signature: str = ""
     desk: str = ""
     conditions: tuple[str, ...] = ()
+    sought: str = ""
     patient: str = ""
     history: str = ""
     findings: str = ""

@@ -55,7 +55,7 @@ CONDITIONS = 5
 _DOI = re.compile(r"10\.[0-9]{4,9}/[!-~]{1,200}")
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _DOI_PREFIX = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
-CONDITION = re.compile(r"[A-Za-z0-9:.-]{1,20}")
+CONDITION = re.compile(r"[A-Za-z0-9:.-]{1,60}")
 
 
 class Section(msgspec.Struct, frozen=True, omit_defaults=True):

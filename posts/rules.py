@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
+from core.conditions import condition
 from core.countries import specialties
 from core.errors import InvalidInput
 from posts import wire
 from posts.models import AGE_BANDS, AIMS_OF, SEXES, CaseFacts, Draft, Kind
-from posts.parts import CONDITION, CONDITIONS
+from posts.parts import CONDITIONS
 from posts.rules_parts import check_parts
 
 _DAY_MS = 86_400_000
@@ -70,5 +71,5 @@ def check_facts(kind: Kind, facts: CaseFacts) -> None:
                                 (facts.aim, AIMS_OF[kind], "aim")):
         if value and value not in known:
             raise InvalidInput("Choose one of the values offered.", field=field)
-    if len(facts.conditions) > CONDITIONS or not all(CONDITION.fullmatch(code) for code in facts.conditions):
+    if len(facts.conditions) > CONDITIONS or not all(map(condition, facts.conditions)):
         raise InvalidInput("Choose up to %(most)s conditions from the list.", values={"most": CONDITIONS}, field="conditions")

@@ -17,8 +17,8 @@ from core.numbers import whole
 from core.text import folded
 from core.vault import token
 from federation.addresses import origin_of
-from instance.context import doctor, me, services
-from instance.pages.filled import KINDS, facts_of, parts_of
+from instance.context import doctor, language, me, services
+from instance.pages.filled import KINDS, conditions_for, facts_of, parts_of
 from instance.pages.sheets import carried_on, fresh_sheet, is_hers, sheet_of, written_of
 from posts.colleagues import handles, party_digest
 from posts.compose import Preview
@@ -66,7 +66,7 @@ async def write_step() -> ResponseReturnValue:
     step = form.get("step", "write")
     if form.get("turn") in KINDS:  # another kind with what has been typed so far
         return await write_page(msgspec.structs.replace(written, kind=form["turn"]), sheet)
-    if form.get("rows"):
+    if form.get("rows") or form.get("look_up"):
         step = "write"
     if written.desk:
         author = await services().credentials.desk(me().account, written.desk)
@@ -139,7 +139,8 @@ async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None 
         written = msgspec.structs.replace(written, desk="")
     elif written.kind in BY_DESKS and not written.desk and desks:
         written = msgspec.structs.replace(written, desk=desks[0].handle)
-    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, desks=desks)
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, desks=desks,
+                                 conditions=conditions_for(written, language()))
     return await make_response(page, error.status if error is not None else 200)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from core.conditions import find, named_in
 from core.errors import InvalidInput
 from core.numbers import whole
 from posts.drafts import Written
@@ -13,6 +14,7 @@ from posts.parts import DAYS, PARTICIPANTS, Congress, Effect, Parts, Row, Sectio
 KINDS = {"case": Kind.CASE, "poll": Kind.POLL, "study": Kind.NOTE, "note": Kind.NOTE, "news": Kind.NOTE, "congress": Kind.NOTE}
 """The forms there are, and what their post is by its shape."""
 _AIMS = {"poll": Aim.OPINION, "study": Aim.STUDY, "news": Aim.NEWS, "congress": Aim.CONGRESS}
+_OFFERED = 8
 _DAY = re.compile(r"[-\u2212+]?\d{1,5}")
 
 
@@ -21,6 +23,13 @@ def facts_of(written: Written) -> CaseFacts:
     if KINDS[written.kind] != Kind.CASE:
         return CaseFacts(written.specialties, aim=_AIMS.get(written.kind, ""), conditions=written.conditions)
     return CaseFacts(written.specialties, written.age_band, written.sex, written.aim, written.conditions)
+
+
+def conditions_for(written: Written, language: str) -> tuple[str, ...]:
+    """The conditions to choose from in a form: those that are chosen, what was looked for by name, what the text names."""
+    found = (one.code for one in find(written.sought, language, _OFFERED))
+    texts = " ".join((written.question, written.text, *written.sections.values()))
+    return tuple(dict.fromkeys((*written.conditions, *found, *named_in(texts))))[:len(written.conditions) + _OFFERED]
 
 
 def parts_of(written: Written) -> Parts:

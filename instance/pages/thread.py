@@ -10,8 +10,8 @@ from core.access import Access, Route
 from core.errors import InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
-from instance.context import doctor, me, owner, services, verified
-from instance.pages.filled import facts_of, parts_of
+from instance.context import doctor, language, me, owner, services, verified
+from instance.pages.filled import conditions_for, facts_of, parts_of
 from instance.pages.looking import is_looked_at, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
@@ -106,7 +106,8 @@ async def edit_page(post_id: str, written: Written, sheet: Sheet, error: Invalid
 
 async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None,
                      at: int | None = None) -> ResponseReturnValue:
-    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at)
+    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at,
+                                 conditions=conditions_for(written, language()))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -116,7 +117,7 @@ async def edit(post_id: str) -> ResponseReturnValue:
     author = await services().credentials.author(me().account, "reply")
     revision = whole(form.get("revision"), 1 << 50)
     sheet = sheet_of(form, What.EDIT, post_id)
-    if form.get("rows"):  # more rows for a timeline: nothing is saved
+    if form.get("rows") or form.get("look_up"):  # more rows for a timeline, or conditions by name: nothing is saved
         post, _ = await services().threads.source(doctor(), post_id)
         return await _edit_page(post, msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts)), sheet)
     try:
