@@ -42,9 +42,9 @@ class What(StrEnum):
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
-    question, text, state and the revision it began with. `doctors` are handles, `asked_from` the post at home that is asked
-    about abroad. `signature` is name, role or not chosen yet."""
+    """The fields of a form as they were typed. A new post has nearly all of them, an answer a text, its language, what it is and
+    its sources, an edit question, text, state, the revision it began with, and whether and why it corrects advice. `doctors`
+    are handles, `asked_from` the post at home that is asked about abroad. `signature` is name, role or not chosen yet."""
 
     kind: str = "case"
     question: str = ""
@@ -64,6 +64,10 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = ""
     revision: str = ""
     signature: str = ""
+    reply_kind: str = ""
+    sources: str = ""
+    corrects: str = ""
+    reason: str = ""
 
     @property
     def blank(self) -> bool:

@@ -7,8 +7,9 @@ from html import escape
 from typing import NamedTuple
 
 from core.database import Tx
-from posts import store
+from posts import answers, store
 from posts.differences import Difference, difference, differs
+from posts.models import Correction
 from posts.notifications import Seen
 from posts.store import Post
 from posts.views import shown
@@ -18,12 +19,13 @@ _SECONDS = 0.3  # for all comparisons of one page
 
 
 class Version(NamedTuple):
-    """What a post said from a moment (ms) on."""
+    """What a post said from a moment (ms) on, and the last correction of its advice until then."""
 
     revision: int
     question: str
     html: str
     at: int
+    correction: Correction | None = None
 
 
 class Change(NamedTuple):
@@ -34,6 +36,12 @@ class Change(NamedTuple):
     before: Version | None
     text: Difference | None
     question: Difference | None
+
+    @property
+    def correction(self) -> Correction | None:
+        """That it was this change that corrected or withdrew the advice."""
+        before = self.before.correction if self.before is not None else None
+        return self.now.correction if self.now.correction != before else None
 
     @property
     def text_differs(self) -> bool:
@@ -58,9 +66,11 @@ class History(NamedTuple):
 
 def versions(tx: Tx, post: Post, before: int | None) -> list[Version]:
     """The versions older than a revision (None: all, the present one first), newest first, one more than a page holds."""
-    present = [(post.revision, post.question, post.html, post.updated_at or post.published_at)] if before is None else []
-    return [Version(revision, question, shown(post, html), at) for revision, question, html, at in (
-        *present, *store.revisions(tx, post.id, before, PAGE + 1 - len(present)))]
+    present = [Version(post.revision, post.question, shown(post, post.html), post.updated_at or post.published_at,
+                       post.correction)] if before is None else []
+    return present + [Version(revision, question, shown(post, html), at, answers.read(correction))
+                      for revision, question, html, at, correction in store.revisions(
+                          tx, post.id, before, PAGE + 1 - len(present))]
 
 
 def compared(found: list[Version]) -> tuple[Change, ...]:

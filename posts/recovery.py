@@ -106,7 +106,8 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
         return
     new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
-    if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
+    if (new.question, new.html, new.state, new.reply_kind) == (old.question, old.html, old.state, old.reply_kind) and \
+            (new.correction and new.correction.revision) == (old.correction and old.correction.revision):  # only counts differ
         store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
         if old.kind == Kind.POLL:
             _tell_counts(tx, old.id, note, now)
@@ -187,7 +188,9 @@ def _said(post: Post, note: Note) -> Post:
     html = note.content or ""
     return msgspec.structs.replace(
         post, question=(note.name or "") if post.kind != Kind.REPLY else "", html=html, source=markdown_of(html),
-        tags=_tags_in(note, html, origin_of(note.id)), state=wire.state_of(note) if post.kind == Kind.CASE else None)
+        tags=_tags_in(note, html, origin_of(note.id)), state=wire.state_of(note) if post.kind == Kind.CASE else None,
+        reply_kind=wire.reply_kind_of(note),
+        correction=wire.correction_of(note, post.updated_at or post.published_at) or post.correction)
 
 
 def _tags_in(note: Note, html: str, home: str) -> Tags:

@@ -128,7 +128,7 @@ async def test_a_consult_tells_whom_it_names_and_nobody_else(its: Assembly) -> N
     assert await kinds(its, ada) == [Told.ANSWER]
     later, _ = await told(its, ben)
     assert (later.kind, later.begins, later.unread) == (Told.CONSULT, False, True)
-    assert await its.database.read(lambda tx: unread(tx, ben.actor.id)) == (1, 1)
+    assert await its.database.read(lambda tx: unread(tx, ben.actor.id)) == (1, 1, 0)
     root = await post_of(its, consult)
     await written(its, mentioning(root, its, dora.actor, cleo.actor))  # named in the text, but not in the consult
     assert await told(its, dora) == [] and await kinds(its, cleo) == [Told.MENTION, Told.CONSULT]
@@ -213,7 +213,7 @@ async def test_likes_and_passing_on_are_quiet_and_can_be_taken_back(its: Assembl
     for who in (ben, ada):
         await its.reactions.boost(who, post)
     assert [(one.kind, one.number) for one in await told(its, ada)] == [(Told.BOOST, 1), (Told.LIKE, 2)]
-    assert await its.database.read(lambda tx: unread(tx, ada.actor.id)) == (0, 0)
+    assert await its.database.read(lambda tx: unread(tx, ada.actor.id)) == (0, 0, 0)
     assert (await its.database.read(lambda tx: unread_since(tx, ada.actor.id, 0))).counts == {}
     await its.reactions.unlike(cleo.actor, post)
     await its.reactions.unboost(ben.actor, post)
