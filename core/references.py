@@ -27,7 +27,8 @@ _PLAIN_PMID = re.compile(r"[1-9]\d{0,7}")
 _TRAILING = ".,;:!?'\u2019\u201d\u00bb*_"
 _PAIRS = {")": "(", "]": "[", "}": "{", ">": "<"}
 _SPACE = re.compile(r"[\s<>\"\x00-\x1f\x7f]")
-_BETWEEN = re.compile(r"[\s,;]+(?=\S)")
+_BETWEEN = re.compile(r"[,;]*\s+")
+_COMMAS = re.compile(r"[,;]+")
 
 
 class Scheme(StrEnum):
@@ -81,7 +82,8 @@ def listed(field: str) -> tuple[Reference, ...]:
     """The works in a field that holds nothing else; a bare number is a PMID there. `ValueError` with what is none."""
     found: dict[Reference, None] = {}
     text = re.sub(r"\b(doi|pmid)\s*:?\s+(?=[1-9])", r"\1:", field.strip(), flags=re.IGNORECASE)
-    for word in _BETWEEN.split(text) if text else ():
+    words = [part for word in _BETWEEN.split(text) for part in ([word] if "/" in word else _COMMAS.split(word)) if part]
+    for word in words:  # a DOI may have commas of its own
         known = tuple(_each(word))
         if _PLAIN_PMID.fullmatch(word):
             known = (Reference(Scheme.PMID, word),)
