@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from html import unescape
+from html import escape, unescape
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -52,8 +52,8 @@ class Reference(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where it can be looked up, by whoever wants to."""
-        return _PLACES[self.scheme] + quote(self.number, safe="/:;()._-")
+        """Where it can be looked up, by whoever wants to; without brackets, which would end a link in Markdown."""
+        return _PLACES[self.scheme] + quote(self.number, safe="/:;._-")
 
     @property
     def name(self) -> str:
@@ -76,6 +76,11 @@ def found_in(text: str) -> tuple[Reference, ...]:
 def found_in_html(html: str) -> tuple[Reference, ...]:
     """The works that are named in HTML, in its words or by its links."""
     return found_in(unescape(html)) if _HINT.search(html) is not None else ()
+
+
+def unlinked(html: str) -> tuple[Reference, ...]:
+    """The works that HTML names and does not link itself."""
+    return tuple(one for one in found_in_html(html) if f'href="{escape(one.url)}"' not in html)
 
 
 def listed(field: str) -> tuple[Reference, ...]:

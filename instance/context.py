@@ -35,7 +35,7 @@ from core.i18n import (
     negotiate,
 )
 from core.ids import public
-from core.references import found_in_html
+from core.references import unlinked
 from core.text import LINK_REL
 from core.vault import token
 from core.words import Sentence
@@ -195,7 +195,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
-        "references": found_in_html,
+        "references": unlinked,
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
         "listed": _spoken(lambda words, language: format_list([*words], language)),
         "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),

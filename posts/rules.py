@@ -63,7 +63,7 @@ def with_sources(text: str, sources: str) -> str:
         raise InvalidInput("“%(what)s” is no DOI, PMID or NCT number.", values={"what": str(error)[:80]},
                            field="sources") from None
     named = set(references.found_in(text))
-    more = [f"- <{one.url}>" for one in found if one not in named]
+    more = [f"- [{one.name}]({one.url})" for one in found if one not in named]
     return "\n".join((text.rstrip(), "", *more)) if more else text
 
 

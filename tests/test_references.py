@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.references import MOST, Reference, Scheme, found_in, found_in_html, listed
+from core.references import MOST, Reference, Scheme, found_in, found_in_html, listed, unlinked
 from core.text import clean, render_now
+from posts.rules import with_sources
 
-_SUFFIX = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789.-_;/"), min_size=1, max_size=40).filter(
-    lambda text: text[-1].isalnum())
+_SUFFIX = st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789.-_;/()"), min_size=1, max_size=40).filter(
+    lambda text: text[-1].isalnum() and text.count("(") == text.count(")"))
 _DOIS = st.builds(lambda registrant, suffix: f"10.{registrant}/{suffix}", st.integers(1000, 999_999_999), _SUFFIX)
 _PMIDS = st.integers(1, 99_999_999).map(str)
 _TRIALS = st.integers(0, 99_999_999).map(lambda number: f"NCT{number:08}")
@@ -54,9 +55,10 @@ def test_what_is_named_in_a_field_or_a_text_is_found_whole_and_once(doi: str, pm
 @given(_DOIS, _PMIDS, _TRIALS)
 def test_their_links_pass_the_gate_and_are_read_back(doi: str, pmid: str, trial: str) -> None:
     works = listed(f"{doi} {pmid} {trial}")
-    html = render_now("Text\n\n" + "\n".join(f"- <{one.url}>" for one in works))
-    assert clean(html) == html and found_in_html(html) == works
+    html = render_now(with_sources("Text", f"{doi} {pmid} {trial}"))
+    assert clean(html) == html and found_in_html(html) == works and unlinked(html) == ()
     assert html.count('rel="nofollow noopener noreferrer"') == 3
+    assert with_sources(f"Text, {doi}", doi) == f"Text, {doi}" and unlinked(render_now(f"Text, {doi}")) == works[:1]
 
 
 @given(st.text(max_size=400) | st.text(st.sampled_from("10./doi: PMIDNCT()<>%2Fhtps\n"), max_size=400))
