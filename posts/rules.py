@@ -7,6 +7,7 @@ import unicodedata
 from core import references
 from core.countries import specialties
 from core.errors import InvalidInput
+from core.text import one_line
 from posts import wire
 from posts.models import AGE_BANDS, AIMS, SEXES, CaseFacts, Draft, Kind
 
@@ -69,7 +70,7 @@ def with_sources(text: str, sources: str) -> str:
 
 def check_reason(reason: str) -> str:
     """Why something is corrected or recalled, in one line, as it is kept."""
-    line = wire.one_line(reason)
+    line = one_line(reason)
     if not line:
         raise InvalidInput("Please say in one line why.", field="reason")
     if len(line) > wire.REASON_LENGTH:

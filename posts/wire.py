@@ -13,7 +13,7 @@ import msgspec
 from core import tags
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
-from core.text import visible
+from core.text import one_line
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
@@ -308,11 +308,6 @@ def correction_of(parsed: Note, at: int) -> Correction | None:
         return None
     recalls = told.kind == CorrectionKind.RECALL and parsed.in_reply_to is not None
     return Correction(CorrectionKind.RECALL if recalls else CorrectionKind.CORRECTION, one_line(told.reason), told.revision, at)
-
-
-def one_line(text: str) -> str:
-    """A text without line breaks and what nobody sees."""
-    return " ".join(visible(text).split())
 
 
 def kind_of(parsed: Note) -> Kind:

@@ -77,6 +77,11 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/p/{case}", "/p/{case}?answer={answer}", "/p/{home}", "/p/{note}", "/p/{unvoted}", "/p/{unvoted}?results=1",
         "/p/{own}", "/p/{closed}", "/p/{by_role}",
         "/p/{voted}", "/p/{erased}", "/p/{consult}", "/p/{consult}/edit", "/p/{hers}/edit", "/p/{case}/edit", "/p/{case}/delete",
+        "/followed", "/followed?before=0000000000001", "/p/{dose}", "/p/{dose}/print", "/p/{case}/print", "/p/{erased}/print",
+        "/p/{corrected}/history", "/p/{recalled}/history", "/p/{corrected}/edit", "/p/{thanks}/recall",
+        Sight("/p/{thanks}/recall", 400, ((_NEXT, {"reason": " "}),)),
+        Sight("/p/{corrected}/edit", 400, ((_NEXT, {"corrects": "advice", "text": "Zwei.", "reason": " "}),)),
+        Sight("/p/{dose}", 400, (("#answer .button", {"text": "Siehe", "reply_kind": "evidence", "sources": "im Buch"}),)),
         "/reports", "/reports/opened", "/reports/{complained}", "/reports/{takedown}", "/p/{hidden}", "/p/{taken}",
         "/p/{note}/report", Sight("/p/{note}/report", 400, ((_NEXT, {}),)), Sight("/p/{home}/report", 403),
         Sight("/p/{note}/report", 400, ((_NEXT, {"category": "other", "text": " "}),)),
@@ -171,8 +176,9 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         Sight("/admin/audit", 200, (("main form[action$=verify] .button", {}),)),
     ),
     ("it", "ada"): (  # where nobody has done anything yet
-        "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/drafts", "/mine",
-        "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new", "/reports", "/reports/opened",
+        "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/notifications", "/consults", "/bookmarks", "/followed",
+        "/drafts", "/mine", "/join", "/settings/mail", "/settings/security", "/settings/security/passkeys/new", "/reports",
+        "/reports/opened",
     ),
     ("it", "op"): (
         "/admin/queue", "/admin/deletions", "/admin/siblings", "/admin/refusals", "/admin/audit?by=nobody", "/admin/notices",

@@ -13,8 +13,8 @@ from posts.telling import Told
 from tests.conversations.test_the_whole_path import case, published
 from tests.conversations.test_told import card, told
 from tests.servers import FakeSibling, Running, countries, know, until
-from tests.test_recovery import restored
 from tests.test_reconciler import change, compare, lose, settled, uri_of
+from tests.test_recovery import restored
 
 
 async def opened(at: Running, handle: str, post_id: str) -> tuple[PostView, ...]:
@@ -69,12 +69,14 @@ async def test_a_correction_reaches_who_asked_and_who_has_read_it_here_and_there
         assert await kinds(it, "ada") == await kinds(fr, "ada") == [Told.EDITED]
 
         await it.its.siblings.pause(fr.domain, "test", "Italy is away")
-        await fr.its.editing.edit(await fr.author("ben"), there, "", "One milligram, once.", None, 2, corrects="The dose: ten times.")
+        await fr.its.editing.edit(await fr.author("ben"), there, "", "One milligram, once.", None, 2,
+                                  corrects="The dose: ten times.")
         await until(lambda: de.count("notifications", "kind = 'corrected'"))
         assert await kinds(fr, "ada") == [Told.CORRECTED, Told.EDITED]
         assert await kinds(de, "ada") == [Told.CORRECTED, Told.CHANGED, Told.ANSWER] and await kinds(de, "ben") == []
         [_, seen] = await opened(de, "ada", post_id)
-        assert seen.correction is not None and seen.correction.reason == "The dose: ten times." and seen.correction.delivery is None
+        assert seen.correction is not None and seen.correction.reason == "The dose: ten times."
+        assert seen.correction.delivery is None
 
         async def received() -> tuple[tuple[str, ...], list[str]]:
             own = await fr.its.threads.own((await fr.author("ben")).actor, there)
@@ -111,7 +113,8 @@ async def test_a_recall_reaches_a_country_that_was_down_before_what_waited_longe
             await fr.its.compose.reply(await fr.author("ada"), await card(fr, "ada"), f"Autre {count}", "fr")
         await fr.its.editing.recall(await fr.author("ben"), there, "Ten times too much.")
         lanes = await fr.its.database.read(lambda tx: tx.rows(
-            "SELECT o.type, o.body FROM deliveries d JOIN outbox o ON o.id = d.outbox_id WHERE d.state = 'pending' ORDER BY d.lane"))
+            "SELECT o.type, o.body FROM deliveries d JOIN outbox o ON o.id = d.outbox_id WHERE d.state = 'pending'"
+            " ORDER BY d.lane"))
         assert lanes[0]["type"] == "Update" and b'"summary":"\xe2\x9a\xa0 Ten times too much."' in lanes[0]["body"]
         await de.its.siblings.resume(fr.domain, "test")
         await fr.its.queues.retry_line(de.domain, "test")
@@ -133,13 +136,16 @@ async def test_what_says_too_much_of_a_correction_is_refused_and_what_says_it_ot
         await know(de, fake)
         assert (await fake.send(de, fake.activity("Create", fake.note(de), "c")))[0] == 202
         root = f"{fake.origin}/posts/n1"
-        assert (await fake.send(de, fake.activity("Create", fake.note(de, "r", inReplyTo=root, replyKind="riddle"), "r")))[0] == 202
-        for place, wrong in enumerate(({"reason": "x" * 301}, {"revision": 3}, {"revision": 0}, {"revision": "2"}, {"reason": None})):
+        answer = fake.note(de, "r", inReplyTo=root, replyKind="riddle")
+        assert (await fake.send(de, fake.activity("Create", answer, "r")))[0] == 202
+        for place, wrong in enumerate((
+                {"reason": "x" * 301}, {"revision": 3}, {"revision": 0}, {"revision": "2"}, {"reason": None})):
             note = fake.note(de, "r", inReplyTo=root, revision=2, correction=said | wrong)
             assert (await fake.send(de, fake.activity("Update", note, f"w{place}")))[0] == 400, wrong
         assert await de.count("posts", "correction <> ''") == 0
         for revision, correction, recalled in (
-                (2, said | {"kind": "novelty"}, 0), (3, said, 0), (4, {"kind": "recall", "reason": "Wrong\nall\u202e", "revision": 4}, 1),
+                (2, said | {"kind": "novelty"}, 0), (3, said, 0),
+                (4, {"kind": "recall", "reason": "Wrong\nall\u202e", "revision": 4}, 1),
                 (5, None, 1), (6, {"kind": "correction", "reason": "Not after all", "revision": 6}, 1)):
             note = fake.note(de, "r", inReplyTo=root, revision=revision, content=f"<p>{revision}</p>", correction=correction)
             assert (await fake.send(de, fake.activity("Update", note, f"u{revision}")))[0] == 202
