@@ -242,7 +242,6 @@ async def _corrected(de: Running, fr: Running) -> dict[str, str]:
     await its.compose.reply(ben, case, "Vergleiche 10.1056/NEJMoa2034577.", "de", kind=ReplyKind.EVIDENCE,
                             sources="PMID 31978945, NCT01234567")
     corrected = await its.compose.reply(ada, recalled, "Fünf Milligramm, zweimal am Tag.", "de")
-    await its.compose.reply(ben, case, "Wie ist die Niere?", "de", kind=ReplyKind.QUESTION)
     await its.compose.publish(ben, asked, (), Reach.HOME, "")
     [other] = (await its.timelines.of(ben.actor, ben.actor, None)).posts[:1]
     await its.following.follow(ada.actor, other.id)
@@ -251,8 +250,9 @@ async def _corrected(de: Running, fr: Running) -> dict[str, str]:
         await its.readings.note(ada.actor, found.reading)
     await its.editing.edit(ada, corrected, "", "Ein Milligramm, zweimal am Tag.", None, 1, corrects="Die Dosis war zu hoch.")
     await its.editing.recall(ben, recalled, "Zehnfach zu hoch: Milligramm und Mikrogramm verwechselt.")
-    open_one = await its.compose.reply(ada, case, "Danke.", "de")
-    return {"dose": case, "recalled": recalled, "corrected": corrected, "thanks": open_one}
+    thanks = await its.compose.reply(ada, case, "Danke.", "de")
+    await its.compose.reply(ben, case, "Wie ist die Niere?", "de", kind=ReplyKind.QUESTION)
+    return {"dose": case, "recalled": recalled, "corrected": corrected, "thanks": thanks}
 
 
 async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:
