@@ -63,7 +63,7 @@ IN_HER_PROFILE = {"about", "workplace", "passkey"}
 IN_HER_POSTS = {"question", "text", "tag", "corrected", "recalled", "edited", "poll", "option", "down", "downtext", "left", "lefttext", "answer",
                 "consult", "role", "roletext", "draft"}
 IN_OTHER_APPLICATIONS = {"note", "appealed"}
-FOR_A_WHILE = {"report", "reason", "role", "roletext", "answer"}
+FOR_A_WHILE = {"report", "reason", "role", "roletext", "answer", "recalled"}
 NEVER = {"exif", "portrait", "filename"}
 """In what is drawn anew: not one disk ever holds them."""
 
