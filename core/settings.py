@@ -118,6 +118,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notice_days: Count = 90
     sent_days: Count = 35
     receipt_days: Count = 400
+    reading_days: Count = 180
     erasure_journal: str = "erasures.journal"
 
 

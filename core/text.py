@@ -90,6 +90,11 @@ def visible(text: str) -> str:
     return text if len(raw.translate(None, _SUSPECT)) == len(raw) else _INVISIBLE.sub("", text)
 
 
+def one_line(text: str) -> str:
+    """A text without line breaks and what nobody sees."""
+    return " ".join(visible(text).split())
+
+
 def plain(html: str, limit: int) -> str:
     """The words of the HTML on one line of at most `limit` characters. Not HTML any more: escape it when shown."""
     text = _words(clean(html))

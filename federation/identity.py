@@ -36,6 +36,8 @@ CONTEXT: list[Any] = [
         "nextKey": "konsil:nextKey",
         "proof": "konsil:proof",
         "seal": "konsil:seal",
+        "replyKind": "konsil:replyKind",
+        "correction": "konsil:correction",
         "discoverable": "http://joinmastodon.org/ns#discoverable",
         "Hashtag": "as:Hashtag",
         "votersCount": "http://joinmastodon.org/ns#votersCount",

@@ -346,14 +346,14 @@ class Arrived(NamedTuple):
 
 
 def arrivals(tx: Tx, object_uris: Sequence[str], origins: Mapping[int, str]) -> dict[str, list[Arrived]]:
-    """Where the Creates and Deletes of these objects stand: per object one entry per sibling of `origins` and activity, in the
+    """Where what was sent of these objects stands: per object one entry per sibling of `origins` and activity, in the
     order of their numbers, so that the last one counts."""
     keys = {uri_key(uri): uri for uri in object_uris}
     found: dict[str, list[Arrived]] = {uri: [] for uri in object_uris}
     for row in tx.rows(
             "SELECT d.object_key, d.sibling_id, d.sequence, d.state, d.reason, d.settled_at, o.type, o.created_at"
             " FROM deliveries d JOIN outbox o ON o.id = d.outbox_id"
-            f" WHERE d.object_key IN ({marks(len(keys))}) AND o.type IN ('Create', 'Delete')"
+            f" WHERE d.object_key IN ({marks(len(keys))}) AND o.type IN ('Create', 'Update', 'Delete')"
             " ORDER BY d.sequence", list(keys)) if keys else ():
         if origin := origins.get(row["sibling_id"]):
             found[keys[row["object_key"]]].append(

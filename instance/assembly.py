@@ -88,6 +88,7 @@ from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.exports import Exports
+from posts.following import Following
 from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.notifications import Notifications
@@ -97,6 +98,7 @@ from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
+from posts.readings import Readings
 from posts.reports import Reports
 from posts.tallies import Tallies
 from posts.texts import Texts
@@ -174,6 +176,8 @@ class Assembly:
     post_office: PostOffice
     mailer: Mailer
     threads: Threads
+    following: Following
+    readings: Readings
     readerships: Readerships
     objects: Objects
     outside: OutsideNotices
@@ -278,6 +282,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
             reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
+            following=Following(database, ids), readings=Readings(database, clock, settings.retention.reading_days),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),

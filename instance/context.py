@@ -37,6 +37,9 @@ from core.i18n import (
     negotiate,
 )
 from core.ids import public
+from core.references import unlinked
+from core.text import LINK_REL
+from core.vault import token
 from core.words import Sentence
 from instance.assembly import Assembly
 from instance.cookies import language_cookie
@@ -196,6 +199,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "clock": _spoken(lambda ms, language: format_time(ms, language, zone)),
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
+        "references": unlinked,
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
         "listed": _spoken(lambda words, language: format_list([*words], language)),
         "days": pass_context(lambda _, number: day(number, _words().gettext)), "doi": doi_link,
@@ -209,6 +213,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
             "pack": assembly.pack, "instance": assembly.settings.instance, "viewer": looking,
             "specialty_codes": specialties_in(language()), "coded": CODED,
             "now": assembly.clock.ms(), "languages": written_in, "page_language": language(), "offered": offered(),
+            "form_token": token, "link_rel": LINK_REL,
             "in_language": _in_language, "idle_seconds": assembly.settings.accounts.idle_minutes * 60,
             "emergency_notice": assembly.pack.notice_in(language()),
         }

@@ -23,6 +23,7 @@ async def prune(assembly: Assembly) -> None:
     kept = assembly.settings.retention
     await assembly.courier.prune(kept.receipt_days, kept.sent_days)
     await assembly.reconciliations.prune()
+    await assembly.readings.prune()
     await assembly.database.write(Tx.scrub)
 
 

@@ -111,6 +111,10 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
         "follows.json": _people(tx, actor.id),
         "bookmarks.json": [row["uri"] for row in tx.rows(
             "SELECT p.uri FROM bookmarks b JOIN posts p ON p.id = b.post_id WHERE b.actor_id = ? ORDER BY b.id", mine)],
+        "followed.json": [row["uri"] for row in tx.rows(
+            "SELECT p.uri FROM case_follows f JOIN posts p ON p.id = f.post_id WHERE f.actor_id = ? ORDER BY f.id", mine)],
+        "opened.json": [{"conversation": row["uri"], "last": rfc3339(row["at"])} for row in tx.rows(
+            "SELECT p.uri, r.at FROM readings r JOIN posts p ON p.id = r.root_id WHERE r.actor_id = ? ORDER BY r.at", mine)],
         "reactions.json": [{"type": row["type"], "object": row["uri"], "at": rfc3339(row["at"])} for row in tx.rows(
             "SELECT 'Like' AS type, p.uri, l.at FROM likes l JOIN posts p ON p.id = l.post_id WHERE l.actor_id = ?"
             " UNION ALL SELECT 'Announce', p.uri, b.at FROM boosts b JOIN posts p ON p.id = b.post_id WHERE b.actor_id = ?"

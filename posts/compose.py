@@ -26,12 +26,12 @@ from federation.identity import Identity
 from federation.store import enqueue
 from posts import concerns, signing, store, wire
 from posts.drafts import Sheet, let_go
-from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
+from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, ReplyKind, State
 from posts.modes import begin
 from posts.network import Network, list_digest, network, party
 from posts.parts import Parts
 from posts.reading import readable
-from posts.rules import CONSULTED, check_draft, check_text, option_names
+from posts.rules import CONSULTED, check_draft, check_text, option_names, with_sources
 from posts.rules_parts import check_publisher
 from posts.store import Poll, Post
 from posts.texts import Text, Texts, check_hidden, check_readers
@@ -164,13 +164,15 @@ class Compose:
         return public(await self._database.write(write))
 
     async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "",
-                    sheet: Sheet | None = None) -> str:
+                    sheet: Sheet | None = None, *, kind: ReplyKind = ReplyKind.ANSWER, sources: str = "") -> str:
         """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
-        already, that one's. The draft of `sheet` ends with this."""
+        already, that one's. The draft of `sheet` ends with this. `sources` are the DOI, PMID or NCT numbers of what it rests
+        on; they stand below its text."""
+        text = with_sources(text, sources)
         check_text(text, language, self._settings.text_limit)
         read = await self._texts.read(text)
         now, post_id = self._clock.ms(), self._ids.new()
-        once = _once(form, Kind.REPLY, parent_id, text)
+        once = _once(form, Kind.REPLY, parent_id, text, *((kind,) if kind != ReplyKind.ANSWER else ()))
 
         def write(tx: Tx) -> int:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
@@ -181,7 +183,7 @@ class Compose:
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", speaker.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
-                self._identity.country, now, tags=read.tags)
+                self._identity.country, now, tags=read.tags, reply_kind=kind)
             store.insert(tx, [post])
             concerns.written(tx, self._ids, [post], now)
             if once is not None:

@@ -8,19 +8,22 @@ from collections.abc import Iterable, Sequence
 
 from actors import aliases
 from actors.models import Actor
-from actors.store import by_ids, by_uris
+from actors.store import by_uris
 from core.database import Row, Tx, marks
 from core.ids import Ids, uri_key
-from posts.models import Reach
+from posts.following import admitted, followers, told
+from posts.models import Reach, ReplyKind
+from posts.readings import readers
 from posts.store import Post
-from posts.telling import Event, Told, part, take_back, tell
+from posts.telling import PRESSING, Event, Told, part, take_back, tell
 
 
 def written(tx: Tx, ids: Ids, posts: Sequence[Post], now: int) -> None:
-    """New posts concern whom they name and whom they answer. A post that does neither costs one look at it.
+    """New posts concern whom they name, whom they answer and who follows their conversation. A post that does nothing of it
+    costs one look at it.
 
-    One post is told once to one doctor: that it answers what she wrote herself, else that it mentions her, else that it
-    stands in the conversation she began, else, in a consult, that it was written there.
+    One post is told once to one doctor: that it answers what she wrote herself or asks back about it, else that it mentions
+    her, else that it stands in the conversation she began, else that it stands in one she follows, or in a consult of hers.
     """
     concerned = [post for post in posts
                  if post.parent_id is not None or post.audience.reach == Reach.NAMED or post.tags.mentions]
@@ -29,30 +32,39 @@ def written(tx: Tx, ids: Ids, posts: Sequence[Post], now: int) -> None:
     authors = _authors_here(tx, concerned)
     named = {uri for post in concerned for uri in _named(post)}
     here = {uri: actor for uri, actor in by_uris(tx, sorted(named)).items() if actor.local} if named else {}
-    tell(tx, ids, [event for post in concerned for event in _of(post, authors, here)], now)
+    following = followers(tx, {post.root_id for post in concerned if post.parent_id is not None})
+    tell(tx, ids, [event for post in concerned for event in _of(post, authors, here, following.get(post.root_id, ()))], now)
 
 
 def changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:
-    """A new version of an answer concerns whom the answer concerned: the author of what it answers and whoever began. A new
-    version of a case concerns whose answer it now names as helpful, and once it says how the case ended, everybody interested."""
+    """A new version of an answer concerns whom the answer concerned, the author of what it answers and whoever began, and
+    quietly everybody who has opened it. One whose advice was corrected or recalled, or that of a question, concerns all of
+    these just so, and who follows the conversation; of a question also those who have answered it. A new version of a case
+    concerns whose answer it now names as helpful, and once it says how the case ended, everybody who is told of it."""
+    if old.hidden_at is not None:
+        return
     if old.parent_id is None:
         _case_changed(tx, ids, old, new, now)
-        return
-    if old.html == new.html:
+    kind = _what_changed(old, new)
+    if kind is None:
         return
     authors = _authors_here(tx, [old])
     asked = {authors[post_id] for post_id in (old.root_id, old.parent_id) if post_id in authors}
+    opened = set(readers(tx, old)) - asked
+    if kind in PRESSING:
+        opened |= {*followers(tx, [old.root_id]).get(old.root_id, ()), *(told(tx, old) if old.parent_id is None else ())}
+        asked, opened = asked | opened, set()
     tell(tx, ids, [
-        Event(actor_id, Told.CHANGED, old.author_id, old.id, old.root_id, _is_named(old), old.id, new.revision)
-        for actor_id in _who_may_read(tx, old, asked)], now)
+        Event(actor_id, kind if actor_id in asked else Told.EDITED, old.author_id, old.id, old.root_id, _is_named(old), old.id,
+              new.revision)
+        for actor_id in admitted(tx, old, sorted(asked | opened))], now)
 
 
-def interested(tx: Tx, case: Post) -> list[int]:
-    """The doctors of this instance who want to know what becomes of a case and may read it: those who have answered."""
-    rows = tx.rows("SELECT DISTINCT author_id FROM posts WHERE root_id = ? AND parent_id IS NOT NULL AND sibling_id IS NULL"
-                   " AND erased_at IS NULL", (case.id,))
-    owners = aliases.writers(tx, [row["author_id"] for row in rows])
-    return _who_may_read(tx, case, {owners.get(row["author_id"], row["author_id"]) for row in rows})
+def _what_changed(old: Post, new: Post) -> Told | None:
+    """What has become of a post; None where nobody needs to be told. Of a question only a correction of its substance is."""
+    if new.correction is not None and (old.correction is None or new.correction.revision > old.correction.revision):
+        return Told.RECALLED if new.correction.is_recall else Told.CORRECTED
+    return Told.CHANGED if old.parent_id is not None and old.html != new.html else None
 
 
 def _case_changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:
@@ -66,7 +78,7 @@ def _case_changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:
                 take_back(tx, event)
     if old.parts.outcome is None and new.parts.outcome is not None:
         events += [Event(actor_id, Told.OUTCOME, old.author_id, old.id, old.id, _is_named(old), old.id)
-                   for actor_id in interested(tx, old)]
+                   for actor_id in told(tx, old)]
     tell(tx, ids, events, now)
 
 
@@ -145,33 +157,30 @@ def _named(post: Post) -> Iterable[str]:
     yield from (mention.uri for mention in post.tags.mentions)
 
 
-def _of(post: Post, authors: dict[int, int], here: dict[str, Actor]) -> Iterable[Event]:
-    """One post's events; `authors` are those of this instance by post, `here` its doctors by URI. What is said later wins."""
-    told: dict[int, Event] = {}
+def _of(post: Post, authors: dict[int, int], here: dict[str, Actor], following: Sequence[int]) -> Iterable[Event]:
+    """One post's events; `authors` are those of this instance by post, `here` its doctors by URI, `following` who follows its
+    conversation. What is said later wins."""
+    events: dict[int, Event] = {}
+    answers = Told.ASKED_BACK if post.reply_kind == ReplyKind.QUESTION else Told.ANSWER
 
     def say(actor_id: int, kind: Told, about_id: int) -> None:
-        told[actor_id] = Event(actor_id, kind, post.author_id, about_id, post.root_id, _is_named(post), post.id)
+        events[actor_id] = Event(actor_id, kind, post.author_id, about_id, post.root_id, _is_named(post), post.id)
 
-    readers = {actor.id for uri in post.audience.readers if (actor := here.get(uri)) is not None}
-    for actor_id in sorted(readers):
+    for actor_id in following:
+        say(actor_id, Told.FOLLOWED, post.root_id)
+    members = {actor.id for uri in post.audience.readers if (actor := here.get(uri)) is not None}
+    for actor_id in sorted(members):
         say(actor_id, Told.CONSULT, post.root_id)
     asker, answered = (authors.get(post.root_id), authors.get(post.parent_id)) if post.parent_id is not None else (None, None)
     if asker is not None:
-        say(asker, Told.ANSWER, post.root_id)
+        say(asker, answers, post.root_id)
     for mention in post.tags.mentions:
         mentioned = here.get(mention.uri)
         if mentioned is not None and post.audience.admits(mentioned):
             say(mentioned.id, Told.MENTION, post.root_id)
     if answered is not None and post.parent_id is not None:
-        say(answered, Told.ANSWER, post.root_id if answered == asker else post.parent_id)
-    return [event for event in told.values() if not _is_named(post) or event.actor_id in readers]
-
-
-def _who_may_read(tx: Tx, post: Post, actor_ids: set[int]) -> list[int]:
-    """Those among doctors of this instance who may read a post; outside a consult that is everybody."""
-    if not _is_named(post):
-        return sorted(actor_ids)
-    return [actor.id for actor in by_ids(tx, actor_ids).values() if post.audience.admits(actor)]
+        say(answered, answers, post.root_id if answered == asker else post.parent_id)
+    return [event for event in events.values() if not _is_named(post) or event.actor_id in members]
 
 
 def _is_named(post: Post) -> bool:

@@ -45,11 +45,12 @@ class What(StrEnum):
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
-    what is said and the revision it began with, an outcome a text. `kind` is the form's: a `posts.models.Kind` or, of a note,
-    what it is for. `patient` to `perspective` are the texts of a case report (`posts.parts.Heading`), `days` and `happened` the
-    rows of its timeline side by side, `doi` to `funding` a study's, `sponsored` whether a piece of news is (yes, no or not
-    chosen), `starts` to `link` a congress's. `doctors` are handles, `asked_from` the post at home that is asked about abroad.
+    """The fields of a form as they were typed. A new post has nearly all of them, an answer a text, its language, what it is and
+    its sources, an edit what is said, the revision it began with, and whether and why it corrects advice, an outcome a text.
+    `kind` is the form's: a `posts.models.Kind` or, of a note, what it is for. `patient` to `perspective` are the texts of a case
+    report (`posts.parts.Heading`), `days` and `happened` the rows of its timeline side by side, `doi` to `funding` a study's,
+    `sponsored` whether a piece of news is (yes, no or not chosen), `starts` to `link` a congress's. `doctors` are handles, `desk`
+    that of the desk it is written for, `asked_from` the post at home that is asked about abroad, `sought` a condition by name.
     `signature` is name, role or not chosen yet."""
 
     kind: str = "case"
@@ -97,6 +98,10 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     ends: str = ""
     place: str = ""
     link: str = ""
+    reply_kind: str = ""
+    sources: str = ""
+    corrects: str = ""
+    reason: str = ""
 
     @property
     def sections(self) -> dict[str, str]:

@@ -12,19 +12,19 @@ from actors.store import by_ids
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Tx
-from core.errors import Conflict, NotFound, Refused
+from core.errors import Conflict, InvalidInput, NotFound, Refused
 from core.ids import Ids
 from core.settings import Posts
 from federation.identity import Identity
-from federation.lanes import FRESH
+from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
-from posts import concerns, pollstore, store, wire
+from posts import answers, concerns, pollstore, store, wire
 from posts.drafts import Sheet, let_go
-from posts.models import CaseFacts, Kind
+from posts.models import CaseFacts, Correction, CorrectionKind, Kind, ReplyKind
 from posts.network import network
 from posts.parts import Parts
 from posts.reading import readable
-from posts.rules import check_facts, check_question, check_text
+from posts.rules import check_facts, check_question, check_reason, check_text
 from posts.rules_parts import check_parts, check_publisher
 from posts.store import Post
 from posts.texts import Texts, check_hidden, check_readers
@@ -45,10 +45,13 @@ class Editing:
         self._clock, self._ids, self._audit, self._settings, self._forget = clock, ids, audit, settings, forget
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, expected_revision: int,
-                   sheet: Sheet | None = None, *, facts: CaseFacts | None = None, parts: Parts | None = None) -> None:
+                   sheet: Sheet | None = None, *, facts: CaseFacts | None = None, parts: Parts | None = None,
+                   corrects: str | None = None, reply_kind: ReplyKind | None = None) -> None:
         """Replace the text of one's own post, and what is coded and its parts where these are given; what was there before stays
         in its history. Its outcome stays, which is no part of an edit. `Conflict` if it has changed since. The draft of `sheet`
-        ends with this."""
+        ends with this. `corrects` is why, where this changes its advice: that travels ahead of everything else, and whoever has
+        opened the post is told. `reply_kind` is what an answer is from now on; None: what it was."""
+        reason = check_reason(corrects) if corrects is not None else ""
         before = await self._database.read(lambda tx: self._own(tx, author, post_id))
         given = before.parts if parts is None else msgspec.structs.replace(parts, outcome=before.parts.outcome)
         read = await self._texts.read_whole(text, given, before.tags)
@@ -56,6 +59,8 @@ class Editing:
 
         def write(tx: Tx) -> None:
             old = self._own(tx, author, post_id)
+            if answers.is_recalled(old):
+                raise Conflict("You have recalled this. It stays as it was; what holds now is another answer.", reason="recalled")
             title = question.strip() if old.kind != Kind.REPLY else ""
             if old.kind != Kind.REPLY:
                 check_question(title)
@@ -72,14 +77,39 @@ class Editing:
             let_go(tx, author.actor, sheet)
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
-                facts=coded, parts=msgspec.structs.replace(read.parts, outcome=old.parts.outcome))
-            if (new.question, new.source, new.facts, new.parts) == (old.question, old.source, old.facts, old.parts):
+                facts=coded, parts=msgspec.structs.replace(read.parts, outcome=old.parts.outcome),
+                reply_kind=(reply_kind or old.reply_kind) if old.kind == Kind.REPLY else old.reply_kind)
+            same = (new.question, new.source, new.facts, new.parts) == (old.question, old.source, old.facts, old.parts)
+            if reason and same:
+                raise InvalidInput("A correction changes the text. Please say in it what holds now.", field="text")
+            if same and new.reply_kind == old.reply_kind:
                 return
             if tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?", (old.id, expected_revision)):
                 raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
+            if reason:
+                new = _corrected(new, CorrectionKind.CORRECTION, reason, now)
             store.revise(tx, old, new)
             concerns.changed(tx, self._ids, old, new, now)
-            announce(tx, self._identity, self._ids, new, speaker.uri, now)
+            announce(tx, self._identity, self._ids, new, speaker.uri, now, URGENT if reason else FRESH)
+
+        await self._database.write(write)
+
+    async def recall(self, author: Author, post_id: str, reason: str) -> None:
+        """Withdraw an answer of one's own as wrong: its text stays where it was, folded behind why, and counts as an answer no
+        more. That cannot be taken back, and travels ahead of everything else. Recalling twice does it once."""
+        said, now = check_reason(reason), self._clock.ms()
+
+        def write(tx: Tx) -> None:
+            old = self._own(tx, author, post_id)
+            if old.kind != Kind.REPLY:
+                raise InvalidInput("Only an answer is recalled. A question can be corrected.", reason="no-answer")
+            if answers.is_recalled(old):
+                return
+            new = _corrected(msgspec.structs.replace(old, updated_at=now, revision=old.revision + 1), CorrectionKind.RECALL, said,
+                             now)
+            store.revise(tx, old, new)
+            concerns.changed(tx, self._ids, old, new, now)
+            announce(tx, self._identity, self._ids, new, by_ids(tx, [old.author_id])[old.author_id].uri, now, URGENT)
 
         await self._database.write(write)
 
@@ -113,6 +143,10 @@ class Editing:
         if not aliases.is_hers(tx, post.author_id, author.actor):
             raise Refused("Only its author can change a post.", reason="not-yours")
         return post
+
+
+def _corrected(post: Post, kind: CorrectionKind, reason: str, now: int) -> Post:
+    return msgspec.structs.replace(post, correction=Correction(kind, reason, post.revision, now))
 
 
 def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int, lane: int = FRESH) -> None:

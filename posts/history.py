@@ -7,10 +7,10 @@ from html import escape
 from typing import NamedTuple
 
 from core.database import Row, Tx
-from posts import store
+from posts import answers, store
 from posts.degraded import said
 from posts.differences import Difference, difference, differs
-from posts.models import CaseFacts
+from posts.models import CaseFacts, Correction
 from posts.notifications import Seen
 from posts.parts import Parts
 from posts.store import Post
@@ -21,12 +21,14 @@ _SECONDS = 0.3  # for all comparisons of one page
 
 
 class Version(NamedTuple):
-    """What a post said from a moment (ms) on: its text, and below it its parts; before it what is coded."""
+    """What a post said from a moment (ms) on: its text, and below it its parts; before it what is coded. And the last correction
+    of its advice until then."""
 
     revision: int
     question: str
     html: str
     at: int
+    correction: Correction | None = None
 
 
 class Change(NamedTuple):
@@ -37,6 +39,12 @@ class Change(NamedTuple):
     before: Version | None
     text: Difference | None
     question: Difference | None
+
+    @property
+    def correction(self) -> Correction | None:
+        """That it was this change that corrected or withdrew the advice."""
+        before = self.before.correction if self.before is not None else None
+        return self.now.correction if self.now.correction != before else None
 
     @property
     def text_differs(self) -> bool:
@@ -61,10 +69,10 @@ class History(NamedTuple):
 
 def versions(tx: Tx, post: Post, before: int | None) -> list[Version]:
     """The versions older than a revision (None: all, the present one first), newest first, one more than a page holds."""
-    present = [Version(post.revision, post.question, whole(post),
-                       post.updated_at or post.published_at)] if before is None else []
+    present = [Version(post.revision, post.question, whole(post), post.updated_at or post.published_at,
+                       post.correction)] if before is None else []
     return [*present, *(
-        Version(row["revision"], row["question"], earlier(post, row), row["at"])
+        Version(row["revision"], row["question"], earlier(post, row), row["at"], answers.read(row["correction"]))
         for row in store.revisions(tx, post.id, before, PAGE + 1 - len(present)))]
 
 

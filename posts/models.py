@@ -37,6 +37,34 @@ class Reach(StrEnum):
     """A consult between named doctors: in no list, for nobody else's eyes."""
 
 
+class ReplyKind(StrEnum):
+    """What an answer is. A question back asks for what is missing, and answers nothing."""
+
+    ANSWER = "answer"
+    QUESTION = "question"
+    EVIDENCE = "evidence"
+
+
+class CorrectionKind(StrEnum):
+    """What has become of a post whose advice was wrong: its text is another now, or it does not count any more."""
+
+    CORRECTION = "correction"
+    RECALL = "recall"
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """That the advice in a post was changed or withdrawn: why, in one line, by which revision of it, and when (ms)."""
+
+    kind: CorrectionKind
+    reason: str
+    revision: int
+    at: int
+
+    @property
+    def is_recall(self) -> bool:
+        return self.kind == CorrectionKind.RECALL
+
+
 AGE_BANDS = ("0-1", "2-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90+")
 SEXES = ("f", "m", "x")
 
@@ -228,6 +256,15 @@ class DeliveryView(msgspec.Struct, frozen=True):
         return len(self.confirmed) + len(self.waiting) + len(self.held) + len(self.refused) + len(self.outside)
 
 
+class CorrectionView(msgspec.Struct, frozen=True):
+    """A correction or recall as it is shown; `delivery` says, to the author, which countries have got it."""
+
+    kind: CorrectionKind
+    reason: str
+    at: int
+    delivery: DeliveryView | None = None
+
+
 class AskedAbroad(msgspec.Struct, frozen=True):
     """A post that asks about one at home abroad: its public id, the codes of the countries besides home, its answers."""
 
@@ -285,6 +322,16 @@ class PostView(msgspec.Struct, frozen=True):
     taken_down_by: str = ""
     parts: Parts = NO_PARTS
     helpful: bool = False  # of an answer: who asked has marked it
+    reply_kind: ReplyKind = ReplyKind.ANSWER
+    answers: int = 0  # of the conversation: what others have answered, questions back and what was recalled left out
+    asked_back: str | None = None  # the oldest question to the author that she has not answered yet
+    followed: bool = False  # the viewer is told how it goes on
+    correction: CorrectionView | None = None
+
+    @property
+    def recalled(self) -> bool:
+        """Whether its author has withdrawn it as wrong."""
+        return self.correction is not None and self.correction.kind == CorrectionKind.RECALL
 
     @property
     def named(self) -> bool:

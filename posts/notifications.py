@@ -18,14 +18,16 @@ from core.ids import number, public
 from posts import store
 from posts.models import Kind
 from posts.store import Post
-from posts.telling import QUIET, Told
+from posts.telling import CHANGES, PRESSING, QUIET, Told
 
 PAGE = 20
 MANY = 99
 """Unread notifications are counted up to here; one more stands for all the rest."""
 UNREAD = (
-    "SELECT count(*) AS n, count(DISTINCT CASE WHEN named = 1 THEN root_id END) AS consults FROM"
-    f" (SELECT named, root_id FROM notifications WHERE actor_id = ? AND read_at IS NULL AND kind NOT IN ({marks(len(QUIET))})"
+    "SELECT count(*) AS n, count(DISTINCT CASE WHEN named = 1 THEN root_id END) AS consults,"
+    f" count(CASE WHEN kind IN ({', '.join(repr(str(kind)) for kind in sorted(PRESSING))}) THEN 1 END) AS pressing FROM"
+    f" (SELECT named, root_id, kind FROM notifications WHERE actor_id = ? AND read_at IS NULL"
+    f" AND kind NOT IN ({marks(len(QUIET))})"
     f" ORDER BY newest DESC LIMIT {MANY + 1}) AS found")
 """What counts them, for a doctor and the kinds that are quiet; on every page, so out of an index and only so far."""
 _NAMES = 2
@@ -69,10 +71,12 @@ class NotificationPage(msgspec.Struct, frozen=True):
 
 
 class Unread(NamedTuple):
-    """How many notifications are unread (more than `MANY`: very many), and in how many consults something is."""
+    """How many notifications are unread (more than `MANY`: very many), in how many consults something is, and how many say that
+    advice was corrected or recalled."""
 
     notifications: int
     consults: int
+    pressing: int = 0
 
 
 class Seen(NamedTuple):
@@ -85,7 +89,7 @@ class Seen(NamedTuple):
 def unread(tx: Tx, actor_id: int) -> Unread:
     """The counts beside every page; what is quiet is not counted."""
     row = tx.row(UNREAD, (actor_id, *sorted(QUIET)))
-    return Unread(row["n"], row["consults"]) if row is not None else Unread(0, 0)
+    return Unread(row["n"], row["consults"], row["pressing"]) if row is not None else Unread(0, 0)
 
 
 class News(NamedTuple):
@@ -106,17 +110,19 @@ def unread_since(tx: Tx, actor_id: int, event_id: int) -> News:
 
 
 def seen_in_thread(tx: Tx, actor_id: int, root_id: int, last_id: int | None) -> Seen:
-    """What is unread about a conversation whose posts up to `last_id` (None: to its end) are on the page. That an answer has
-    changed is not among it: what has changed stands on the answer's history."""
+    """What is unread about a conversation whose posts up to `last_id` (None: to its end) are on the page. That a post has
+    changed is not among it: what has changed stands on the post's history."""
     return _seen(tx.rows(
-        "SELECT id, newest FROM notifications AS n WHERE actor_id = ? AND root_id = ? AND read_at IS NULL AND kind <> ?"
+        "SELECT id, newest FROM notifications AS n WHERE actor_id = ? AND root_id = ? AND read_at IS NULL"
+        f" AND kind NOT IN ({marks(len(CHANGES))})"
         " AND NOT EXISTS (SELECT 1 FROM notification_events e WHERE e.notification_id = n.id AND e.post_id > ?)",
-        (actor_id, root_id, Told.CHANGED, last_id if last_id is not None else _END)))
+        (actor_id, root_id, *sorted(CHANGES), last_id if last_id is not None else _END)))
 
 
 def seen_in_history(tx: Tx, actor_id: int, post_id: int) -> Seen:
     """What is unread about the changes of a post."""
-    return _open(tx, actor_id, Told.CHANGED, post_id)
+    return _seen(tx.rows(f"SELECT id, newest FROM notifications WHERE actor_id = ? AND kind IN ({marks(len(CHANGES))})"
+                         " AND about_id = ? AND read_at IS NULL", (actor_id, *sorted(CHANGES), post_id)))
 
 
 def _open(tx: Tx, actor_id: int, kind: Told, about_id: int) -> Seen:
@@ -235,7 +241,7 @@ def _place(kind: Told, about_id: int, first: Row | None, people: Sequence[Actor]
     herself."""
     if first is not None and first["post_id"] is not None:
         post = public(first["post_id"])
-        return f"/p/{post}/history#v-{first['revision']}" if kind == Told.CHANGED else f"/p/{post}#p-{post}"
+        return f"/p/{post}/history#v-{first['revision']}" if kind in CHANGES else f"/p/{post}#p-{post}"
     if kind in (Told.REPORT, Told.JUDGED):
         return f"/reports/{public(about_id)}"
     if kind == Told.OPENED:

@@ -109,7 +109,8 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
         return
     new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
-    if _words(new) == _words(old):  # only counts had changed
+    if _words(new) == _words(old) and (new.correction and new.correction.revision) == (
+            old.correction and old.correction.revision):  # only counts had changed
         store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
         if old.kind == Kind.POLL:
             _tell_counts(tx, old.id, note, now)
@@ -196,12 +197,14 @@ def _said(post: Post, note: Note) -> Post:
             parts, sections=tuple(msgspec.structs.replace(one, source=markdown_of(one.html)) for one in parts.sections),
             outcome=msgspec.structs.replace(outcome, source=markdown_of(outcome.html)) if outcome is not None else None),
         tags=_tags_in(note, "".join((html, *htmls(parts))), origin_of(note.id)),
-        state=wire.state_of(note) if post.kind == Kind.CASE else None)
+        state=wire.state_of(note) if post.kind == Kind.CASE else None,
+        reply_kind=wire.reply_kind_of(note),
+        correction=wire.correction_of(note, post.updated_at or post.published_at) or post.correction)
 
 
 def _words(post: Post) -> tuple[object, ...]:
     """What a post says."""
-    return post.question, post.facts, post.state, post.helpful, parts_out(post.html, post.parts)
+    return post.question, post.facts, post.state, post.helpful, post.reply_kind, parts_out(post.html, post.parts)
 
 
 def _tags_in(note: Note, html: str, home: str) -> Tags:

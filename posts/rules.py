@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
+from core import references
 from core.conditions import condition
 from core.countries import specialties
 from core.errors import InvalidInput
+from core.text import one_line
 from posts import wire
 from posts.models import AGE_BANDS, AIMS_OF, SEXES, CaseFacts, Draft, Kind
 from posts.parts import CONDITIONS
@@ -54,6 +56,28 @@ def check_text(text: str, language: str, limit: int, *, may_be_empty: bool = Fal
         raise InvalidInput("A post has at most %(most)s characters.", values={"most": limit}, field="text")
     if not (2 <= len(language) <= 20 and language.isascii() and all(part.isalnum() for part in language.split("-"))):
         raise InvalidInput("Say which language this is written in.", field="language")
+
+
+def with_sources(text: str, sources: str) -> str:
+    """A text with the works that are named beside it below, one a line, as links; those that it names itself are not repeated."""
+    try:
+        found = references.listed(sources)
+    except ValueError as error:
+        raise InvalidInput("“%(what)s” is no DOI, PMID or NCT number.", values={"what": str(error)[:80]},
+                           field="sources") from None
+    named = set(references.found_in(text))
+    more = [f"- [{one.name}]({one.url})" for one in found if one not in named]
+    return "\n".join((text.rstrip(), "", *more)) if more else text
+
+
+def check_reason(reason: str) -> str:
+    """Why something is corrected or recalled, in one line, as it is kept."""
+    line = one_line(reason)
+    if not line:
+        raise InvalidInput("Please say in one line why.", field="reason")
+    if len(line) > wire.REASON_LENGTH:
+        raise InvalidInput("The reason has at most %(most)s characters.", values={"most": wire.REASON_LENGTH}, field="reason")
+    return line
 
 
 def option_names(options: tuple[str, ...]) -> list[str]:

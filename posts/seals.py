@@ -20,6 +20,8 @@ from federation.documents import one_or_many
 
 Seal = Callable[[bytes], bytes]
 """What makes a seal of a message: `Identity.seal`."""
+_LATER = ("parts", "helpful", "replyKind", "correction")
+"""What posts came to say later: it is sealed where it is said, so that older seals hold."""
 LENGTH = 44
 """The letters of a seal: 32 bytes in base64."""
 
@@ -42,7 +44,7 @@ def _essence(document: Mapping[str, Any]) -> bytes:
     """What is sealed, in one form whatever the document's was (RFC 8785)."""
     options = document.get("anyOf") or document.get("oneOf") or []
     facts, parts = document.get("facts") or {}, document.get("parts")
-    more = {name: document[name] for name in ("parts", "helpful") if document.get(name)}
+    more = {name: document[name] for name in _LATER if document.get(name)}
     return rfc8785.dumps({
         "id": document.get("id"), "type": document.get("type"), "author": document.get("attributedTo"),
         "parent": document.get("inReplyTo"), "question": document.get("name") or "",

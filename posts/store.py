@@ -13,16 +13,29 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import matters, telling
-from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, Shelf, State, Tags, shelf_of
+from posts import answers, matters, telling
+from posts.models import (
+    NO_FACTS,
+    NO_TAGS,
+    Audience,
+    CaseFacts,
+    Correction,
+    Kind,
+    Reach,
+    ReplyKind,
+    Shelf,
+    State,
+    Tags,
+    shelf_of,
+)
 from posts.parts import NO_PARTS, Parts
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from, seal, hidden_at, taken_down, parts, helpful")
+            " asked_from, seal, hidden_at, taken_down, parts, helpful, reply_kind, answers, asked_back, correction")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal, parts,"
-             " helpful")
+             " helpful, reply_kind, correction, recalled")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
 _OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
@@ -50,7 +63,8 @@ def on_shelf(code: str, shelf: Shelf) -> str:
 class Post(msgspec.Struct, frozen=True):
     """A post as it is stored; `sibling_id` None for one written here, `source` only there. `html` is its text alone, without
     `parts`; `helpful` are the URIs of the answers to a case that its author has marked. `hidden_at`: since when (ms) only its
-    author and operators see it here; `taken_down`: why operators have erased it, a `posts.matters.Category`, else ''."""
+    author and operators see it here; `taken_down`: why operators have erased it, a `posts.matters.Category`, else ''. `answers`
+    and `asked_back` are those of a conversation, at what began it (`posts.answers`)."""
 
     id: int
     uri: str
@@ -81,6 +95,10 @@ class Post(msgspec.Struct, frozen=True):
     taken_down: str = ""
     parts: Parts = NO_PARTS
     helpful: tuple[str, ...] = ()
+    reply_kind: ReplyKind = ReplyKind.ANSWER
+    answers: int = 0
+    asked_back: int | None = None
+    correction: Correction | None = None
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -116,12 +134,13 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 26, [
+    tx.insert(f"posts ({_INSERTED})", 29, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
          _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal,
-         _parts_out(post.parts), _helpful_out(post.helpful))
+         _parts_out(post.parts), _helpful_out(post.helpful), _kind_out(post.reply_kind), answers.said(post.correction),
+         int(answers.is_recalled(post)))
         for post in posts])
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
@@ -134,6 +153,7 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
         tx.run(f"WITH more (id, n) AS (VALUES {','.join(['(?, ?)'] * len(answered))})"
                " UPDATE posts SET replies = replies + more.n FROM more WHERE posts.id = more.id",
                [value for pair in answered.items() for value in pair])
+        answers.count(tx, [post for post in posts if post.parent_id is not None])
 
 
 def _consult(tx: Tx, post: Post) -> None:
@@ -198,7 +218,8 @@ def post_from(row: Row) -> Post:
         _audience(row["reach"], row["audience"], row["readers"]), row["country"],
         row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
         _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"],
-        row["hidden_at"], row["taken_down"], parts_from(row), _URIS.decode(row["helpful"]) if row["helpful"] else ())
+        row["hidden_at"], row["taken_down"], parts_from(row), _URIS.decode(row["helpful"]) if row["helpful"] else (),
+        ReplyKind(row["reply_kind"] or ReplyKind.ANSWER), row["answers"], row["asked_back"], answers.read(row["correction"]))
 
 
 def parts_from(row: Row) -> Parts:
@@ -239,17 +260,18 @@ def choices(tx: Tx, post_ids: Sequence[int], voter_id: int) -> dict[int, set[int
 
 
 class Touched(NamedTuple):
-    """What one doctor has liked, passed on and kept among some posts, by their ids."""
+    """What one doctor has liked, passed on and kept among some posts, by their ids, and the conversations she follows."""
 
     liked: frozenset[int]
     boosted: frozenset[int]
     bookmarked: frozenset[int]
+    followed: frozenset[int]
 
 
 def touched(tx: Tx, post_ids: Sequence[int], actor_ids: Sequence[int]) -> Touched:
     """What a doctor has done with these posts, by name or under her aliases."""
     inside = marks(len(post_ids))
-    found: dict[str, set[int]] = {"likes": set(), "boosts": set(), "bookmarks": set()}
+    found: dict[str, set[int]] = {"likes": set(), "boosts": set(), "bookmarks": set(), "case_follows": set()}
     for row in tx.rows(" UNION ALL ".join(
             f"SELECT '{table}' AS what, post_id FROM {table} WHERE actor_id IN ({marks(len(actor_ids))})"
             f" AND post_id IN ({inside})" for table in found), (*actor_ids, *post_ids) * len(found)):
@@ -327,15 +349,19 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
     """Replace what a post says, keeping what it said in its history."""
     said, says = [(post.question, post.html, post.parts, post.facts) for post in (old, new)]
     if said != says and said[:3] != ("", "", NO_PARTS):
-        tx.run("INSERT INTO revisions (post_id, revision, question, html, parts, facts, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
-               " ON CONFLICT (post_id, revision) DO NOTHING",
+        tx.run("INSERT INTO revisions (post_id, revision, question, html, parts, facts, at, correction)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (post_id, revision) DO NOTHING",
                (old.id, old.revision, old.question, old.html, _parts_out(old.parts), _facts_out(old.facts),
-                old.updated_at or old.published_at))
+                old.updated_at or old.published_at, answers.said(old.correction)))
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
-        " revision = ?, seal = ?, parts = ?, helpful = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        " revision = ?, seal = ?, parts = ?, helpful = ?, reply_kind = ?, correction = ?, recalled = ?"
+        " WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
-         new.updated_at, new.revision, new.seal, _parts_out(new.parts), _helpful_out(new.helpful), old.id, new.revision))
+         new.updated_at, new.revision, new.seal, _parts_out(new.parts), _helpful_out(new.helpful), _kind_out(new.reply_kind),
+         answers.said(new.correction), int(answers.is_recalled(new)), old.id, new.revision))
+    if changed and old.parent_id is not None and answers.counts_otherwise(old, new):
+        answers.recount(tx, [old.root_id])
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -347,22 +373,25 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     tx.run("DELETE FROM revisions WHERE post_id = ? AND revision % ? < ?", (post.id, LEAP, revision % LEAP))
     older = post.revision % LEAP < revision % LEAP
     if older:
-        tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '' WHERE id = ?", (post.id,))
+        tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '', correction = '', recalled = 0"
+               " WHERE id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
     tx.scrub()
     return older
 
 
 def forget_earlier(tx: Tx, post_id: int) -> None:
-    """Of what stood in a post before, nothing is kept."""
-    if tx.run("DELETE FROM revisions WHERE post_id = ?", (post_id,)):
+    """Of what stood in a post before, nothing is kept, and of why its advice was changed neither."""
+    gone = tx.run("DELETE FROM revisions WHERE post_id = ?", (post_id,))
+    if tx.run("UPDATE posts SET correction = '' WHERE id = ? AND correction <> '' AND recalled = 0", (post_id,)) or gone:
         tx.scrub()
 
 
 def revisions(tx: Tx, post_id: int, before: int | None, limit: int) -> list[Row]:
-    """Earlier versions, newest first: those older than a revision, or all."""
-    return tx.rows("SELECT revision, question, html, parts, facts, at FROM revisions WHERE post_id = ? AND revision < ?"
-                   " ORDER BY revision DESC LIMIT ?", (post_id, before if before is not None else (1 << 63) - 1, limit))
+    """Earlier versions, newest first: those older than a revision, or all; with the last correction of each, as it is stored."""
+    return tx.rows("SELECT revision, question, html, parts, facts, at, correction FROM revisions"
+                   " WHERE post_id = ? AND revision < ? ORDER BY revision DESC LIMIT ?",
+                   (post_id, before if before is not None else (1 << 63) - 1, limit))
 
 
 def overtake(tx: Tx, after: int) -> int | None:
@@ -386,16 +415,21 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
         return
-    for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
+    for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks",
+                  "case_follows"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', parts = '', helpful = '', tags = '', seal = '',"
-           " state = NULL, likes = 0, boosts = 0, erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
+           " state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '', erased_at = ?,"
+           " hidden_at = NULL WHERE id = ?", (now, post.id))
+    tx.run("DELETE FROM readings WHERE root_id = ?", (post.id,))
     matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
+    if post.parent_id is not None:
+        answers.recount(tx, [post.root_id])
 
 
 def mark_taken_down(tx: Tx, uri: str, category: str) -> None:
@@ -430,6 +464,10 @@ def _helpful_out(uris: tuple[str, ...]) -> str:
 
 def _tags_out(tags: Tags) -> str:
     return _JSON.encode(tags).decode() if tags != NO_TAGS else ""
+
+
+def _kind_out(kind: ReplyKind) -> str:
+    return kind if kind != ReplyKind.ANSWER else ""
 
 
 @lru_cache(maxsize=1024)

@@ -42,10 +42,24 @@ class Told(StrEnum):
     """Operators have decided about a post of hers that was reported."""
     OPENED = "opened"
     """Operators have read a post of hers without a report."""
+    ASKED_BACK = "asked-back"
+    """Somebody asks her for more, before answering what she wrote."""
+    FOLLOWED = "followed"
+    """Something was written in a conversation that she follows."""
+    EDITED = "edited"
+    """An answer that she has opened has other words now."""
+    CORRECTED = "corrected"
+    """The advice in a post that concerns her, or that she has opened, was changed."""
+    RECALLED = "recalled"
+    """An answer that concerns her, or that she has opened, was withdrawn as wrong."""
 
 
-QUIET = frozenset({Told.LIKE, Told.BOOST})
+QUIET = frozenset({Told.LIKE, Told.BOOST, Told.EDITED})
 """What waits on the page and is neither counted beside it nor told by mail."""
+CHANGES = frozenset({Told.CHANGED, Told.EDITED, Told.CORRECTED})
+"""What is read by looking at the difference."""
+PRESSING = frozenset({Told.CORRECTED, Told.RECALLED})
+"""What every page says until it is read."""
 
 
 class Event(NamedTuple):

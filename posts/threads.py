@@ -21,6 +21,7 @@ from posts.models import AskedAbroad, PostView
 from posts.network import Network, network
 from posts.notifications import Seen, seen_in_history, seen_in_thread
 from posts.reading import readable
+from posts.readings import Reading, unnoted
 from posts.store import Post
 from posts.views import views
 
@@ -30,12 +31,13 @@ ANSWERS = 200
 
 class Conversation(NamedTuple):
     """A page of a conversation: its root and answers; where the next page begins (`?after=`), and whether some came before;
-    and which of the viewer's notifications it answers."""
+    which of the viewer's notifications it answers; and what is to be noted of her looking at it."""
 
     posts: tuple[PostView, ...]
     after: str | None
     earlier: bool
     seen: Seen
+    reading: Reading | None
 
 
 class Threads:
@@ -69,7 +71,8 @@ class Threads:
                 posts = (msgspec.structs.replace(posts[0], asked_abroad=_asked_abroad(tx, root, places)), *posts[1:])
             last = shown[-1].id if len(answers) > ANSWERS else None
             return Conversation(posts, public(last) if last is not None else None, start > 0,
-                                seen_in_thread(tx, viewer.id, root.id, last))
+                                seen_in_thread(tx, viewer.id, root.id, last),
+                                unnoted(tx, viewer.id, Reading(root.id, shown[-1].id if shown else root.id), now))
 
         return await self._database.read(look)
 

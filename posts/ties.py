@@ -71,7 +71,7 @@ def ties_of(tx: Tx, sibling_id: int) -> Ties:
                          here),
         followers=_count(tx, "FROM actors a JOIN follows f ON f.follower_id = a.id WHERE a.sibling_id = ? AND a.gone_at IS NULL",
                          here),
-        threads=_count(tx, f"FROM (SELECT audience FROM posts WHERE {LISTED} AND state = 'open' AND replies = 0"
+        threads=_count(tx, f"FROM (SELECT audience FROM posts WHERE {LISTED} AND state = 'open' AND answers = 0"
                            f" ORDER BY id DESC LIMIT {_WAITING_SEEN}) AS w WHERE audience LIKE ?", (named,))
         + _count(tx, "FROM polls v JOIN posts p ON p.id = v.post_id WHERE v.closed_at IS NULL AND p.erased_at IS NULL"
                      " AND p.audience LIKE ?", (named,)),

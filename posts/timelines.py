@@ -31,7 +31,7 @@ from posts.views import views
 PAGE = 20
 _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on twice or shunned
 _END = (1 << 63) - 1
-_WAITING = f"{LISTED} AND hidden_at IS NULL AND state = 'open' AND replies = 0"
+_WAITING = f"{LISTED} AND hidden_at IS NULL AND state = 'open' AND answers = 0"
 _WAITING_SEEN = 300
 _ANNOUNCED = 500
 _DELETED = ("erased_at IS NOT NULL AND EXISTS (SELECT 1 FROM deliveries d"
@@ -175,6 +175,15 @@ class Timelines:
         def take(tx: Tx, key: int, most: int) -> list[_Entry]:
             return [_Entry(*row) for row in tx.rows(
                 "SELECT id, post_id, 0 FROM bookmarks WHERE actor_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                (viewer.id, key, most))]
+
+        return await self._page(viewer, take, before, shunning=False)
+
+    async def followed(self, viewer: Actor, before: str | None) -> Page:
+        """The conversations the viewer follows, last followed first."""
+        def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+            return [_Entry(*row) for row in tx.rows(
+                "SELECT id, post_id, 0 FROM case_follows WHERE actor_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
                 (viewer.id, key, most))]
 
         return await self._page(viewer, take, before, shunning=False)

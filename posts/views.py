@@ -21,7 +21,20 @@ from federation.addresses import origin_of
 from federation.store import Arrived, arrivals
 from federation.troubles import NOT_LISTED, NOT_SENT, in_words
 from posts import store
-from posts.models import NO_TAGS, CaseFacts, DeliveryView, Kind, OptionView, PollView, PostView, Reach, Since, Tags
+from posts.models import (
+    NO_TAGS,
+    CaseFacts,
+    CorrectionView,
+    DeliveryView,
+    Kind,
+    OptionView,
+    PollView,
+    PostView,
+    Reach,
+    Since,
+    State,
+    Tags,
+)
 from posts.network import Network
 from posts.parts import NO_PARTS, Parts
 from posts.store import Poll, Post, Touched
@@ -111,6 +124,9 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
     mine = post.author_id in hers
     if post.hidden_at is not None and not mine:
         post, poll = emptied(post), None
+    state = post.state
+    if state == State.OPEN and post.answers:
+        state = State.ANSWERED
     return PostView(
         id=public(post.id), uri=post.uri, kind=post.kind, question=post.question, html=shown(post, post.html),
         language=post.language,
@@ -130,15 +146,35 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         author_outside=_outside_since(author, places) if post.sibling_id is not None else None,
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags,
-        by_role=by_role, hidden=post.hidden_at, taken_down=post.taken_down,
+        by_role=by_role, hidden=post.hidden_at, taken_down=post.taken_down, reply_kind=post.reply_kind, answers=post.answers,
+        asked_back=public(post.asked_back) if post.asked_back is not None else None, followed=post.id in touched.followed,
+        correction=_correction(post, sent, places) if post.correction is not None else None,
         taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "",
         parts=parts_led_home(post.parts, post.tags, origin_of(post.uri)), helpful=marked)
+
+
+def _correction(post: Post, sent: dict[str, list[Arrived]], places: Network) -> CorrectionView | None:
+    """A correction; to its author, with the countries that have it and those that have not."""
+    told = post.correction
+    if told is None:
+        return None
+    rows = corrected(sent[post.uri], told.at) if post.uri in sent else None
+    return CorrectionView(told.kind, told.reason, told.at,
+                          _delivery(post, rows, places, ("Create", "Update")) if rows is not None else None)
+
+
+def corrected(rows: Sequence[Arrived], at: int) -> list[Arrived]:
+    """What of a post was sent since it was corrected: whatever says that it is corrected. Where one of these has arrived, it has
+    arrived there, and what waits after it is of no account."""
+    since = [row for row in rows if row.type != "Delete" and row.created_at >= at and row.state != "superseded"]
+    there = {row.origin for row in since if row.state == "acked"}
+    return [row for row in since if row.state == "acked" or row.origin not in there]
 
 
 def emptied(post: Post) -> Post:
     """A hidden post as everybody sees it but its author: its place, and nothing that stands in it."""
     return msgspec.structs.replace(post, question="", source="", html="", facts=CaseFacts(), state=None, tags=NO_TAGS,
-                                   updated_at=None, parts=NO_PARTS, helpful=())
+                                   updated_at=None, parts=NO_PARTS, helpful=(), correction=None)
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:
@@ -171,12 +207,13 @@ def _is_counted(post: Post, poll: Poll, now: int) -> bool:
     return bool(poll.tallies) and now < poll.ends_at + _COUNTED_MS
 
 
-def _delivery(post: Post, rows: Sequence[Arrived], places: Network) -> DeliveryView:
-    """Where the post stands with every other country: its Create, or once it is erased its Delete.
+def _delivery(post: Post, rows: Sequence[Arrived], places: Network, types: Sequence[str] = ()) -> DeliveryView:
+    """Where the post stands with every other country: its Create, or once it is erased its Delete; or what is of other `types`.
 
     A country that was revoked may have the post and answers for nothing any more, unless it had confirmed the deletion.
     """
-    last = {row.origin: row for row in rows if row.type == ("Create" if post.erased_at is None else "Delete")}
+    types = types or ("Create" if post.erased_at is None else "Delete",)
+    last = {row.origin: row for row in rows if row.type in types}
     ever = {row.origin for row in rows}
     confirmed: list[Since] = []
     waiting: list[Since] = []

@@ -13,7 +13,7 @@ import msgspec
 from core import tags
 from core.clock import parse_rfc3339, rfc3339
 from core.errors import InvalidInput
-from core.text import clean
+from core.text import clean, one_line
 from federation.addresses import domain_of, origin_of
 from federation.documents import dumps, one_or_many
 from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
@@ -21,7 +21,20 @@ from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
 from posts import degraded, seals, wire_parts
-from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Mention, Reach, State, Tags
+from posts.models import (
+    NO_FACTS,
+    NO_TAGS,
+    Audience,
+    CaseFacts,
+    Correction,
+    CorrectionKind,
+    Kind,
+    Mention,
+    Reach,
+    ReplyKind,
+    State,
+    Tags,
+)
 from posts.parts import NO_PARTS
 from posts.seals import Seal
 from posts.store import Poll, Post
@@ -30,6 +43,8 @@ from posts.wire_parts import CLEAN_LENGTH, FactsOnTheWire
 OPTIONS = range(2, 21)
 OPTION_LENGTH = 300
 QUESTION_LENGTH = 300
+REASON_LENGTH = 300
+"""The most characters that say why something was corrected or recalled."""
 _HTML_LENGTH = 120_000
 _FEW, _FEW_LENGTH = 16, 2048
 _READERS, _URI_LENGTH = 64, 1024
@@ -38,6 +53,7 @@ _TAGS, _TAG_NAME_LENGTH = 100, 200
 _TALLIES = 100
 _RESULT_ROOM, _NAME_ROOM, _TALLY_ROOM = 2048, 64, 512
 _STATES = {str(state): state for state in State}
+_REPLY_KINDS = {str(kind): kind for kind in ReplyKind}
 
 
 class _Count(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,6 +63,12 @@ class _Count(msgspec.Struct, frozen=True, rename="camel"):
 class _Option(msgspec.Struct, frozen=True):
     name: str
     replies: _Count = _Count()
+
+
+class _Correction(msgspec.Struct, frozen=True):
+    kind: str
+    reason: str
+    revision: int
 
 
 class _Tag(msgspec.Struct, frozen=True):
@@ -85,6 +107,8 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     lapsed_voters: int = 0
     seal: str = ""
     forgets_earlier: bool = False
+    reply_kind: str = ""
+    correction: _Correction | None = None
 
     @property
     def is_vote(self) -> bool:
@@ -106,6 +130,11 @@ def note(document: Any) -> Note:
         raise InvalidInput("The seal of the post is none.", reason="bad-object")
     if not 1 <= parsed.revision < 1 << 53:
         raise InvalidInput("A revision is a positive number.", reason="bad-revision")
+    if (correction := parsed.correction) is not None:
+        if len(correction.reason) > REASON_LENGTH:
+            raise InvalidInput("The text is too long.", reason="too-long")
+        if not 1 <= correction.revision <= parsed.revision:
+            raise InvalidInput("What corrects a post is one of its revisions.", reason="bad-revision")
     if parsed.type == "Question":
         _check_poll(parsed)
     return parsed
@@ -270,6 +299,20 @@ def state_of(parsed: Note) -> State | None:
     return _STATES.get(parsed.state or "")
 
 
+def reply_kind_of(parsed: Note) -> ReplyKind:
+    """What an answer is; whatever does not say so in words of ours is an answer."""
+    return _REPLY_KINDS.get(parsed.reply_kind, ReplyKind.ANSWER) if parsed.in_reply_to is not None else ReplyKind.ANSWER
+
+
+def correction_of(parsed: Note, at: int) -> Correction | None:
+    """What a note says of a correction or recall, as of a moment (ms). Only answers are recalled."""
+    told = parsed.correction
+    if told is None:
+        return None
+    recalls = told.kind == CorrectionKind.RECALL and parsed.in_reply_to is not None
+    return Correction(CorrectionKind.RECALL if recalls else CorrectionKind.CORRECTION, one_line(told.reason), told.revision, at)
+
+
 def kind_of(parsed: Note) -> Kind:
     """Which kind of post it is."""
     if parsed.in_reply_to is not None:
@@ -307,6 +350,13 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
         made["parts"] = wire_parts.parts_out(post.html, post.parts)
     if post.helpful:
         made["helpful"] = list(post.helpful)
+    if post.reply_kind != ReplyKind.ANSWER:
+        made["replyKind"] = str(post.reply_kind)
+    if post.correction is not None:
+        made["correction"] = {"kind": str(post.correction.kind), "reason": post.correction.reason,
+                              "revision": post.correction.revision}
+        if post.correction.is_recall:  # other software folds a text with a summary behind it
+            made["summary"] = f"\u26a0 {post.correction.reason}"
     if found := _tags(post, author_uri):
         made["tag"] = found
     if poll is not None:

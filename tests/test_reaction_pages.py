@@ -42,9 +42,9 @@ async def test_buttons_do_what_they_say_and_come_back_to_the_post(room: tuple[Ru
     post_id = await published(de, case())
     for path in ("/?tab=all", f"/p/{post_id}"):
         page = (await ben.get(path))[1]
-        assert buttons(page, post_id) == {name: ("do", "false") for name in ("like", "boost", "bookmark")}
+        assert buttons(page, post_id) == {name: ("do", "false") for name in ("like", "boost", "follow", "bookmark")}
         assert back(page, post_id) == path and 'title="To those who follow you and can read it already"' in page
-        for name, table in (("like", "likes"), ("boost", "boosts"), ("bookmark", "bookmarks")):
+        for name, table in (("like", "likes"), ("boost", "boosts"), ("follow", "case_follows"), ("bookmark", "bookmarks")):
             form = {"wish": "do", "back": back(page, post_id)}
             for _ in range(2):  # a page that is out of date cannot do the opposite
                 assert await ben.post(f"/p/{post_id}/{name}", form) == (303, f"{path}#p-{post_id}")
@@ -52,7 +52,7 @@ async def test_buttons_do_what_they_say_and_come_back_to_the_post(room: tuple[Ru
             assert buttons((await ben.get(path))[1], post_id)[name] == ("undo", "true")
             assert buttons((await ada.get(path))[1], post_id).get(name, ("do", "false")) == ("do", "false")
         assert f'<a href="/p/{post_id}/likes" aria-label="1 like">1</a>' in (await ben.get(path))[1]
-        for name, table in (("like", "likes"), ("boost", "boosts"), ("bookmark", "bookmarks")):
+        for name, table in (("like", "likes"), ("boost", "boosts"), ("follow", "case_follows"), ("bookmark", "bookmarks")):
             for _ in range(2):
                 assert await ben.post(f"/p/{post_id}/{name}", form | {"wish": "undo"}) == (303, f"{path}#p-{post_id}")
                 assert await de.count(table) == 0
@@ -81,10 +81,11 @@ async def test_what_cannot_be_done_is_not_offered_and_refused(room: tuple[Runnin
     async with Browser(de) as student:
         await student.login("stu")
         assert set(buttons((await ada.get("/?tab=all"))[1], post_id)) == {"boost", "bookmark"}
-        assert set(buttons((await student.get("/?tab=all"))[1], post_id)) == {"like", "bookmark"}
+        assert set(buttons((await student.get("/?tab=all"))[1], post_id)) == {"like", "follow", "bookmark"}
         assert set(buttons((await ben.get(f"/p/{consult}"))[1], consult)) == {"like", "bookmark"}
         for browser, path, status in ((ada, f"/p/{post_id}/like", 400), (student, f"/p/{post_id}/boost", 403),
-                                      (ben, f"/p/{consult}/boost", 403), (student, f"/p/{consult}/like", 404),
+                                      (ben, f"/p/{consult}/boost", 403), (ben, f"/p/{consult}/follow", 400),
+                                      (student, f"/p/{consult}/follow", 404), (student, f"/p/{consult}/like", 404),
                                       (student, f"/p/{consult}/bookmark", 404)):
             assert (await browser.post(path, {"wish": "do"}))[0] == status, path
         assert (await student.post(f"/p/{post_id}/like", {"wish": "do"}))[0] == 303

@@ -14,7 +14,8 @@ from inbox.effects import Effect, KeyAnnounced, RevisePost, SaveActor
 from inbox.known import Known
 from inbox.results import trusted
 from posts import wire
-from posts.models import Kind
+from posts.models import Correction, Kind
+from posts.store import Post
 
 _PEOPLE = ("Person", "Service")
 
@@ -72,10 +73,20 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         language=wire.language_of(note), facts=wire.facts_of(note),
         state=wire.state_of(note) if old.kind == Kind.CASE else None, revision=note.revision, seal=note.seal,
         parts=arrival.parts, helpful=wire.helpful_of(note) if old.kind == Kind.CASE else (),
-        updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)
+        updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at,
+        reply_kind=wire.reply_kind_of(note),
+        correction=_corrected(old, wire.correction_of(note, arrival.now), forgets=note.forgets_earlier))
     poll = wire.poll_of(note) if note.type == "Question" else None
     closes = poll is not None and poll.closed_at is not None and known.polls[old.id].closed_at is None
     return [RevisePost(old, new, poll, closes, trusted(arrival, known, old.id), note.forgets_earlier)]
+
+
+def _corrected(old: Post, told: Correction | None, *, forgets: bool) -> Correction | None:
+    """What stands at a post from now on: a recall stands for good, and what is known keeps the moment at which it came."""
+    known = old.correction
+    if known is not None and (known.is_recall or (told is not None and told.revision <= known.revision)):
+        return known
+    return told if told is not None or forgets else known
 
 
 def _of_the_instance(arrival: Arrival) -> bool:

@@ -27,14 +27,22 @@ def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
     report, judged, opened = (number[kind] for kind in (Told.REPORT, Told.JUDGED, Told.OPENED))
     closed, follow, accepted = (number[kind] for kind in (Told.CLOSED, Told.FOLLOW, Told.ACCEPTED))
     helpful, outcome = number[Told.HELPFUL], number[Told.OUTCOME]
-    unmasked = number[Told.UNMASKED]
+    unmasked, corrected, recalled = (number[kind] for kind in (Told.UNMASKED, Told.CORRECTED, Told.RECALLED))
+    asked_back, followed = number[Told.ASKED_BACK], number[Told.FOLLOWED]
     ngettext = words.ngettext
     return [sentence for count, sentence in (
         (unmasked, ngettext("%(num)s conversation you have signed by role only, whose author two operators have found out",
                             "%(num)s conversations you have signed by role only, whose author two operators have found out",
                             unmasked, num=unmasked)),
+        (recalled, ngettext("%(num)s answer was recalled as wrong", "%(num)s answers were recalled as wrong", recalled,
+                            num=recalled)),
+        (corrected, ngettext("%(num)s clinical correction of what you have read or asked",
+                             "%(num)s clinical corrections of what you have read or asked", corrected, num=corrected)),
+        (asked_back, ngettext("%(num)s question back to you", "%(num)s questions back to you", asked_back, num=asked_back)),
         (consult, ngettext("%(num)s post in a consult with you", "%(num)s posts in consults with you", consult, num=consult)),
         (answer, ngettext("%(num)s answer to what you wrote", "%(num)s answers to what you wrote", answer, num=answer)),
+        (followed, ngettext("%(num)s conversation you follow goes on", "%(num)s conversations you follow go on", followed,
+                            num=followed)),
         (mention, ngettext("%(num)s mention of you", "%(num)s mentions of you", mention, num=mention)),
         (changed, ngettext("%(num)s changed answer", "%(num)s changed answers", changed, num=changed)),
         (outcome, ngettext("%(num)s outcome of a case you answered or follow", "%(num)s outcomes of cases you answered or follow",

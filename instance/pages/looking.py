@@ -9,11 +9,19 @@ from quart import request
 from core.errors import Unavailable
 from instance.context import doctor, services
 from posts.notifications import Seen
+from posts.readings import Reading
 
 
 def is_looked_at() -> bool:
     """Whether somebody looks at the page, and no browser only keeps it ready in case somebody will."""
     return request.method == "GET" and "prefetch" not in request.headers.get("sec-purpose", "")
+
+
+async def note_reading(reading: Reading | None) -> None:
+    """Remember that she has opened it, so that corrections reach her. Where that cannot be stored it is read all the same."""
+    if reading is not None:
+        with suppress(Unavailable):
+            await services().readings.note(doctor(), reading)
 
 
 async def settle(seen: Seen) -> None:

@@ -59,7 +59,8 @@ async def privacy() -> ResponseReturnValue:
         session_hours=settings.accounts.session_hours, event_days=signins.KEPT_DAYS,
         attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
         held_days=settings.federation.held_days, refusal_days=settings.federation.refusal_days,
-        notice_days=settings.retention.notice_days, idle_days=settings.joining.idle_days,
+        notice_days=settings.retention.notice_days, reading_days=settings.retention.reading_days,
+        idle_days=settings.joining.idle_days,
         document_days=settings.joining.document_days, report_days=settings.reports.keep_days,
         appeal_days=settings.reports.appeal_days)
 

@@ -42,6 +42,20 @@ async def bookmark(post_id: str) -> ResponseReturnValue:
     return await _back(post_id)
 
 
+async def follow(post_id: str) -> ResponseReturnValue:
+    """Be told how a conversation goes on, or no longer."""
+    if await _wished():
+        await services().following.follow(doctor(), post_id)
+    else:
+        await services().following.unfollow(doctor(), post_id)
+    return await _back(post_id)
+
+
+async def followed() -> ResponseReturnValue:
+    """The conversations one follows."""
+    return await render_template("followed.html", page=await services().timelines.followed(doctor(), request.args.get("before")))
+
+
 async def bookmarks() -> ResponseReturnValue:
     """What one has kept."""
     return await render_template("bookmarks.html", page=await services().timelines.bookmarks(
@@ -81,7 +95,9 @@ ROUTES = (
     Route("/p/<post_id>/like", ("POST",), like, Access.DOCTOR),
     Route("/p/<post_id>/boost", ("POST",), boost, Access.DOCTOR),
     Route("/p/<post_id>/bookmark", ("POST",), bookmark, Access.DOCTOR),
+    Route("/p/<post_id>/follow", ("POST",), follow, Access.DOCTOR),
     Route("/p/<post_id>/likes", ("GET",), likes, Access.DOCTOR),
     Route("/p/<post_id>/boosts", ("GET",), boosts, Access.DOCTOR),
     Route("/bookmarks", ("GET",), bookmarks, Access.DOCTOR),
+    Route("/followed", ("GET",), followed, Access.DOCTOR),
 )

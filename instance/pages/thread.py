@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
@@ -12,12 +14,13 @@ from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, language, me, owner, services, verified
 from instance.pages.filled import conditions_for, facts_of, parts_of
-from instance.pages.looking import is_looked_at, settle
+from instance.pages.looking import is_looked_at, note_reading, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
 from posts.drafts import Sheet, What, Written, form_of, written_again
-from posts.models import Kind, PostView
+from posts.models import Kind, PostView, ReplyKind
 
+_SOURCES_LENGTH = 4_000
 OUTCOMES = {outcome.name.lower(): str(outcome) for outcome in Outcome}
 
 
@@ -36,6 +39,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     posts = found.posts
     if looking:
         await settle(found.seen)
+        await note_reading(found.reading)
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased and (post.mine or not post.hidden)), None)
     kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
@@ -60,7 +64,8 @@ async def reply(post_id: str) -> ResponseReturnValue:
     sheet = sheet_of(form, What.REPLY, post_id)
     try:
         made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
-                                              form.get("form", ""), sheet)
+                                              form.get("form", ""), sheet, kind=_kind_in(form) or ReplyKind.ANSWER,
+                                              sources=form.get("sources", "")[:_SOURCES_LENGTH])
     except NotFound:
         if await rescued(sheet, written_of(form)):
             raise NotFound("What you answer was deleted meanwhile. Your text is kept among your drafts.") from None
@@ -94,7 +99,8 @@ async def edit_form(post_id: str) -> ResponseReturnValue:
     post, source = await services().threads.source(doctor(), post_id)
     kept = await services().drafts.of(doctor(), What.EDIT, post_id)
     written = kept.written if kept is not None else msgspec.structs.replace(
-        written_again(post.kind, post.question, source, post.language, post.facts, post.parts), revision=str(post.revision))
+        written_again(post.kind, post.question, source, post.language, post.facts, post.parts), revision=str(post.revision),
+        reply_kind=post.reply_kind)
     return await _edit_page(post, written, fresh_sheet(What.EDIT, post_id, kept), at=kept.at if kept is not None else None)
 
 
@@ -117,6 +123,7 @@ async def edit(post_id: str) -> ResponseReturnValue:
     author = await services().credentials.author(me().account, "reply")
     revision = whole(form.get("revision"), 1 << 50)
     sheet = sheet_of(form, What.EDIT, post_id)
+    corrects = form.get("reason", "") if form.get("corrects") == "advice" else None
     if form.get("rows") or form.get("look_up"):  # more rows for a timeline, or conditions by name: nothing is saved
         post, _ = await services().threads.source(doctor(), post_id)
         return await _edit_page(post, msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts)), sheet)
@@ -126,12 +133,51 @@ async def edit(post_id: str) -> ResponseReturnValue:
         everything = post.kind != Kind.REPLY and "kind" in form  # a form that was drawn without these fields changes none of them
         facts, parts = (facts_of(written), parts_of(written)) if everything else (None, None)
         await services().editing.edit(author, post_id, written.question, form.get("text", ""), revision or 0, sheet,
-                                      facts=facts, parts=parts)
+                                      facts=facts, parts=parts, corrects=corrects, reply_kind=_kind_in(form))
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)  # saving again replaces what is there
         written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts), revision=str(post.revision))
         return await _edit_page(post, written, sheet, error)
     return redirect(f"/p/{post_id}", 303)
+
+
+def _kind_in(form: Any) -> ReplyKind | None:
+    """What an answer is, as a form says it; None where it does not."""
+    kind = form.get("reply_kind", "")
+    return ReplyKind(kind) if kind in tuple(ReplyKind) else None
+
+
+async def recall_form(post_id: str) -> ResponseReturnValue:
+    """Ask once more, and why."""
+    return await _recall_page(post_id)
+
+
+async def _recall_page(post_id: str, error: InvalidInput | None = None, reason: str = "") -> ResponseReturnValue:
+    post, _ = await services().threads.source(doctor(), post_id)
+    if post.kind != Kind.REPLY or post.recalled:
+        return redirect(f"/p/{post_id}#p-{post_id}", 303)
+    page = await render_template("recall.html", post=post, error=error, reason=reason)
+    return await make_response(page, error.status if error is not None else 200)
+
+
+async def recall(post_id: str) -> ResponseReturnValue:
+    """Withdraw an answer as wrong; its text stays, folded behind why."""
+    reason = (await request.form).get("reason", "")
+    author = await services().credentials.author(me().account, "reply")
+    try:
+        await services().editing.recall(author, post_id, reason)
+    except InvalidInput as error:
+        return await _recall_page(post_id, error, reason[:1000])
+    return redirect(f"/p/{post_id}#p-{post_id}", 303)
+
+
+async def print_page(post_id: str) -> ResponseReturnValue:
+    """A conversation for paper, with the mark of whoever prints it. Whoever looks at it has read it."""
+    found = await services().threads.thread(doctor(), post_id, results=True, after=request.args.get("after"))
+    if is_looked_at():
+        await settle(found.seen)
+        await note_reading(found.reading)
+    return await render_template("print.html", found=found, root=found.posts[0], posts=found.posts[1:])
 
 
 async def delete_form(post_id: str) -> ResponseReturnValue:
@@ -160,6 +206,9 @@ ROUTES = (
     Route("/p/<post_id>/attest", ("POST",), attest, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("GET",), edit_form, Access.DOCTOR),
     Route("/p/<post_id>/edit", ("POST",), edit, Access.DOCTOR),
+    Route("/p/<post_id>/recall", ("GET",), recall_form, Access.DOCTOR),
+    Route("/p/<post_id>/recall", ("POST",), recall, Access.DOCTOR),
+    Route("/p/<post_id>/print", ("GET",), print_page, Access.DOCTOR),
     Route("/p/<post_id>/delete", ("GET",), delete_form, Access.MEMBER),
     Route("/p/<post_id>/delete", ("POST",), delete, Access.MEMBER, frees=True),
     Route("/p/<post_id>/history", ("GET",), history, Access.DOCTOR),

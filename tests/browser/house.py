@@ -25,7 +25,7 @@ from federation import reconciliation
 from inbox.reconciliations import Done
 from posts import pollstore
 from posts.drafts import Sheet, What, Written
-from posts.models import Aim, CaseFacts, Draft, Kind, PollDraft, Reach
+from posts.models import Aim, CaseFacts, Draft, Kind, PollDraft, Reach, ReplyKind
 from posts.parts import Congress, Effect, Parts, Row, Section, Study
 from posts.pollstore import Snapshot
 from tests import test_joining as joining
@@ -77,6 +77,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     for handle, role in (("stu", Role.STUDENT), ("old", Role.DOCTOR), ("eva", Role.DOCTOR)):
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
+    made |= await _corrected(de, fr)
     made |= await _by_role(de)
     made |= await _desks(de)
     await _people(de, fr)
@@ -265,6 +266,30 @@ async def _ended(de: Running, asked: Draft) -> dict[str, str]:
     await its.cases.tell_outcome(ada, made, f"Gut. {TEXT}")
     study = await home(ada, Draft(Kind.NOTE, "Weniger Blutungen?", TEXT, "de", CaseFacts(aim="study"), parts=STUDY))
     return {"known": made, "shown_study": study}
+
+
+async def _corrected(de: Running, fr: Running) -> dict[str, str]:
+    """A case of Ada's that was asked back about, with evidence, an answer of hers that was corrected and one of Ben's that was
+    recalled; Ada has read all of it, and follows a case of Ben's."""
+    its, ada, ben = de.its, await de.author("ada"), await de.author("ben")
+    seen = its.compose.network_digest(await its.compose.destinations())
+    asked = Draft(Kind.CASE, "Welche Dosis?", TEXT, "de", FACTS)
+    case = await its.compose.publish(ada, asked, (fr.url,), Reach.NETWORK, seen)
+    recalled = await its.compose.reply(ben, case, f"Zehn Milligramm. {TEXT}", "de")
+    await its.compose.reply(ben, case, "Vergleiche 10.1056/NEJMoa2034577.", "de", kind=ReplyKind.EVIDENCE,
+                            sources="PMID 31978945, NCT01234567")
+    corrected = await its.compose.reply(ada, recalled, "Fünf Milligramm, zweimal am Tag.", "de")
+    await its.compose.publish(ben, asked, (), Reach.HOME, "")
+    [other] = (await its.timelines.of(ben.actor, ben.actor, None)).posts[:1]
+    await its.following.follow(ada.actor, other.id)
+    found = await its.threads.thread(ada.actor, case)
+    if found.reading is not None:
+        await its.readings.note(ada.actor, found.reading)
+    await its.editing.edit(ada, corrected, "", "Ein Milligramm, zweimal am Tag.", 1, corrects="Die Dosis war zu hoch.")
+    await its.editing.recall(ben, recalled, "Zehnfach zu hoch: Milligramm und Mikrogramm verwechselt.")
+    thanks = await its.compose.reply(ada, case, "Danke.", "de")
+    await its.compose.reply(ben, case, "Wie ist die Niere?", "de", kind=ReplyKind.QUESTION)
+    return {"dose": case, "recalled": recalled, "corrected": corrected, "thanks": thanks}
 
 
 async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:

@@ -23,7 +23,7 @@ from tests.servers import FakeSibling, Running, countries, know, until
 PARTS = Parts(tuple(Section(heading, source=f"Under **{heading}**.") for heading in TEXTS),
               (Row(-3, "Fever & chills"), Row(0, "Came to us"), Row(2, "Better")))
 CASE = Draft(Kind.CASE, "Which test <first>?", "Some **clinical** text.", "en",
-             CaseFacts(("cardiology",), "30-39", "f", "diagnostic", ("ORPHA:797",)), parts=PARTS)
+             CaseFacts(("cardiology",), "30-39", "f", "diagnostic", ("sarcoidosis",)), parts=PARTS)
 STUDY = Draft(
     Kind.NOTE, "Less bleeding?", "Shown by a large trial.", "de", CaseFacts(("haematology",), aim=Aim.STUDY), parts=Parts(
         study=Study("10.1000/182", "randomised", 12_034, Effect("hr", "0.80", "0.70", "0.94"), "Public money")))

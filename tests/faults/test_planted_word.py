@@ -60,10 +60,10 @@ _KEPT_DAYS, _PATIENCE = 181, 60
 
 IN_HER_APPLICATION = {"name", "birthname", "address", "university", "register", "evidence", "proof"}
 IN_HER_PROFILE = {"about", "workplace", "passkey"}
-IN_HER_POSTS = {"question", "text", "tag", "edited", "poll", "option", "down", "downtext", "left", "lefttext", "answer",
-                "consult", "role", "roletext", "draft"}
+IN_HER_POSTS = {"question", "text", "tag", "corrected", "recalled", "edited", "poll", "option", "down", "downtext", "left",
+                "lefttext", "answer", "consult", "role", "roletext", "draft"}
 IN_OTHER_APPLICATIONS = {"note", "appealed"}
-FOR_A_WHILE = {"report", "reason", "role", "roletext", "answer"}
+FOR_A_WHILE = {"report", "reason", "role", "roletext", "answer", "recalled"}
 NEVER = {"exif", "portrait", "filename"}
 """In what is drawn anew: not one disk ever holds them."""
 
@@ -261,8 +261,11 @@ async def live(de: Running, others: Sequence[Running], posts: dict[str, str]) ->
         await at.its.reports.report(ben.actor, there[f"{word('down')}?"].id, "insult", word("report"), "en", share=True)
     await at_rest([de, *others])
     replies = await de.its.database.read(lambda tx: tx.rows("SELECT id FROM posts WHERE kind = 'reply' ORDER BY id"))
-    await de.its.compose.reply(await de.author("vera", "reply"), public(replies[0]["id"]), f"And {word('answer')}.", "de")
-    await de.its.editing.edit(await de.author("vera"), posts["case"], "Now what?", f"Said {word('edited')} anew.", 1)
+    author = await de.author("vera", "reply")
+    answer = await de.its.compose.reply(author, public(replies[0]["id"]), f"And {word('answer')}.", "de")
+    await de.its.editing.recall(author, answer, f"It was {word('recalled')}.")
+    await de.its.editing.edit(author, posts["case"], "Now what?", f"Said {word('edited')} anew.", 1,
+                              corrects=f"Because {word('corrected')}.")
     await at_rest([de, *others])
     row = await de.its.database.read(lambda tx: tx.row("SELECT id FROM matters"))
     assert row is not None

@@ -46,6 +46,7 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     ("POST", "/p/<post_id>/vote", "student"): FORBIDDEN,
     # the post in this table is somebody else's, so nobody edits or deletes it, and its deletion is not even there
     **{(method, "/p/<post_id>/edit", who): FORBIDDEN for method in ("GET", "POST") for who in ("student", "doctor")},
+    **{(method, "/p/<post_id>/recall", who): FORBIDDEN for method in ("GET", "POST") for who in ("student", "doctor")},
     **{(method, "/p/<post_id>/delete", who): NOWHERE for method in ("GET", "POST")
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     # nor does anybody say what became of it

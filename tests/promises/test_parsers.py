@@ -74,6 +74,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "core.tags.led": (lambda given: tags.led(given, [("https://de.example/x", "/x")]), ()),
     "core.text.clean": (text.clean, InvalidInput),
     "core.text.visible": (text.visible, ()),
+    "core.text.one_line": (text.one_line, ()),
     "core.text.plain": (lambda given: text.plain(given, 100), InvalidInput),
     "core.text.folded": (text.folded, ()),
     "core.text.lines": (text.lines, InvalidInput),
