@@ -130,8 +130,8 @@ async def edit(post_id: str) -> ResponseReturnValue:
     try:
         post, _ = await services().threads.source(doctor(), post_id)
         written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts))
-        everything = post.kind != Kind.REPLY and "kind" in form  # a form that was drawn without these fields changes none of them
-        facts, parts = (facts_of(written), parts_of(written)) if everything else (None, None)
+        says_all = post.kind != Kind.REPLY and "kind" in form  # a form that was drawn without these fields changes none of them
+        facts, parts = (facts_of(written), parts_of(written)) if says_all else (None, None)
         await services().editing.edit(author, post_id, written.question, form.get("text", ""), revision or 0, sheet,
                                       facts=facts, parts=parts, corrects=corrects, reply_kind=_kind_in(form))
     except InvalidInput as error:

@@ -48,6 +48,7 @@ from instance.setup import create_instance
 from posts.drafts import Sheet, What, Written
 from posts.exports import ExportState
 from posts.models import CaseFacts, Draft, Kind, PollDraft, PostView, Reach
+from posts.parts import Parts, Row, Section
 from tests.drawn import drawn
 from tests.faults.planting import planted, word
 from tests.servers import PASSWORD, Running, until
@@ -229,7 +230,8 @@ async def write(de: Running, others: Sequence[Running]) -> dict[str, str]:
     poll = PollDraft((word("option"), "Other"), False, its.clock.ms() + 3_600_000)
     facts = CaseFacts(("cardiology",), "40-49", "f")
     posts = {
-        "case": await publish(Draft(Kind.CASE, f"{word('question')}?", f"{word('text')} #{word('tag')}", "de", facts)),
+        "case": await publish(Draft(Kind.CASE, f"{word('question')}?", f"{word('text')} #{word('tag')}", "de", facts, parts=Parts(
+            (Section("history", source=f"Under {word('history')}."),), (Row(-3, word("timeline")),)))),
         "poll": await publish(Draft(Kind.POLL, f"{word('poll')}?", "", "de", CaseFacts(), poll)),
         "down": await publish(Draft(Kind.NOTE, f"{word('down')}?", word("downtext"), "de")),
         "left": await publish(Draft(Kind.NOTE, f"{word('left')}?", word("lefttext"), "de")),
@@ -266,6 +268,9 @@ async def live(de: Running, others: Sequence[Running], posts: dict[str, str]) ->
     await de.its.editing.recall(author, answer, f"It was {word('recalled')}.")
     await de.its.editing.edit(author, posts["case"], "Now what?", f"Said {word('edited')} anew.", 1,
                               corrects=f"Because {word('corrected')}.")
+    await de.its.cases.tell_outcome(await de.author("vera"), posts["case"], f"It ended {word('outcome')}.")
+    await de.its.drafts.keep((await de.author("vera")).actor, Sheet(What.OUTCOME, posts["case"], "", "o"),
+                             Written(text=word("outcomedraft")))
     await at_rest([de, *others])
     row = await de.its.database.read(lambda tx: tx.row("SELECT id FROM matters"))
     assert row is not None
@@ -281,7 +286,7 @@ async def take_back(de: Running, others: Sequence[Running], posts: dict[str, str
     await de.its.judging.decide(matter, "taken-down", word("reason"), "en", "omar")
     await de.its.siblings.pause(away, "away", "olga")
     await de.its.editing.edit(await de.author("vera"), posts["poll"], f"{word('edited')}?", word("edited"), 1)
-    await de.its.editing.edit(await de.author("vera"), posts["case"], "And now?", "Without.", 2)
+    await de.its.editing.edit(await de.author("vera"), posts["case"], "And now?", "Without.", 3)
     for name in ("case", "poll"):
         await de.its.editing.delete(vera, posts[name])
     for token in tokens:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from posts.parts import Parts, Row, Section
 from tests.conversations.test_the_whole_path import published
 from tests.servers import Running, countries, until
 
@@ -21,11 +22,13 @@ def _in_files(place: Running) -> list[str]:
 
 async def test_a_deleted_case_leaves_no_byte_on_any_disk(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
-        draft = Draft(Kind.CASE, f"Question {_WORD}?", f"Text {_WORD}", "de", CaseFacts(("cardiology",)))
+        parts = Parts((Section("history", source=f"Once {_WORD}"),), (Row(0, f"Day of {_WORD}"),))
+        draft = Draft(Kind.CASE, f"Question {_WORD}?", f"Text {_WORD}", "de", CaseFacts(("cardiology",)), parts=parts)
         post_id = await published(de, draft, fr)
         await until(lambda: fr.count("posts"))
         await de.its.editing.edit(await de.author("ada"), post_id, f"Other {_WORD}?", f"New {_WORD}", 1)
-        await until(lambda: fr.count("revisions"))
+        await de.its.cases.tell_outcome(await de.author("ada"), post_id, f"It ended {_WORD}")
+        await until(lambda: fr.count("posts", "state = 'known'"))
         assert _in_files(de) and _in_files(fr)
         await de.its.editing.delete((await de.author("ada")).actor, post_id)
         for place in (de, fr):
