@@ -88,6 +88,7 @@ from posts.editing import Editing
 from posts.exports import Exports
 from posts.judging import Judging
 from posts.lapses import Lapses
+from posts.linter.looking import Linter
 from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.opening import Opening
@@ -154,6 +155,7 @@ class Assembly:
     portraits: Portraits
     relations: Relations
     compose: Compose
+    linter: Linter
     colleagues: Colleagues
     drafts: Drafts
     editing: Editing
@@ -263,6 +265,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             sessions=signing.sessions, signing=signing, identities=Identities(database, provider, vault, clock, ids),
             directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
+            linter=Linter(settings.linter.hospitals, clock),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             colleagues=Colleagues(database, identity, clock, doctors),
             drafts=Drafts(database, clock, ids, settings.posts.text_limit),

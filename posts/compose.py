@@ -25,11 +25,12 @@ from federation.identity import Identity
 from federation.store import enqueue
 from posts import concerns, signing, store, wire
 from posts.drafts import Sheet, let_go
+from posts.linter.gate import check_fields, check_html
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.modes import begin
 from posts.network import Network, list_digest, network, party
 from posts.reading import readable
-from posts.rules import CONSULTED, check_draft, check_text, option_names
+from posts.rules import CONSULTED, check_draft, check_text, fields_of, option_names
 from posts.store import Poll, Post
 from posts.texts import Text, Texts, check_hidden, check_readers
 from posts.views import led_home
@@ -53,7 +54,9 @@ class Compose:
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
+        check_fields(fields_of(draft).items())
         text = await self._texts.read(draft.text)
+        check_html(text.html)
         if audience is not None:
             check_readers(text.named, audience, settled=False)
         return text
@@ -153,7 +156,9 @@ class Compose:
         """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
         already, that one's. The draft of `sheet` ends with this."""
         check_text(text, language, self._settings.text_limit)
+        check_fields((("text", text),))
         read = await self._texts.read(text)
+        check_html(read.html)
         now, post_id = self._clock.ms(), self._ids.new()
         once = _once(form, Kind.REPLY, parent_id, text)
 

@@ -44,7 +44,8 @@ class What(StrEnum):
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
     question, text, state and the revision it began with. `doctors` are handles, `asked_from` the post at home that is asked
-    about abroad. `signature` is name, role or not chosen yet."""
+    about abroad. `signature` is name, role or not chosen yet,
+    `looked` the digest of the text whose findings were looked at (`posts.linter.looking`)."""
 
     kind: str = "case"
     question: str = ""
@@ -64,6 +65,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = ""
     revision: str = ""
     signature: str = ""
+    looked: str = ""
 
     @property
     def blank(self) -> bool:

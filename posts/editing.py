@@ -20,6 +20,7 @@ from federation.lanes import FRESH
 from federation.store import enqueue
 from posts import concerns, pollstore, store, wire
 from posts.drafts import Sheet, let_go
+from posts.linter.gate import check_fields, check_html
 from posts.models import Kind, State
 from posts.network import network
 from posts.reading import readable
@@ -47,7 +48,9 @@ class Editing:
         """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since. The draft
         of `sheet` ends with this."""
         before = (await self._database.read(lambda tx: self._own(tx, author, post_id))).tags
+        check_fields((("question", question), ("text", text)))
         read = await self._texts.read(text, before)
+        check_html(read.html)
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
@@ -107,9 +110,11 @@ class Editing:
         return post
 
 
-def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int, lane: int = FRESH) -> None:
-    """Put an Update of a local post as it stands now into the outbox, for its whole audience."""
+def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int, lane: int = FRESH, *,
+             repeats: bool = False) -> None:
+    """Put an Update of a local post as it stands now into the outbox, for its whole audience; `repeats` where none of its
+    words are new."""
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
     activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
-                           lane=lane)
+                           lane=lane, repeats=repeats)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)

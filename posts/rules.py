@@ -54,6 +54,12 @@ def check_text(text: str, language: str, limit: int, *, may_be_empty: bool = Fal
         raise InvalidInput("Say which language this is written in.", field="language")
 
 
+def fields_of(draft: Draft) -> dict[str, str]:
+    """What of a draft is free text, by the field it was typed in: whatever could say who a patient is."""
+    options = draft.poll.options if draft.poll is not None else ()
+    return {"question": draft.question, "text": draft.text, "options": "\n".join(options)}
+
+
 def option_names(options: tuple[str, ...]) -> list[str]:
     """The options of a poll as they are compared everywhere: trimmed, in NFC, without empty ones."""
     return [unicodedata.normalize("NFC", name.strip()) for name in options if name.strip()]

@@ -18,9 +18,11 @@ from core.text import folded
 from core.vault import token
 from federation.addresses import origin_of
 from instance.context import doctor, me, services
+from instance.pages.linting import look_at, replaced
 from instance.pages.sheets import KINDS, carried_on, fresh_sheet, is_hers, sheet_of, written_of
 from posts.colleagues import handles, party_digest
 from posts.drafts import Sheet, What, Written
+from posts.linter.looking import NOTHING, Look
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, PollDraft, Reach
 from posts.network import party
 
@@ -62,13 +64,19 @@ async def write_step() -> ResponseReturnValue:
         sheet = await carried_on(sheet, written) if step != "publish" else sheet
     elif step == "publish":
         step = "confirm"
+    if "apply" in form:
+        written = replaced(written, written.language, form["apply"])
+        return await write_page(written, sheet, look=look_at(written, written.language), replaced=True)
     if step == "write":
         return await write_page(written, sheet)
+    look = look_at(written, written.language)
     try:
         draft = _draft(written, services().clock.ms())
         await services().compose.preview(draft)
     except InvalidInput as error:
-        return await write_page(written, sheet, error)
+        return await write_page(written, sheet, error, look=look if error.reason == "identifies" else NOTHING)
+    if not look.settled(written.looked):
+        return await write_page(written, sheet, look=look)
     if step == "audience":
         return await _choose(written, sheet)
     try:
@@ -119,10 +127,11 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
                           going=chosen)
 
 
-async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *,
-                     at: int | None = None) -> ResponseReturnValue:
-    """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved."""
-    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at)
+async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *, at: int | None = None,
+                     look: Look = NOTHING, replaced: bool = False) -> ResponseReturnValue:
+    """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved, `look` what in it
+    could identify the patient, some of which was just `replaced`."""
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, look=look, replaced=replaced)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -152,7 +161,7 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, auth
     by_role = written.signature == "role"
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
-        "compose_confirm.html", speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
+        "compose_confirm.html", look=look_at(written, written.language), speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 

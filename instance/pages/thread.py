@@ -11,10 +11,12 @@ from core.errors import InvalidInput, NotFound
 from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
+from instance.pages.linting import look_at, replaced
 from instance.pages.looking import is_looked_at, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
 from posts.drafts import Sheet, What, Written
+from posts.linter.looking import NOTHING, Look
 from posts.models import PostView, State
 
 OUTCOMES = {outcome.name.lower(): str(outcome) for outcome in Outcome}
@@ -26,9 +28,10 @@ async def show_post(post_id: str) -> ResponseReturnValue:
 
 
 async def thread_page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", written: Written | None = None,
-                      sheet: Sheet | None = None, looking: bool = False) -> ResponseReturnValue:
+                      sheet: Sheet | None = None, looking: bool = False, look: Look = NOTHING,
+                      replaced: bool = False) -> ResponseReturnValue:
     """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed. An answer
-    that was begun before stands in its form."""
+    that was begun before stands in its form, with what in it could identify the patient (`look`; some was just `replaced`)."""
     failed_vote = error if not answering else None
     found = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1",
                                             after=request.args.get("after"))
@@ -45,7 +48,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     page = await render_template(
         "thread.html", found=found, counted=counted, unmasked=unmasked,
         outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
-        by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
+        look=look, replaced=replaced, by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
         at=kept.at if kept is not None else None)
@@ -57,15 +60,24 @@ async def reply(post_id: str) -> ResponseReturnValue:
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
     sheet = sheet_of(form, What.REPLY, post_id)
+    written = written_of(form)
+    if "apply" in form:
+        written = replaced(written, written.language, form["apply"])
+        return await thread_page(post_id, answering=post_id, written=written, sheet=sheet,
+                                 look=look_at(written, written.language), replaced=True)
+    look = look_at(written, written.language)
+    if not look.blocks and not look.settled(written.looked):
+        return await thread_page(post_id, answering=post_id, written=written, sheet=sheet, look=look)
     try:
         made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
                                               form.get("form", ""), sheet)
     except NotFound:
-        if await rescued(sheet, written_of(form)):
+        if await rescued(sheet, written):
             raise NotFound("What you answer was deleted meanwhile. Your text is kept among your drafts.") from None
         raise
     except InvalidInput as error:
-        return await thread_page(post_id, error=error, answering=post_id, written=written_of(form), sheet=sheet)
+        return await thread_page(post_id, error=error, answering=post_id, written=written, sheet=sheet,
+                                 look=look if error.reason == "identifies" else NOTHING)
     return redirect(f"/p/{made}#p-{made}", 303)
 
 
@@ -103,9 +115,10 @@ async def edit_page(post_id: str, written: Written, sheet: Sheet, error: Invalid
     return await _edit_page(post, written, sheet, error)
 
 
-async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None,
-                     at: int | None = None) -> ResponseReturnValue:
-    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at)
+async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None, at: int | None = None,
+                     look: Look = NOTHING, *, replaced: bool = False) -> ResponseReturnValue:
+    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at, look=look,
+                                 replaced=replaced)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -116,14 +129,22 @@ async def edit(post_id: str) -> ResponseReturnValue:
     state = form.get("state", "")
     revision = whole(form.get("revision"), 1 << 50)
     sheet = sheet_of(form, What.EDIT, post_id)
+    post, _ = await services().threads.source(doctor(), post_id)
+    written = written_of(form)
+    if "apply" in form:
+        written = replaced(written, post.language, form["apply"])
+        return await _edit_page(post, written, sheet, look=look_at(written, post.language), replaced=True)
+    look = look_at(written, post.language)
+    if not look.blocks and not look.settled(written.looked):
+        return await _edit_page(post, written, sheet, look=look)
     try:
         await services().editing.edit(
             author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
             revision or 0, sheet)
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
-        written = msgspec.structs.replace(written_of(form), revision=str(post.revision))  # saving again replaces what is there
-        return await _edit_page(post, written, sheet, error)
+        written = msgspec.structs.replace(written, revision=str(post.revision))  # saving again replaces what is there
+        return await _edit_page(post, written, sheet, error, look=look if error.reason == "identifies" else NOTHING)
     return redirect(f"/p/{post_id}", 303)
 
 
