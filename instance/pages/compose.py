@@ -131,7 +131,8 @@ async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None 
                      look: Look = NOTHING, replaced: bool = False) -> ResponseReturnValue:
     """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved, `look` what in it
     could identify the patient, some of which was just `replaced`."""
-    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, look=look, replaced=replaced)
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, look=look,
+                                 replaced=replaced)
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -161,7 +162,8 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, html: str, auth
     by_role = written.signature == "role"
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
-        "compose_confirm.html", look=look_at(written, written.language), speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
+        "compose_confirm.html", look=look_at(written, written.language), speaker=speaker,
+        told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=html, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 

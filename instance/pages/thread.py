@@ -48,7 +48,8 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     page = await render_template(
         "thread.html", found=found, counted=counted, unmasked=unmasked,
         outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
-        look=look, replaced=replaced, by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
+        look=look, replaced=replaced,
+        by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
         at=kept.at if kept is not None else None)

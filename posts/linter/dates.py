@@ -19,7 +19,8 @@ _MONTH = "|".join(sorted(MONTHS, key=lambda word: (-len(word), word)))
 _YEAR = r"(?:19|20)\d\d"
 _NUMERIC = re.compile(
     rf"(?<![\w.,/])(?:(?P<y>{_YEAR})(?P<s>[-./])(?P<m>\d\d)(?P=s)(?P<d>\d\d)(?=T\d\d:|(?![\w/]|[.,-]\d))"
-    rf"|(?:\d{{1,2}}\. ?(?:-|bis|und|u\.) ?)?(?P<a>\d{{1,2}})(?P<t>\. ?|[/-])(?P<b>\d{{1,2}})(?P=t)(?P<z>{_YEAR}|\d\d)(?![\w/]|[.,-]\d))")
+    rf"|(?:\d{{1,2}}\. ?(?:-|bis|und|u\.) ?)?(?P<a>\d{{1,2}})(?P<t>\. ?|[/-])(?P<b>\d{{1,2}})(?P=t)(?P<z>{_YEAR}"
+    rf"|\d\d)(?![\w/]|[.,-]\d))")
 _WORDED = re.compile(
     r"(?<![\w.,/])(?:(?:\d{1,2}(?:\.|er|[º°]|st|nd|rd|th)? ?(?:-|bis|und|et|au|al|y|e|to|and|/) ?)?"
     r"(?P<d>3[01]|[12]\d|0?[1-9])(?:\.|er|[º°]|\.[ºª]|st|nd|rd|th)? {0,2}(?:(?:de|di|of|d') ?)?(?:the )?"
@@ -29,24 +30,35 @@ _AMERICAN = re.compile(
     rf"(?<![\w.])(?P<m>{_MONTH})\.? (?P<d>3[01]|[12]\d|0?[1-9])(?P<nth>st|nd|rd|th)?(?:,? (?P<y>{_YEAR}))?(?![\w/%]|[.,]\d)",
     re.IGNORECASE)
 _COMPACT = re.compile(r"(?<![\w.,/-])(?P<y>19[3-9]\d|20[0-4]\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?![\w/-]|[.,]\d)")
-_WEEKDAY = (r"(?:mo(?:ntag)?|di(?:enstag)?|mi(?:ttwoch)?|do(?:nnerstag)?|fr(?:eitag)?|sa(?:mstag)?|so(?:nntag)?|lundi|mardi|mercredi|jeudi"
+_WEEKDAY = (r"(?:mo(?:ntag)?|di(?:enstag)?|mi(?:ttwoch)?|do(?:nnerstag)?|fr(?:eitag)?|sa(?:mstag)?|so(?:nntag)?"
+    r"|lundi|mardi|mercredi|jeudi"
             r"|vendredi|samedi|dimanche|luned[ìi]|marted[ìi]|mercoled[ìi]|gioved[ìi]|venerd[ìi]|sabato|domenica|lunes|martes"
             r"|mi[ée]rcoles|jueves|viernes|s[áa]bado|domingo|monday|tuesday|wednesday|thursday|friday|saturday|sunday)")
 _SHORT = re.compile(
-    rf"(?<!\w)(?:(?:am|vom|zum|den|dem|seit dem|ab dem|bis zum|,) |{_WEEKDAY}[.,]? (?:den |dem )?)(?P<d>3[01]|[12]\d|0?[1-9])\. ?(?P<m>1[0-2]|0?[1-9])\.(?!\d)"
+    rf"(?<!\w)(?:(?:am|vom|zum|den|dem|seit dem|ab dem|bis zum|,) |{_WEEKDAY}[.,]? (?:den |dem )?)(?P<d>3[01]"
+    rf"|[12]\d|0?[1-9])\. ?(?P<m>1[0-2]|0?[1-9])\.(?!\d)"
     rf"|(?<!\w)(?:(?:bis|seit|ab|und) )(?P<d2>3[01]|[12]\d|0[1-9])\.(?P<m2>1[0-2]|0[1-9])\.(?!\d)"
-    rf"|(?<!\w)(?:(?:le|du|au|depuis le|d[èe]s le|jusqu'au|il|dal|del|al|el|el d[íi]a|desde el|hasta el|on|since|until|from)|{_WEEKDAY},?) "
+    rf"|(?<!\w)(?:(?:le|du|au|depuis le|d[èe]s le|jusqu'au|il|dal|del|al|el|el d[íi]a|desde el|hasta el|on|since"
+    rf"|until|from)|{_WEEKDAY},?) "
     r"(?P<d3>3[01]|[12]\d|0[1-9])/(?P<m3>1[0-2]|0[1-9])(?![\w/%]|[.,]\d)", re.IGNORECASE)
 _NOT_OF_A_PATIENT = re.compile(
-    r"(?:stand|version|fassung|abgerufen|zugriff|aufgerufen|leitlinie|g[üu]ltig|ver[öo]ffentlicht|publiziert|erschienen|online seit|accessed|retrieved|epub"
-    r"|published|issued|updated|revised|guideline|approved|dated|consult[ée]e?|publi[ée]e?|parue?|mis(?:e)? [àa] jour|recommandations?|arr[êe]t[ée]|d[ée]cret|loi n|pubblicat[oae]|aggiornat[oae]|consultat[oae]"
-    r"|linee guida|decreto|legge|publicad[oa]s?|actualizad[oa]s?|consultad[oa]s?|gu[íi]a|real decreto|ley|circular|verordnung|gesetz|rote-hand-brief|fda|ema|bfarm|ansm|aifa|aemps|mhra|webinar|kongress|congr[èe]s|congresso|congreso|congress|fortbildung|journ[ée]es?)"
+    r"(?<!\w)(?:stand|version|fassung|abgerufen|zugriff|aufgerufen|leitlinie|g[üu]ltig|ver[öo]ffentlicht"
+    r"|publiziert|erschienen|online seit|accessed|retrieved|epub"
+    r"|published|issued|updated|revised|guideline|approved|dated|consult[ée]e?|publi[ée]e?|parue?"
+    r"|mis(?:e)? [àa] jour|recommandations?|arr[êe]t[ée]|d[ée]cret|loi n|pubblicat[oae]|aggiornat[oae]"
+    r"|consultat[oae]"
+    r"|linee guida|decreto|legge|publicad[oa]s?|actualizad[oa]s?|consultad[oa]s?|gu[íi]a|real decreto|ley|circular"
+    r"|verordnung|gesetz|rote-hand-brief|fda|ema|bfarm|ansm|aifa|aemps|mhra|webinar|kongress|congr[èe]s|congresso"
+    r"|congreso|congress|fortbildung|journ[ée]es?)(?!\w)"
     r"[^\n.;!?]{0,24}$", re.IGNORECASE)
 _BORN = re.compile(
-    r"(?:geb(?:oren|\.)?|\*|geburts(?:datum|tag)|jg\.?|jahrgang|né(?:\(?e\)?)?|n[ée]e?|date de naissance|ddn|nat[oa]|data di nascita|d\.?d\.?n\.?|nacid[oa]"
-    r"|fecha de nacimiento|f\. ?nac\.?|born|dob|d\.o\.b\.?|date of birth)[:, ]{0,3}(?:am|im|in|en|nel|on|the|le|il|el|den)? {0,2}$", re.IGNORECASE)
+    r"(?:geb(?:oren|\.)?|\*|geburts(?:datum|tag)|jg\.?|jahrgang|né(?:\(?e\)?)?|n[ée]e?|date de naissance|ddn"
+    r"|nat[oa]|data di nascita|d\.?d\.?n\.?|nacid[oa]"
+    r"|fecha de nacimiento|f\. ?nac\.?|born|dob|d\.o\.b\.?|date of birth)[:, ]{0,3}(?:am|im|in|en|nel|on|the|le|il"
+    r"|el|den)? {0,2}$", re.IGNORECASE)
 _BORN_YEAR = re.compile(
-    rf"(?<!\w)(?:geb(?:oren|\.)?|jg\.?|jahrgang|née?|nat[oa]|classe|nacid[oa]|born|year of birth)[: ]{{1,2}}(?:im jahr |im |in |en |nel |el )?(?P<y>{_YEAR})(?![\w./-])",
+    rf"(?<!\w)(?:geb(?:oren|\.)?|jg\.?|jahrgang|née?|nat[oa]|classe|nacid[oa]|born"
+    rf"|year of birth)[: ]{{1,2}}(?:im jahr |im |in |en |nel |el )?(?P<y>{_YEAR})(?![\w./-])",
     re.IGNORECASE)
 _LATEST = 2100
 
@@ -71,9 +83,9 @@ class Dated(NamedTuple):
 def dates(source: Source) -> list[Dated]:
     """All exact dates, in no order."""
     text = source.words
-    if not any(map(str.isdigit, text)):
+    if not source.digits:
         return []
-    return [one for one in _candidates(text) if _exists(one) and not _passed_over(text, one)]
+    return [one for one in _candidates(source) if _exists(one) and not _passed_over(text, one)]
 
 
 def anchor(found: Iterable[Dated], today: date) -> date | None:
@@ -114,8 +126,9 @@ def _is_birth(source: Source, one: Dated) -> bool:
     return _BORN.search(source.words[max(0, one.start - 24): one.start]) is not None
 
 
-def _candidates(text: str) -> Iterator[Dated]:
-    for match in _NUMERIC.finditer(text):
+def _candidates(source: Source) -> Iterator[Dated]:
+    text = source.words
+    for match in source.from_digits(_NUMERIC):
         if match["y"]:
             yield Dated(*match.span(), int(match["y"]), int(match["m"]), int(match["d"]))
             continue
@@ -125,7 +138,7 @@ def _candidates(text: str) -> Iterator[Dated]:
         if len(year) == 2 and (match["t"] == "-" or len(match["a"]) == len(match["b"]) == 1) and not _led_to(text, match.start()):
             continue
         yield Dated(*match.span(), _full(year), month, day)
-    for match in _WORDED.finditer(text):
+    for match in source.from_digits(_WORDED):
         name, year = match["m"].lower(), match["y"]
         if year is None and (name in SHORT_MONTHS and not match["dot"]) and not (name == "may" and match["m"] == "May"):
             continue
@@ -136,7 +149,7 @@ def _candidates(text: str) -> Iterator[Dated]:
             if text[match.end(): match.end() + 1] == ";" or not match["m"][0].isupper():
                 continue
             yield Dated(*match.span(), int(match["y"] or 0), MONTHS[match["m"].lower()], int(match["d"]))
-    for match in _COMPACT.finditer(text):
+    for match in source.from_digits(_COMPACT):
         yield Dated(*match.span(), int(match["y"]), int(match["m"]), int(match["d"]))
     for match in _SHORT.finditer(text):
         kind = next(kind for kind in ("", "2", "3") if match[f"d{kind}"])

@@ -18,8 +18,8 @@ class Family(StrEnum):
     DATE = N_("An exact date")
     AGE = N_("An age over 89")
     NAME = N_("A name")
-    HOSPITAL = N_("A hospital")
     PLACE = N_("An address")
+    HOSPITAL = N_("A hospital")
 
 
 class Finding(NamedTuple):

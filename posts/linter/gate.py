@@ -16,8 +16,9 @@ from posts.linter.lint import hard
 
 _HTML = frozenset(("content", "contentMap"))
 _NO_WORDS = frozenset((
-    "@context", "id", "type", "actor", "attributedTo", "to", "cc", "inReplyTo", "published", "updated", "endTime", "closed", "revision",
-    "seal", "tallies", "result", "href", "mediaType", "digestMultibase", "proof", "signature", "replies", "votersCount", "lapsedVoters"))
+    "@context", "id", "type", "actor", "attributedTo", "to", "cc", "inReplyTo", "published", "updated", "endTime", "closed",
+    "revision", "seal", "tallies", "result", "href", "mediaType", "digestMultibase", "proof", "signature", "replies",
+    "votersCount", "lapsedVoters"))
 _FIELDS = {"name": "question", "oneOf": "options", "anyOf": "options"}
 _BLOCK = re.compile(r"</?(?:p|br|hr|h\d|li|ul|ol|tr|td|th|table|thead|tbody|pre|blockquote)\b[^<>]*+>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*+>")
@@ -29,7 +30,8 @@ def check_fields(fields: Iterable[tuple[str, str]]) -> None:
     for field, text in fields:
         if text and (found := hard(text)):
             # the sentence names the kind and not the number: errors are written to logs
-            raise InvalidInput("This holds %(kind)s, whose check digit is right: it stands for one person. Nothing was published; please take"
+            raise InvalidInput("This holds %(kind)s, whose check digit is right: it stands for one person. "
+                "Nothing was published; please take"
                                " the number out.", values={"kind": found[0].kind}, field=field, reason="identifies")
 
 

@@ -20,14 +20,24 @@ _BEFORE, _AFTER = 45, 25
 _PHONE_WORD = re.compile(
     r"(?:\btel|telefon|\bphone|handy|mobil|\bfax|portable|telephone|cellulare|\bcell|movil|whatsapp|\bcall\b|ruf)[^\n]{0,14}$")
 _CALLED_RECORD = re.compile(
-    r"(?<!\w)(?:pat(?:ienten)?\.?-?(?:nummer|nr\.?|id)|patient(?:'s)? ?(?:id|no|number)|fall-?(?:nummer|nr\.?|zahl)|aufnahme-?n(?:umme)?r\.?"
-    r"|akten-?(?:zeichen|n(?:umme)?r\.?)|kranken(?:haus)?-?akten?-?n(?:umme)?r\.?|versicherten-?n(?:umme)?r\.?|versicherungs-?n(?:umme)?r\.?"
-    r"|befund-?n(?:umme)?r\.?|proben-?n(?:umme)?r\.?|kv-?n(?:umme)?r\.?|sv-?n(?:umme)?r\.?|ahv-?n(?:umme)?r\.?|ausweis-?n(?:umme)?r\.?|(?:reise)?pass-?n(?:umme)?r\.?"
-    r"|ipp|nip|num(?:éro|ero)? (?:de |d')(?:dossier|patient|s[ée]jour|s[ée]cu(?:rit[ée] sociale)?|identit[ée])|n° ?(?:de |d')?(?:dossier|patient|ipp|s[ée]jour|s[ée]cu)|dossier n°|nir"
-    r"|(?:numero|n\.|n°) ?(?:di )?(?:cartella(?: clinica)?|nosologico|tessera(?: sanitaria)?|documento|pratica|ricovero|sdo)|cartella(?: clinica)? (?:n\.|n°|numero)|nosologico|tessera sanitaria|carta d'identit[àa]|passaporto"
-    r"|(?:n[º°.]|n[úu]mero) ?(?:de )?(?:historia(?: cl[íi]nica)?|afiliaci[óo]n|paciente|tarjeta sanitaria|seguridad social|episodio)|nhc|historia cl[íi]nica(?: n[º°.])?|tarjeta sanitaria|cip-?sns|cip|nuhsa|pasaporte|nass"
-    r"|mrn|medical record(?: (?:no|number))?|hospital (?:no|number)|case (?:no|number)|accession (?:no|number)|record (?:no|number)|passport(?: (?:no|number))?|ni number|nino|national insurance(?: number)?"
-    r"|identifiant patient|matricule)\b\.?[ ]{0,2}(?:nr\.?|no\.?|n[º°]|num[ée]ro)?[ ]{0,2}[:#=]{0,2}[ ]{0,2}(?:ist |lautet |est |è |es |is )?",
+    r"(?<!\w)(?:pat(?:ienten)?\.?-?(?:nummer|nr\.?|id)|patient(?:'s)? ?(?:id|no|number)|fall-?(?:nummer|nr\.?"
+    r"|zahl)|aufnahme-?n(?:umme)?r\.?"
+    r"|akten-?(?:zeichen|n(?:umme)?r\.?)|kranken(?:haus)?-?akten?-?n(?:umme)?r\.?|versicherten-?n(?:umme)?r\.?"
+    r"|versicherungs-?n(?:umme)?r\.?"
+    r"|befund-?n(?:umme)?r\.?|proben-?n(?:umme)?r\.?|kv-?n(?:umme)?r\.?|sv-?n(?:umme)?r\.?|ahv-?n(?:umme)?r\.?"
+    r"|ausweis-?n(?:umme)?r\.?|(?:reise)?pass-?n(?:umme)?r\.?"
+    r"|ipp|nip|num(?:éro|ero)? (?:de |d')(?:dossier|patient|s[ée]jour|s[ée]cu(?:rit[ée] sociale)?|identit[ée])"
+    r"|n° ?(?:de |d')?(?:dossier|patient|ipp|s[ée]jour|s[ée]cu)|dossier n°|nir"
+    r"|(?:numero|n\.|n°) ?(?:di )?(?:cartella(?: clinica)?|nosologico|tessera(?: sanitaria)?|documento|pratica"
+    r"|ricovero|sdo)|cartella(?: clinica)? (?:n\.|n°|numero)|nosologico|tessera sanitaria|carta d'identit[àa]"
+    r"|passaporto"
+    r"|(?:n[º°.]|n[úu]mero) ?(?:de )?(?:historia(?: cl[íi]nica)?|afiliaci[óo]n|paciente|tarjeta sanitaria"
+    r"|seguridad social|episodio)|nhc|historia cl[íi]nica(?: n[º°.])?|tarjeta sanitaria|cip-?sns|cip|nuhsa"
+    r"|pasaporte|nass"
+    r"|mrn|medical record(?: (?:no|number))?|hospital (?:no|number)|case (?:no|number)|accession (?:no|number)"
+    r"|record (?:no|number)|passport(?: (?:no|number))?|ni number|nino|national insurance(?: number)?"
+    r"|identifiant patient|matricule)(?!\w)\.?[ ]{0,2}(?:nr\.?|no\.?|n[º°]"
+    r"|num[ée]ro)?[ ]{0,2}[:#=]{0,2}[ ]{0,2}(?:ist |lautet |est |è |es |is )?",
     re.IGNORECASE)
 _RECORD = re.compile(r"[A-Z]{0,6}[-/ ]?\d[\dA-Z]{0,14}(?:[-/. ]\d[\dA-Z]{0,14}){0,6}", re.IGNORECASE)
 _NINO = re.compile(r"(?<!\w)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D](?!\w)")
@@ -58,7 +68,8 @@ def soft(source: Source) -> list[Finding]:
                                                                    " Nobody needs it to understand the case."), TAKEN_OUT))
     for match in _NINO.finditer(source.words):
         start, end = source.at(match.start(), match.end())
-        found.append(Finding(start, end, Family.IDENTIFIER, N_("It is written like a British National Insurance number."), TAKEN_OUT))
+        why = N_("It is written like a British National Insurance number.")
+        found.append(Finding(start, end, Family.IDENTIFIER, why, TAKEN_OUT))
     return found
 
 

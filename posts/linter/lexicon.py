@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
 from typing import NamedTuple
 
 LANGUAGES = ("de", "fr", "it", "es", "en")
@@ -22,7 +26,8 @@ _MONTHS = {
 }
 MONTHS = {word: number for number, words in _MONTHS.items() for word in words.split()}
 """Names of months and how they are shortened, in lower case, by number."""
-SHORT_MONTHS = frozenset(word for word in MONTHS if len(word) <= 4) - frozenset(("mai", "mars", "juin", "août", "aout", "märz", "juni", "juli"))
+SHORT_MONTHS = frozenset(word for word in MONTHS if len(word) <= 4) - {
+    "mai", "mars", "juin", "août", "aout", "märz", "juni", "juli"}
 """Those that are words or abbreviations of something else as well: they need a year beside them."""
 
 
@@ -62,3 +67,14 @@ WORDS = {
 def words(language: str) -> Words:
     """What is proposed in a language (BCP 47), in English for one that is not known here."""
     return WORDS.get(language[:2].lower(), WORDS["en"])
+
+
+def vocabulary(name: str) -> frozenset[str]:
+    """A list of words by its name in `vocabulary.toml`; folded (`core.text.folded`), like what is looked up in it."""
+    return _lists()[name]
+
+
+@cache
+def _lists() -> Mapping[str, frozenset[str]]:
+    text = resources.files(__package__).joinpath("vocabulary.toml").read_text("utf-8")
+    return {name: frozenset(words) for name, words in tomllib.loads(text).items()}

@@ -13,9 +13,10 @@ def lint(text: str, language: str, hospitals: Hospitals, today: date, first: dat
     """The findings of a text, in its order. `language` (BCP 47) is what is proposed in; all rules are tried whatever it is, but
     for titles that are something else in other languages. Days are counted from `first`, or from the first one here."""
     read = source.read(text)
-    return apart([*identifiers.hard(read), *identifiers.soft(read), *contacts.findings(read), *dates.findings(read, language, today, first),
-                  *ages.findings(read, language), *names.findings(read, language), *hospitals.findings(read, language),
-                  *places.findings(read, language)])
+    return apart([
+        *identifiers.hard(read), *identifiers.soft(read), *contacts.findings(read), *dates.findings(read, language, today, first),
+        *ages.findings(read, language), *names.findings(read, language), *hospitals.findings(read, language),
+        *places.findings(read, language)])
 
 
 def hard(text: str) -> tuple[Finding, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 
 GONE = "\x02"
 """What stands, character by character, where nothing is looked for."""
+_DIGITS = re.compile(r"\d+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"]{1,2000}", re.IGNORECASE)
 _MENTION = re.compile(r"(?<![\w@])@[\w.-]{1,64}@[\w.-]{1,253}")
@@ -42,13 +44,15 @@ _ALIKE = _Alike()
 
 class Source(NamedTuple):
     """`text` is the whole, `words` the same without links, mentions and references to literature and registers, each as long as
-    the other; `numbers` still has the links. `links` are their places, and `places` where each character stood, where
-    some were left out because nobody sees them."""
+    the other; `numbers` still has the links. `links` are their places, `digits` where rows of digits begin in `words`, and
+`places`
+    where each character stood, where some were left out because nobody sees them."""
 
     text: str
     words: str
     numbers: str
     links: tuple[tuple[int, int], ...]
+    digits: tuple[int, ...]
     places: tuple[int, ...] | None
 
     def at(self, start: int, end: int) -> tuple[int, int]:
@@ -56,6 +60,14 @@ class Source(NamedTuple):
         if self.places is None:
             return start, end
         return self.places[start], self.places[end - 1] + 1
+
+    def from_digits(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """The matches of a pattern that begins with a digit, which most of a text does not."""
+        last = 0
+        for place in self.digits:
+            if place >= last and (found := pattern.match(self.words, place)) is not None:
+                yield found
+                last = found.end()
 
 
 def read(given: str) -> Source:
@@ -70,7 +82,7 @@ def read(given: str) -> Source:
     words = _MENTION.sub(_gone, numbers)
     for start, end in links:
         words = words[:start] + GONE * (end - start) + words[end:]
-    return Source(text, words, numbers, links, places)
+    return Source(text, words, numbers, links, tuple(found.start() for found in _DIGITS.finditer(words)), places)
 
 
 def _gone(found: re.Match[str]) -> str:
