@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -44,9 +45,8 @@ def apart(found: list[Finding]) -> tuple[Finding, ...]:
     `Family`, then the longer one."""
     order = {family: place for place, family in enumerate(Family)}
     kept: list[Finding] = []
-    taken: list[tuple[int, int]] = []
     for one in sorted(found, key=lambda one: (not one.blocks, order[one.what], one.start - one.end, one.start)):
-        if not any(start < one.end and one.start < end for start, end in taken):
-            kept.append(one)
-            taken.append((one.start, one.end))
-    return tuple(sorted(kept))
+        place = bisect_left(kept, one.start, key=lambda other: other.start)
+        if (place == 0 or kept[place - 1].end <= one.start) and (place == len(kept) or one.end <= kept[place].start):
+            kept.insert(place, one)
+    return tuple(kept)

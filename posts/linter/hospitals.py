@@ -1,5 +1,5 @@
-"""Hospitals: those on a list, by country and by what this instance's operators add, and words that begin or end "
-    "a hospital's name."""
+"""Hospitals: those on a list, by country and by what this instance's operators add, and words that begin or end the name of
+one."""
 
 from __future__ import annotations
 

@@ -90,7 +90,6 @@ def _in_run(source: Source, base: int, groups: list[tuple[int, int]]) -> list[Fi
 def _begins(source: Source, base: int, groups: list[tuple[int, int]], first: int) -> tuple[Finding, int] | None:
     """A number that begins with this group, and the group after it. Where two kinds fit, the one that is called by name."""
     best: tuple[Rule, int] | None = None
-    around = _around(source, base + groups[first][0], base + groups[min(first + 7, len(groups)) - 1][1])
     for rule in RULES:
         last = _fits(rule, groups, first)
         if last is None:
@@ -98,8 +97,7 @@ def _begins(source: Source, base: int, groups: list[tuple[int, int]], first: int
         start, end = base + groups[first][0], base + groups[last - 1][1]
         if source.numbers[end:end + 1].isalnum() or not rule.passes(bare(source.numbers[start:end])):
             continue
-        called = rule.called.search(around) is not None
-        if called:
+        if rule.called.search(_around(source, start, end)) is not None:
             return _hard(source, start, end, rule.name), last
         if best is None and _believed(source, rule, start, end):
             best = rule, last
@@ -128,7 +126,7 @@ def _believed(source: Source, rule: Rule, start: int, end: int) -> bool:
 
 
 def _around(source: Source, start: int, end: int) -> str:
-    """The words near a number, folded, without those of other lines' ends."""
+    """The words near a number, folded."""
     return folded(source.text[max(0, start - _BEFORE): start]) + " | " + folded(source.text[end: end + _AFTER])
 
 

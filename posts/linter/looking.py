@@ -37,8 +37,8 @@ class Marked(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was found in some fields, the first ones where there is very much, and the digest that stands for "
-        "exactly this text."""
+    """What was found in some fields, the first ones where there is very much, and the digest that stands for
+    exactly this text."""
 
     marked: tuple[Marked, ...]
     digest: str
@@ -67,8 +67,8 @@ class Linter:
         self._hospitals, self._clock = Hospitals(hospitals), clock
 
     def look(self, fields: Mapping[str, str], language: str) -> Look:
-        """What could identify a patient in some fields of one form, by their names; days are counted from the "
-            "first in all of them."""
+        """What could identify a patient in some fields of one form, by their names; days are counted from the
+        first in all of them."""
         today = self._today()
         first = _first(fields, today)
         marked = [_marked(name, text, one) for name, text in fields.items() if text

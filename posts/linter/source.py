@@ -80,8 +80,8 @@ def read(given: str) -> Source:
     links = tuple(found.span() for found in _LINK.finditer(text)) if "//" in text or "www" in text.lower() else ()
     numbers = _LITERATURE.sub(_gone, text)
     words = _MENTION.sub(_gone, numbers)
-    for start, end in links:
-        words = words[:start] + GONE * (end - start) + words[end:]
+    if links:
+        words = _LINK.sub(_gone, words)
     return Source(text, words, numbers, links, tuple(found.start() for found in _DIGITS.finditer(words)), places)
 
 
