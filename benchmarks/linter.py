@@ -19,10 +19,10 @@ _TEXTS = 40
 _LONG = 32
 _HOSTILE = "12.03.2024 1 85 05 78 Frau M. " * (_LENGTH // 30)
 SETTING = (
-    "Sentences of tests/linter: fictional, about half of each language with something in them, labelled by hand and written before"
-    ' the rules were tuned; every second one was not looked at while they were ("unseen"). A finding is right where it touches a'
-    " label of its family; everything else that is marked is wrong. Times: texts of 2048 characters made of these sentences, so with"
-    " far more in them than a case has, one after another in one thread.")
+    "Sentences of tests/linter: fictional, about half of each language with something in them, labelled by hand and written"
+    ' before the rules were tuned; every second one was not looked at meanwhile ("unseen"). A finding is right where it'
+    " touches a label of its family; everything else that is marked is wrong. Times: texts of 2048 characters made of these"
+    " sentences, so with far more in them than a case has, one after another in one thread.")
 
 
 def run(directory: Path, pace: Pace) -> Part:

@@ -33,7 +33,8 @@ SHORT_MONTHS = frozenset(word for word in MONTHS if len(word) <= 4) - {
 
 class Words(NamedTuple):
     """What is proposed in a language. `day` takes a number; `years_later` takes one too; `band` is an age band as lower and upper
-    bound; the ages are put in the place of a number with its unit."""
+    bound; the ages are put in the place of a number with its unit. What stands after articles and prepositions of every kind is
+    in brackets."""
 
     day: str
     years_later: str
@@ -52,15 +53,15 @@ class Words(NamedTuple):
 WORDS = {
     "de": Words("Tag {n}", "etwa {n} Jahre später", "Altersgruppe {band}", "mindestens 90 Jahre", "dieser Patient",
                 "diese Patientin", "diese Person", "diesem Patienten", "dieser Patientin", "jemand aus dem Kollegium",
-                "ein Krankenhaus", "hier im Land"),
+                "[Krankenhaus]", "[Adresse]"),
     "fr": Words("J{n}", "environ {n} ans plus tard", "tranche d'âge {band}", "90 ans ou plus", "ce patient", "cette patiente",
-                "cette personne", "ce patient", "cette patiente", "un confrère", "un hôpital", "dans le pays"),
+                "cette personne", "ce patient", "cette patiente", "un confrère", "[hôpital]", "[adresse]"),
     "it": Words("giorno {n}", "circa {n} anni dopo", "fascia d'età {band}", "90 anni o più", "questo paziente", "questa paziente",
-                "questa persona", "questo paziente", "questa paziente", "un collega", "un ospedale", "in questo Paese"),
+                "questa persona", "questo paziente", "questa paziente", "un collega", "[ospedale]", "[indirizzo]"),
     "es": Words("día {n}", "unos {n} años después", "grupo de edad {band}", "90 años o más", "este paciente", "esta paciente",
-                "esta persona", "este paciente", "esta paciente", "un colega", "un hospital", "en el país"),
+                "esta persona", "este paciente", "esta paciente", "un colega", "[hospital]", "[dirección]"),
     "en": Words("day {n}", "about {n} years later", "age band {band}", "90 years or over", "this patient", "this patient",
-                "this person", "this patient", "this patient", "a colleague", "a hospital", "in this country"),
+                "this person", "this patient", "this patient", "a colleague", "[hospital]", "[address]"),
 }
 
 

@@ -111,7 +111,13 @@ def _first(fields: Mapping[str, str], today: date) -> date | None:
 
 def _marked(field: str, text: str, one: Finding) -> Marked:
     before, after = text[max(0, one.start - _NEAR): one.start], text[one.end: one.end + _NEAR]
-    before = before.rpartition("\n")[2] if "\n" in before else ("…" if one.start > _NEAR else "") + before
-    after = after.partition("\n")[0] if "\n" in after else after + ("…" if one.end + _NEAR < len(text) else "")
+    if "\n" in before:
+        before = before.rpartition("\n")[2]
+    elif one.start > _NEAR:  # the first word may be cut
+        before = f"… {before.partition(' ')[2]}"
+    if "\n" in after:
+        after = after.partition("\n")[0]
+    elif one.end + _NEAR < len(text):
+        after = f"{after.rpartition(' ')[0]} …"
     said = text[one.start: one.end]
     return Marked(field, one.what, one.why, before, said, after, one.proposal, one.blocks, f"{field}:{one.start}:{said}")
