@@ -100,6 +100,10 @@ class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vote_grace_seconds: Whole = 900
 
 
+class Linter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hospitals: tuple[str, ...] = ()
+
+
 class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: str = ""
     address: str = ""
@@ -178,6 +182,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accounts: Accounts = Accounts()
     joining: Joining = Joining()
     posts: Posts = Posts()
+    linter: Linter = Linter()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
     reports: Reports = Reports()

@@ -91,6 +91,7 @@ from posts.exports import Exports
 from posts.following import Following
 from posts.judging import Judging
 from posts.lapses import Lapses
+from posts.linter.looking import Linter
 from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.opening import Opening
@@ -160,6 +161,7 @@ class Assembly:
     relations: Relations
     compose: Compose
     cases: Cases
+    linter: Linter
     colleagues: Colleagues
     drafts: Drafts
     editing: Editing
@@ -272,6 +274,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             sessions=signing.sessions, signing=signing, identities=Identities(database, provider, vault, clock, ids),
             directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
+            linter=Linter(settings.linter.hospitals, clock),
             editing=Editing(database, identity, texts, clock, ids, audit, settings.posts, ledger.forget),
             cases=Cases(database, identity, texts, clock, ids),
             colleagues=Colleagues(database, identity, clock, doctors),

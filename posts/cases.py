@@ -22,6 +22,7 @@ from federation.identity import Identity
 from posts import concerns, store
 from posts.drafts import Sheet, let_go
 from posts.editing import announce
+from posts.linter.gate import check_fields
 from posts.models import Kind, State
 from posts.parts import Outcome, Parts
 from posts.reading import readable
@@ -72,6 +73,7 @@ class Cases:
         """Say how a case of one's own ended, say it otherwise or, with an empty text, take it out; what stood there before stays
         in the case's history. `Conflict` where the case was changed in this very moment."""
         check_outcome(text)
+        check_fields((("outcome", text),))
         before = await self._database.read(lambda tx: self._own(tx, author, readable(tx, post_id, author.actor)))
         now, kept = self._clock.ms(), before.parts.outcome
         said = Outcome(source=text, at=kept.at if kept is not None else now) if text.strip() else None
@@ -108,4 +110,5 @@ class Cases:
         new = msgspec.structs.replace(new, state=state, revision=old.revision + 1)
         store.revise(tx, old, new)
         concerns.changed(tx, self._ids, old, new, now)
-        announce(tx, self._identity, self._ids, new, by_ids(tx, [old.author_id])[old.author_id].uri, now)
+        announce(tx, self._identity, self._ids, new, by_ids(tx, [old.author_id])[old.author_id].uri, now,
+                 repeats=old.parts == new.parts)

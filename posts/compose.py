@@ -26,12 +26,13 @@ from federation.identity import Identity
 from federation.store import enqueue
 from posts import concerns, signing, store, wire
 from posts.drafts import Sheet, let_go
+from posts.linter.gate import check_fields, check_html
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, ReplyKind, State
 from posts.modes import begin
 from posts.network import Network, list_digest, network, party
-from posts.parts import Parts
+from posts.parts import Parts, htmls
 from posts.reading import readable
-from posts.rules import CONSULTED, check_draft, check_text, option_names, with_sources
+from posts.rules import CONSULTED, check_draft, check_text, fields_of, option_names, with_sources
 from posts.rules_parts import check_publisher
 from posts.store import Poll, Post
 from posts.texts import Text, Texts, check_hidden, check_readers
@@ -64,7 +65,9 @@ class Compose:
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
+        check_fields(fields_of(draft).items())
         text = await self._texts.read_whole(draft.text, draft.parts)
+        check_html(text.html, *htmls(text.parts))
         if audience is not None:
             check_readers(text.named, audience, settled=False)
         return text
@@ -170,7 +173,9 @@ class Compose:
         on; they stand below its text."""
         text = with_sources(text, sources)
         check_text(text, language, self._settings.text_limit)
+        check_fields((("text", text),))
         read = await self._texts.read(text)
+        check_html(read.html)
         now, post_id = self._clock.ms(), self._ids.new()
         once = _once(form, Kind.REPLY, parent_id, text, *((kind,) if kind != ReplyKind.ANSWER else ()))
 

@@ -51,7 +51,8 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     report (`posts.parts.Heading`), `days` and `happened` the rows of its timeline side by side, `doi` to `funding` a study's,
     `sponsored` whether a piece of news is (yes, no or not chosen), `starts` to `link` a congress's. `doctors` are handles, `desk`
     that of the desk it is written for, `asked_from` the post at home that is asked about abroad, `sought` a condition by name.
-    `signature` is name, role or not chosen yet."""
+    `signature` is name, role or not chosen yet, `looked` the digest of the text whose findings were looked at
+    (`posts.linter.looking`)."""
 
     kind: str = "case"
     question: str = ""
@@ -102,6 +103,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     sources: str = ""
     corrects: str = ""
     reason: str = ""
+    looked: str = ""
 
     @property
     def sections(self) -> dict[str, str]:

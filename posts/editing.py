@@ -20,9 +20,10 @@ from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
 from posts import answers, concerns, pollstore, store, wire
 from posts.drafts import Sheet, let_go
+from posts.linter.gate import check_fields, check_html
 from posts.models import CaseFacts, Correction, CorrectionKind, Kind, ReplyKind
 from posts.network import network
-from posts.parts import Parts
+from posts.parts import Parts, htmls, typed
 from posts.reading import readable
 from posts.rules import check_facts, check_question, check_reason, check_text
 from posts.rules_parts import check_parts, check_publisher
@@ -54,7 +55,9 @@ class Editing:
         reason = check_reason(corrects) if corrects is not None else ""
         before = await self._database.read(lambda tx: self._own(tx, author, post_id))
         given = before.parts if parts is None else msgspec.structs.replace(parts, outcome=before.parts.outcome)
+        check_fields((("question", question), ("text", text), ("reason", reason), *typed(given)))
         read = await self._texts.read_whole(text, given, before.tags)
+        check_html(read.html, *htmls(read.parts))
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
@@ -98,6 +101,7 @@ class Editing:
         """Withdraw an answer of one's own as wrong: its text stays where it was, folded behind why, and counts as an answer no
         more. That cannot be taken back, and travels ahead of everything else. Recalling twice does it once."""
         said, now = check_reason(reason), self._clock.ms()
+        check_fields((("reason", said),))
 
         def write(tx: Tx) -> None:
             old = self._own(tx, author, post_id)
@@ -109,7 +113,8 @@ class Editing:
                              now)
             store.revise(tx, old, new)
             concerns.changed(tx, self._ids, old, new, now)
-            announce(tx, self._identity, self._ids, new, by_ids(tx, [old.author_id])[old.author_id].uri, now, URGENT)
+            announce(tx, self._identity, self._ids, new, by_ids(tx, [old.author_id])[old.author_id].uri, now, URGENT,
+                     repeats=True)
 
         await self._database.write(write)
 
@@ -149,9 +154,11 @@ def _corrected(post: Post, kind: CorrectionKind, reason: str, now: int) -> Post:
     return msgspec.structs.replace(post, correction=Correction(kind, reason, post.revision, now))
 
 
-def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int, lane: int = FRESH) -> None:
-    """Put an Update of a local post as it stands now into the outbox, for its whole audience."""
+def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, now: int, lane: int = FRESH, *,
+             repeats: bool = False) -> None:
+    """Put an Update of a local post as it stands now into the outbox, for its whole audience; `repeats` where none of its
+    words are new."""
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
     activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
-                           lane=lane)
+                           lane=lane, repeats=repeats)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)

@@ -13,6 +13,7 @@ from federation.identity import CONTEXT
 from federation.lanes import URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
+from posts.linter.gate import check_fields
 from posts.matters import TEXT_LIMIT, Category, MatterState, Said, Verdict
 
 ACCEPTED = frozenset({MatterState.TAKEN_DOWN, MatterState.CHANGED, MatterState.APPEALED})
@@ -45,6 +46,7 @@ def answer(uri: str, actor_uri: str, flag_uri: str, to: str, verdict: Verdict) -
 
 
 def _words(text: str, language: str) -> dict[str, Any]:
+    check_fields((("text", text),))
     return {"content": text, "contentMap": {language: text}}
 
 

@@ -269,7 +269,7 @@ class Judging:
         without = set(forget_said(tx, post.uri, now))
         created = wire.create(post, poll, author.uri, answered, seal, again=public(self._ids.new()))
         enqueue(tx, self._ids.new(), created, [one for one in places if one in without], now)
-        enqueue(tx, self._ids.new(), wire.update(post, poll, author.uri, answered, seal, forgets=True), places, now)
+        enqueue(tx, self._ids.new(), wire.update(post, poll, author.uri, answered, seal, forgets=True, repeats=True), places, now)
         tx.scrub()
 
     async def hide(self, matter_id: str, by: str, *, hidden: bool) -> None:

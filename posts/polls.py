@@ -138,7 +138,7 @@ class Polls:
             breakdown.advance(tx, network(tx, self._identity), post, poll, now)
         try:
             lane = URGENT if pollstore.lapse_untold(tx, post_id) else FRESH
-            announce(tx, self._identity, self._ids, post, author.uri, now, lane)
+            announce(tx, self._identity, self._ids, post, author.uri, now, lane, repeats=True)
         except InvalidInput as error:  # room for it is kept when a poll is published; one of an older release may have none
             log.error("a poll is too large to be announced", poll=post.uri, error=error)
         return post

@@ -117,7 +117,7 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
         return
     new = msgspec.structs.replace(new, revision=beyond + 1)
     store.revise(tx, old, new)
-    announce(tx, identity, ids, new, author.uri, now)
+    announce(tx, identity, ids, new, author.uri, now, repeats=True)
 
 
 def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapping[str, Any], sibling_id: int, now: int) -> None:

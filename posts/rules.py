@@ -11,7 +11,7 @@ from core.errors import InvalidInput
 from core.text import one_line
 from posts import wire
 from posts.models import AGE_BANDS, AIMS_OF, SEXES, CaseFacts, Draft, Kind
-from posts.parts import CONDITIONS
+from posts.parts import CONDITIONS, typed
 from posts.rules_parts import check_parts
 
 _DAY_MS = 86_400_000
@@ -78,6 +78,15 @@ def check_reason(reason: str) -> str:
     if len(line) > wire.REASON_LENGTH:
         raise InvalidInput("The reason has at most %(most)s characters.", values={"most": wire.REASON_LENGTH}, field="reason")
     return line
+
+
+def fields_of(draft: Draft) -> dict[str, str]:
+    """What of a draft is free text, by the field it was typed in: whatever could say who a patient is."""
+    options = draft.poll.options if draft.poll is not None else ()
+    found = {"question": draft.question, "text": draft.text, "options": "\n".join(options)}
+    for field, text in typed(draft.parts):
+        found[field] = f"{found[field]}\n{text}" if field in found else text
+    return found
 
 
 def option_names(options: tuple[str, ...]) -> list[str]:

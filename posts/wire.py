@@ -21,6 +21,7 @@ from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
 from posts import degraded, seals, wire_parts
+from posts.linter import gate
 from posts.models import (
     NO_FACTS,
     NO_TAGS,
@@ -386,18 +387,24 @@ def _room(poll: Poll | None) -> int:
 
 
 def create(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "") -> Outgoing:
-    """`Create` of a new post; `again` makes another activity of it, for a sibling that has lost what the first one told."""
+    """`Create` of a new post; `again` makes another activity of it, for a sibling that has lost what the first one told.
+    `InvalidInput` where something in it stands for one person (`posts.linter.gate`); what is sent again has passed that."""
     _check_length(post)
     made = document(post, poll, author_uri, parent_uri, seal)
+    if not again:
+        gate.check_document(made)
     return _activity("Create", _named(f"{post.uri}#create", again), author_uri, made, post.uri, BACKLOG if again else FRESH,
                      room=_room(poll))
 
 
 def update(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | None, seal: Seal, again: str = "",
-           lane: int = FRESH, *, forgets: bool = False) -> Outgoing:
-    """`Update` to a later revision; `again` as above. `forgets`: of what stood there before, nothing is to be kept."""
+           lane: int = FRESH, *, forgets: bool = False, repeats: bool = False) -> Outgoing:
+    """`Update` to a later revision; `again` and `InvalidInput` as above. `forgets`: of what stood there before, nothing is to be
+    kept. `repeats`: no word in it is new, only counts or who reads it, so it is sent as it stands."""
     _check_length(post)
     made = document(post, poll, author_uri, parent_uri, seal)
+    if not again and not repeats:
+        gate.check_document(made)
     if forgets:
         made["forgetsEarlier"] = True
     return _activity("Update", _named(f"{post.uri}#update-{post.revision}", again), author_uri, made, post.uri,

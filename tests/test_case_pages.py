@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from actors.models import Role
 from posts.parts import Row, Section
 from tests.servers import countries
 from tests.test_pages import Browser, fields
@@ -59,7 +58,8 @@ async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None
 
 async def test_a_study_and_what_desks_publish_have_forms_of_their_own(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", friends=False) as (de,), Browser(de) as ada, Browser(de) as red:
-        await de.add_doctor("red", Role.EDITOR)
+        await de.add_doctor("red")
+        await de.its.desks.add("desk", "The desk", "red")
         await ada.login("ada")
         await red.login("red")
         assert "A congress" not in (await ada.get("/compose"))[1] and "A congress" in (await red.get("/compose"))[1]
@@ -79,7 +79,7 @@ async def test_a_study_and_what_desks_publish_have_forms_of_their_own(tmp_path: 
         for wrong in ({}, {"sponsored": "yes"}, {"sponsored": "no", "sponsor": "A company"}):
             status, page = await red.post("/compose", news | wrong | {"step": "audience"})
             assert status == 400 and 'id="error-sponsor"' in page
-        told = news | {"sponsored": "no", "step": "confirm", "reach": "home"}
+        told = news | {"desk": "desk", "sponsored": "no", "step": "confirm", "reach": "home"}
         page = (await red.post("/compose", told))[1]
         where = (await red.post("/compose", fields(page) | {"step": "publish"}))[1]
         assert re.search(r"<dt>Sponsor</dt><dd>none</dd>", (await ada.get(where))[1])

@@ -19,10 +19,12 @@ from core.vault import token
 from federation.addresses import origin_of
 from instance.context import doctor, language, me, services
 from instance.pages.filled import KINDS, conditions_for, facts_of, parts_of
+from instance.pages.linting import look_at, replaced
 from instance.pages.sheets import carried_on, fresh_sheet, is_hers, sheet_of, written_of
 from posts.colleagues import handles, party_digest
 from posts.compose import Preview
 from posts.drafts import Sheet, What, Written, written_again
+from posts.linter.looking import NOTHING, Look
 from posts.models import Audience, Destination, Draft, Kind, PollDraft, Reach
 from posts.network import party
 from posts.rules_parts import BY_DESKS, OF_DESKS
@@ -74,13 +76,19 @@ async def write_step() -> ResponseReturnValue:
         sheet = await carried_on(sheet, written) if step != "publish" else sheet
     elif step == "publish":
         step = "confirm"
+    if "apply" in form:
+        written = replaced(written, written.language, form["apply"])
+        return await write_page(written, sheet, look=look_at(written, written.language), replaced=True)
     if step == "write":
         return await write_page(written, sheet)
+    look = look_at(written, written.language)
     try:
         draft = _draft(written, services().clock.ms())
         await services().compose.preview(draft)
     except InvalidInput as error:
-        return await write_page(written, sheet, error)
+        return await write_page(written, sheet, error, look=look if error.reason == "identifies" else NOTHING)
+    if not look.settled(written.looked):
+        return await write_page(written, sheet, look=look)
     if step == "audience":
         return await _choose(written, sheet)
     try:
@@ -131,16 +139,17 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
                           going=chosen)
 
 
-async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *,
-                     at: int | None = None) -> ResponseReturnValue:
-    """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved."""
+async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None = None, *, at: int | None = None,
+                     look: Look = NOTHING, replaced: bool = False) -> ResponseReturnValue:
+    """Step one; readers chosen before wait in it for the way forward. `at` (ms) is when its draft was saved, `look` what in it
+    could identify the patient, some of which was just `replaced`."""
     desks = await services().desks.of(doctor())
     if written.kind not in OF_DESKS:
         written = msgspec.structs.replace(written, desk="")
     elif written.kind in BY_DESKS and not written.desk and desks:
         written = msgspec.structs.replace(written, desk=desks[0].handle)
-    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, desks=desks,
-                                 conditions=conditions_for(written, language()))
+    page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, look=look,
+                                 replaced=replaced, desks=desks, conditions=conditions_for(written, language()))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -170,7 +179,8 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, preview: Previe
     by_role = written.signature == "role" and not written.desk
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
-        "compose_confirm.html", speaker=speaker, told=_told(written, author.actor) if speaker.alias else "",
+        "compose_confirm.html", look=look_at(written, written.language), speaker=speaker,
+        told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=preview.html, parts=preview.parts, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 

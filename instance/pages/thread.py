@@ -14,10 +14,12 @@ from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, language, me, owner, services, verified
 from instance.pages.filled import conditions_for, facts_of, parts_of
+from instance.pages.linting import look_at, replaced
 from instance.pages.looking import is_looked_at, note_reading, settle
 from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
 from posts.drafts import Sheet, What, Written, form_of, written_again
+from posts.linter.looking import NOTHING, Look
 from posts.models import Kind, PostView, ReplyKind
 
 _SOURCES_LENGTH = 4_000
@@ -30,9 +32,10 @@ async def show_post(post_id: str) -> ResponseReturnValue:
 
 
 async def thread_page(post_id: str, *, error: InvalidInput | None = None, answering: str = "", written: Written | None = None,
-                      sheet: Sheet | None = None, looking: bool = False) -> ResponseReturnValue:
+                      sheet: Sheet | None = None, looking: bool = False, look: Look = NOTHING,
+                      replaced: bool = False) -> ResponseReturnValue:
     """The conversation; `answering` with an error is the answer that failed, an error alone is a vote that failed. An answer
-    that was begun before stands in its form."""
+    that was begun before stands in its form, with what in it could identify the patient (`look`; some was just `replaced`)."""
     failed_vote = error if not answering else None
     found = await services().threads.thread(doctor(), post_id, results=request.args.get("results") == "1",
                                             after=request.args.get("after"))
@@ -50,6 +53,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     page = await render_template(
         "thread.html", found=found, counted=counted, unmasked=unmasked,
         outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
+        look=look, replaced=replaced,
         by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
@@ -62,16 +66,25 @@ async def reply(post_id: str) -> ResponseReturnValue:
     form = await request.form
     author = await services().credentials.author(me().account, "reply")
     sheet = sheet_of(form, What.REPLY, post_id)
+    written = written_of(form)
+    if "apply" in form:
+        written = replaced(written, written.language, form["apply"])
+        return await thread_page(post_id, answering=post_id, written=written, sheet=sheet,
+                                 look=look_at(written, written.language), replaced=True)
+    look = look_at(written, written.language)
+    if not look.blocks and not look.settled(written.looked):
+        return await thread_page(post_id, answering=post_id, written=written, sheet=sheet, look=look)
     try:
         made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
                                               form.get("form", ""), sheet, kind=_kind_in(form) or ReplyKind.ANSWER,
                                               sources=form.get("sources", "")[:_SOURCES_LENGTH])
     except NotFound:
-        if await rescued(sheet, written_of(form)):
+        if await rescued(sheet, written):
             raise NotFound("What you answer was deleted meanwhile. Your text is kept among your drafts.") from None
         raise
     except InvalidInput as error:
-        return await thread_page(post_id, error=error, answering=post_id, written=written_of(form), sheet=sheet)
+        return await thread_page(post_id, error=error, answering=post_id, written=written, sheet=sheet,
+                                 look=look if error.reason == "identifies" else NOTHING)
     return redirect(f"/p/{made}#p-{made}", 303)
 
 
@@ -110,10 +123,10 @@ async def edit_page(post_id: str, written: Written, sheet: Sheet, error: Invalid
     return await _edit_page(post, written, sheet, error)
 
 
-async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None,
-                     at: int | None = None) -> ResponseReturnValue:
-    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at,
-                                 conditions=conditions_for(written, language()))
+async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None, at: int | None = None,
+                     look: Look = NOTHING, *, replaced: bool = False) -> ResponseReturnValue:
+    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at, look=look,
+                                 replaced=replaced, conditions=conditions_for(written, language()))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -124,20 +137,25 @@ async def edit(post_id: str) -> ResponseReturnValue:
     revision = whole(form.get("revision"), 1 << 50)
     sheet = sheet_of(form, What.EDIT, post_id)
     corrects = form.get("reason", "") if form.get("corrects") == "advice" else None
+    post, _ = await services().threads.source(doctor(), post_id)
+    written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts))
     if form.get("rows") or form.get("look_up"):  # more rows for a timeline, or conditions by name: nothing is saved
-        post, _ = await services().threads.source(doctor(), post_id)
-        return await _edit_page(post, msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts)), sheet)
+        return await _edit_page(post, written, sheet)
+    if "apply" in form:
+        written = replaced(written, post.language, form["apply"])
+        return await _edit_page(post, written, sheet, look=look_at(written, post.language), replaced=True)
+    look = look_at(written, post.language)
+    if not look.blocks and not look.settled(written.looked):
+        return await _edit_page(post, written, sheet, look=look)
     try:
-        post, _ = await services().threads.source(doctor(), post_id)
-        written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts))
         says_all = post.kind != Kind.REPLY and "kind" in form  # a form that was drawn without these fields changes none of them
         facts, parts = (facts_of(written), parts_of(written)) if says_all else (None, None)
         await services().editing.edit(author, post_id, written.question, form.get("text", ""), revision or 0, sheet,
                                       facts=facts, parts=parts, corrects=corrects, reply_kind=_kind_in(form))
     except InvalidInput as error:
-        post, _ = await services().threads.source(doctor(), post_id)  # saving again replaces what is there
-        written = msgspec.structs.replace(written_of(form), kind=form_of(post.kind, post.facts), revision=str(post.revision))
-        return await _edit_page(post, written, sheet, error)
+        post, _ = await services().threads.source(doctor(), post_id)
+        written = msgspec.structs.replace(written, revision=str(post.revision))  # saving again replaces what is there
+        return await _edit_page(post, written, sheet, error, look=look if error.reason == "identifies" else NOTHING)
     return redirect(f"/p/{post_id}", 303)
 
 

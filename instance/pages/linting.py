@@ -1,0 +1,37 @@
+"""What in a form could identify the patient: shown beside its fields, replaced by a button, looked at once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from instance.context import services
+from posts.drafts import Written
+from posts.linter.looking import Look
+from posts.parts import TEXTS
+
+_FIELDS = ("question", "text", "reason")
+_ROWS = "timeline"
+_OF_KIND = {"poll": ("options",), "case": tuple(map(str, TEXTS)), "study": ("funding",), "news": ("sponsor",),
+            "congress": ("place",)}
+"""What waits in a form for another kind is not sent."""
+
+
+def look_at(written: Written, language: str) -> Look:
+    """What stands in the fields of a form that hold free text; `language` is what they are written in."""
+    return services().linter.look(_texts(written), language)
+
+
+def replaced(written: Written, language: str, choice: str) -> Written:
+    """The form with what was proposed for one finding in its place."""
+    made = services().linter.replaced(_texts(written), language, choice)
+    rows = tuple(made.pop(_ROWS, "").split("\n")) if written.happened else ()
+    return msgspec.structs.replace(written, **{name: text for name, text in made.items() if text},
+                                   happened=rows if len(rows) == len(written.happened) else written.happened)
+
+
+def _texts(written: Written) -> dict[str, str]:
+    """The fields that hold free text: all that could say who a patient is."""
+    asked = {name: getattr(written, name) for name in (*_FIELDS, *_OF_KIND.get(written.kind, ()))}
+    if written.kind == "case" and written.happened:
+        asked[_ROWS] = "\n".join(written.happened)
+    return asked
