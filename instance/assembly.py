@@ -86,6 +86,7 @@ from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.exports import Exports
+from posts.indexing import Indexing
 from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.notifications import Notifications
@@ -96,6 +97,8 @@ from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
 from posts.reports import Reports
+from posts.search import Search
+from posts.sought import NoConditions
 from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
@@ -163,6 +166,8 @@ class Assembly:
     attesting: Attesting
     reactions: Reactions
     timelines: Timelines
+    search: Search
+    indexing: Indexing
     topics: Topics
     notifications: Notifications
     mailboxes: Mailboxes
@@ -249,6 +254,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
+    conditions = NoConditions()
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
@@ -271,6 +277,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             lapses=Lapses(database, identity, clock, ids),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
             reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
+            search=Search(database, identity, clock, conditions), indexing=Indexing(database, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=boxes, reviews=Reviews(database, clock),

@@ -13,7 +13,7 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import matters, telling
+from posts import indexed, matters, telling
 from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
@@ -109,8 +109,10 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
     for post in posts:
         if post.audience.reach == Reach.NAMED:
             _consult(tx, post)
+    indexed.came(tx, posts)
     answered = Counter(post_id for post in posts if post.parent_id is not None for post_id in {post.parent_id, post.root_id})
     if answered:
+        indexed.answers_count(tx, answered)
         tx.run(f"WITH more (id, n) AS (VALUES {','.join(['(?, ?)'] * len(answered))})"
                " UPDATE posts SET replies = replies + more.n FROM more WHERE posts.id = more.id",
                [value for pair in answered.items() for value in pair])
@@ -304,6 +306,8 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
         " revision = ?, seal = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
          new.updated_at, new.revision, new.seal, old.id, new.revision))
+    if changed:
+        indexed.changed(tx, old, new)
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -315,6 +319,7 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     tx.run("DELETE FROM revisions WHERE post_id = ? AND revision % ? < ?", (post.id, LEAP, revision % LEAP))
     older = post.revision % LEAP < revision % LEAP
     if older:
+        indexed.emptied(tx, post)
         tx.run("UPDATE posts SET question = '', source = '', html = '', tags = '' WHERE id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
     tx.scrub()
@@ -354,6 +359,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
         return
+    indexed.gone(tx, post)
     for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what = 'edit' AND about = ? AND (actor_id = ? OR actor_id IN"
@@ -364,6 +370,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
+    indexed.answers_count(tx, above)
 
 
 def mark_taken_down(tx: Tx, uri: str, category: str) -> None:
