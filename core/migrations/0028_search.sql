@@ -28,7 +28,7 @@ CREATE TABLE post_conditions (
 
 -- Posts the index does not know yet, or not as they are now. The worker does them.
 CREATE TABLE unindexed (
-    post_id INTEGER PRIMARY KEY REFERENCES posts (id)
+    post_id INTEGER PRIMARY KEY
 );
 
 -- What the words of the index were made by. Where there is nothing yet, or another release has made it, the worker begins it anew
