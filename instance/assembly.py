@@ -98,6 +98,7 @@ from posts.reactions import Reactions
 from posts.readership import Readerships
 from posts.reports import Reports
 from posts.search import Search
+from posts.similar import Similar
 from posts.sought import NoConditions
 from posts.tallies import Tallies
 from posts.texts import Texts
@@ -167,6 +168,7 @@ class Assembly:
     reactions: Reactions
     timelines: Timelines
     search: Search
+    similar: Similar
     indexing: Indexing
     topics: Topics
     notifications: Notifications
@@ -278,6 +280,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
             reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
             search=Search(database, identity, clock, conditions), indexing=Indexing(database, conditions),
+            similar=Similar(database, identity, clock, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=boxes, reviews=Reviews(database, clock),

@@ -18,6 +18,7 @@ from posts.store import Post
 
 AT_ONCE = 128
 """How many posts a step enters at most."""
+_MANY = 1000
 _ROWS = 2000
 _EMPTIED = (("postings", "block, word"), ("post_conditions", "post_id, code"), ("places", "place"))
 
@@ -49,10 +50,10 @@ class Indexing:
         while not await self._database.write(_renewed):
             pass
 
-    async def waiting(self) -> int:
-        """How many posts are not in the index yet, or not as they are now."""
-        row = await self._database.read(lambda tx: tx.row("SELECT count(*) AS n FROM unindexed"))
-        return int(row["n"]) if row is not None else 0
+    def is_behind(self) -> bool:
+        """Whether so many posts wait that somebody may miss one."""
+        row = self._database.glance("SELECT count(*) AS n FROM (SELECT 1 FROM unindexed LIMIT ?) AS some", (_MANY,))
+        return row is not None and row["n"] == _MANY
 
     def _look(self, tx: Tx) -> tuple[list[_Entry], list[int]]:
         ids = [row["post_id"] for row in tx.rows("SELECT post_id FROM unindexed ORDER BY post_id LIMIT ?", (AT_ONCE,))]

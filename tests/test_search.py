@@ -215,12 +215,11 @@ async def test_an_index_of_another_release_is_made_anew(its: Assembly, search: S
     post = await ask(its, ada, "Fieber")
     await its.indexing.begin()
     await entered(its)
-    assert await its.indexing.waiting() == 0
+    assert await its.indexing.step() == 0
     await its.database.write(lambda tx: tx.run("UPDATE indexed_by SET version = 'earlier'"))
     await its.database.write(lambda tx: tx.run("UPDATE postings SET word = 'stale' WHERE word = 'fieber'"))
     await its.indexing.begin()
-    assert await its.indexing.waiting() == 1
-    await entered(its)
+    assert await its.indexing.step() == 1
     assert await found(search, ada, "fieber") == [post]
     assert await found(search, ada, "stale") == []
 
