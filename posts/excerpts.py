@@ -23,7 +23,7 @@ class Piece(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """What is looked for: folded words, and how words begin."""
+    """What is looked for: folded words, also several in a row with a space between them, and how words begin."""
 
     words: frozenset[str]
     beginnings: tuple[str, ...] = ()
@@ -74,7 +74,8 @@ def _spots(text: str, marks: Marks) -> list[_Spot]:
 @lru_cache(maxsize=256)
 def _pattern(marks: Marks) -> re.Pattern[str]:
     """What finds these words in a folded text."""
-    whole, begun = ("|".join(sorted(words)) for words in (marks.words, marks.beginnings))
+    whole, begun = ("|".join(word.replace(" ", r"[\W_]+") for word in sorted(words, key=len, reverse=True))
+                    for words in (marks.words, marks.beginnings))
     kinds = [*((f"(?:{whole})(?![^\\W_])",) if whole else ()), *((f"(?:{begun})[^\\W_]*",) if begun else ())]
     return re.compile(r"(?<![^\W_])(?:" + "|".join(kinds) + ")" if kinds else r"(?!)")
 

@@ -166,7 +166,7 @@ def _facts(filters: Filters) -> list[Group]:
     single = (("kind", filters.kind), ("aim", filters.aim), ("for", filters.specialty), ("from", filters.country),
               ("lang", filters.language), ("state", filters.state), ("age", filters.age_band), ("sex", filters.sex),
               ("code", filters.condition))
-    groups = [Group((f"{name}:{value[:_CODE]}",)) for name, value in single if value]
+    groups = [Group((f"{name}:{value[:_CODE] if value.isprintable() else ''}",)) for name, value in single if value]
     if filters.answers == "with":
         groups.append(Group((ANSWERED,)))
     elif filters.answers == "without":
@@ -194,7 +194,8 @@ def _months(since: tuple[int, int], until: tuple[int, int] | None) -> tuple[str,
 
 def _marks(query: Query, codes: Collection[str], conditions: Conditions) -> Marks:
     words = {word for part in query.parts for word in part.words}
-    words |= {word for code in codes for name in conditions.names_of(code) for word in terms(name) if len(word) > _MARKED}
+    words |= {name for code in codes for name in (" ".join(terms(said)) for said in conditions.names_of(code))
+              if len(name) > _MARKED}
     return Marks(frozenset(words), tuple(part.words[-1] for part in query.parts if part.goes_on))
 
 

@@ -16,6 +16,8 @@ def test_words_are_marked_with_their_accents_and_endings() -> None:
     assert marked("Ödem bei Sarkoidose, kein Ödeme.", MARKS) == (
         Piece("Ödem", True), Piece(" bei "), Piece("Sarkoidose", True), Piece(", kein Ödeme."))
     assert marked("Große Ödem-Frage", MARKS) == (Piece("Große "), Piece("Ödem", True), Piece("-Frage"))
+    assert marked("eine multiple  Sklerose", Marks(frozenset(("multiple sklerose", "multiple")))) == (
+        Piece("eine "), Piece("multiple  Sklerose", True))
     assert marked("nothing", Marks(frozenset())) == (Piece("nothing"),)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from actors.models import Actor, Author
+from actors.store import shown_by_handle
 from core.ids import number
 from core.terms import terms
 from instance.assembly import Assembly
@@ -236,3 +239,12 @@ async def test_what_changes_while_it_is_entered_is_entered_as_it_is(its: Assembl
     await entered(its)
     assert await found(search, ada, "husten") == [changed]
     assert await found(search, ada, "text") == [changed]
+
+
+@given(typed=st.text(max_size=60), kind=st.text(max_size=8), since=st.text(max_size=8), before=st.text(max_size=27))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+async def test_whatever_is_asked_for_is_answered(its: Assembly, search: Search, typed: str, kind: str, since: str,
+                                                 before: str) -> None:
+    reader = await its.database.read(lambda tx: shown_by_handle(tx, "ada")) or await doctor(its, "ada")
+    results = await search.find(reader, typed, Filters(kind=kind, since=since, condition=kind), before)
+    assert results.found == () and results.before is None

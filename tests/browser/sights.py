@@ -65,6 +65,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
 
         "/mine/deletions", "/mine/deletions?show=ended", "/mine/deletions?show=all",
         "/drafts", "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/tags/sepsis", "/tags/other",
+        "/search", "/search?q=Untersuchung", "/search?q=antwort&kind=reply&since=2026-01", "/search?q=nothing+at+all&sex=x",
+        "/search?q=uns&whose=consults", "/search?specialty=cardiology&answers=without", "/search?q=uns&before=0",
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",
