@@ -17,7 +17,7 @@ from posts.sought import Conditions
 from posts.store import Post
 
 AT_ONCE = 128
-"""How many posts a step enters at most."""
+"""How many posts a step enters, where nothing else is said."""
 _MANY = 1000
 _ROWS = 2000
 _EMPTIED = (("postings", "block, word"), ("post_conditions", "post_id, code"), ("places", "place"))
@@ -37,11 +37,11 @@ class Indexing:
     def __init__(self, database: Database, conditions: Conditions) -> None:
         self._database, self._conditions = database, conditions
 
-    async def step(self) -> int:
+    async def step(self, most: int = AT_ONCE) -> int:
         """Enter some of what waits, oldest first; how many posts that were."""
         if self._database.glance("SELECT 1 FROM unindexed LIMIT 1") is None:
             return 0
-        entries, gone = await self._database.read(self._look)
+        entries, gone = await self._database.read(lambda tx: self._look(tx, most))
         await self._database.write(lambda tx: _enter(tx, entries, gone))
         return len(entries) + len(gone)
 
@@ -55,8 +55,8 @@ class Indexing:
         row = self._database.glance("SELECT count(*) AS n FROM (SELECT 1 FROM unindexed LIMIT ?) AS some", (_MANY,))
         return row is not None and row["n"] == _MANY
 
-    def _look(self, tx: Tx) -> tuple[list[_Entry], list[int]]:
-        ids = [row["post_id"] for row in tx.rows("SELECT post_id FROM unindexed ORDER BY post_id LIMIT ?", (AT_ONCE,))]
+    def _look(self, tx: Tx, most: int = AT_ONCE) -> tuple[list[_Entry], list[int]]:
+        ids = [row["post_id"] for row in tx.rows("SELECT post_id FROM unindexed ORDER BY post_id LIMIT ?", (most,))]
         posts = store.by_many(tx, ids)
         options = indexed.options_of(tx, [post.id for post in posts.values() if post.kind == Kind.POLL])
         entries = []
