@@ -66,7 +66,8 @@ class Indexing:
                 texts = indexed.texts_of(post.question, post.html, options.get(post_id, ()))
                 codes = frozenset(code for text in texts for code in self._conditions.named_in(text))
                 entries.append(_Entry(post, indexed.words_of(post, options.get(post_id, ()), codes), codes))
-        return entries, [post_id for post_id in ids if post_id not in {entry.post.id for entry in entries}]
+        known = {entry.post.id for entry in entries}
+        return entries, [post_id for post_id in ids if post_id not in known]
 
 
 def _enter(tx: Tx, entries: Sequence[_Entry], gone: Sequence[int]) -> None:

@@ -8,6 +8,7 @@ says from where to go on, so neither a rare word nor a slow moment of the machin
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -68,13 +69,15 @@ class Search:
                  seconds: float = _SECONDS) -> None:
         self._database, self._identity, self._clock, self._conditions = database, identity, clock, conditions
         self._seconds = seconds
+        self._searching = asyncio.Semaphore(2)  # who reads a page does not wait for those who search
 
     async def find(self, reader: Actor, typed: str, filters: Filters, before: str | None = None) -> Results:
         """Twenty posts that answer a query, older than the cursor; nothing where nothing was asked for."""
         wanted = sought(typed, filters, self._conditions)
         if wanted is None:
             return Results((), None)
-        return await self._database.read(lambda tx: self._find(tx, reader, wanted, filters, before))
+        async with self._searching:
+            return await self._database.read(lambda tx: self._find(tx, reader, wanted, filters, before))
 
     def _find(self, tx: Tx, reader: Actor, wanted: Sought, filters: Filters, before: str | None) -> Results:
         now = self._clock.ms()
