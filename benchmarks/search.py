@@ -71,6 +71,13 @@ class Times(NamedTuple):
 Round = dict[str, Times]
 
 
+class Served(NamedTuple):
+    """How pages went out in a round, and milliseconds of the processor that the server took for each."""
+
+    load: load.Round
+    cpu_ms: float
+
+
 def run(directory: Path, pace: Pace) -> Part:
     """Measure; the country lies in the cache, only the server's log below `directory`."""
     country = crowd.country(pace.members, pace.many)
@@ -162,20 +169,21 @@ async def _one(assembly: Assembly, reader: Actor, typed: str, filters: Filters, 
         raise MeasurementFailed(f"the search for {typed} shows posts that are not there")
 
 
-def _serve(country: Country, root: str, directory: Path, pace: Pace) -> dict[str, list[load.Round]]:
+def _serve(country: Country, root: str, directory: Path, pace: Pace) -> dict[str, list[Served]]:
     port = country.settings.server.port
     server = konsil("search", country.directory / "config.toml", directory / "search.log", "serve", "--no-worker", port=port)
     try:
         asked = asyncio.run(_requests(country, root))
-        rounds: dict[str, list[load.Round]] = {name: [] for name in asked}
+        rounds: dict[str, list[Served]] = {name: [] for name in asked}
         for turn in range(-1, pace.rounds):
             for name, requests in asked.items():
+                before = server.cpu()
                 done = load.run("127.0.0.1", port, requests, pace.seconds if turn >= 0 else 0.5, connections=_CONNECTIONS,
                                 good=_OK, again=True)
                 if done.refused or not done.accepted:
                     raise MeasurementFailed(f"{name} was answered {done.refused}")
                 if turn >= 0:
-                    rounds[name].append(done)
+                    rounds[name].append(Served(done, 1000 * (server.cpu() - before) / done.accepted))
     finally:
         server.stop()
     return rounds
@@ -217,7 +225,7 @@ async def _pages(country: Country, root: str) -> list[str]:
         return pages
 
 
-def _goals(rounds: Sequence[Round], served: dict[str, list[load.Round]]) -> tuple[Goal, ...]:
+def _goals(rounds: Sequence[Round], served: dict[str, list[Served]]) -> tuple[Goal, ...]:
     """Of the kinds the one that is furthest from its goal stands for all."""
     slow = {name: tuple(1000 * at(each[name].search, 0.99) for each in rounds) for name in _ASKED}
     work = {name: tuple(at(each[name].search, 0.5) / at(each[name].rows, 0.5) for each in rounds)
@@ -227,7 +235,7 @@ def _goals(rounds: Sequence[Round], served: dict[str, list[load.Round]]) -> tupl
     goals = [Goal(f"search: p99 ms in the process ({worst})", slow[worst], 100.0),
              Goal(f"search: p50 ÷ its rows by key ({most})", work[most], 60.0)]
     for kind, bound in (("search", 100.0), ("conversation", 150.0)):
-        pages = {name: tuple(each.p99 for each in found) for name, found in served.items() if name.startswith(kind)}
+        pages = {name: tuple(each.load.p99 for each in found) for name, found in served.items() if name.startswith(kind)}
         last = max(pages, key=lambda name: statistics.median(pages[name]))
         goals.append(Goal(f"{last}: p99 ms over HTTP", pages[last], bound))
     return tuple(goals)
@@ -245,11 +253,12 @@ def _table(rounds: Sequence[Round]) -> Table:
     return table
 
 
-def _served_table(served: dict[str, list[load.Round]]) -> Table:
-    table = [["over HTTP", "pages/s", "p50 ms", "p99 ms", "lowest-highest p99", "pages in all"]]
+def _served_table(served: dict[str, list[Served]]) -> Table:
+    table = [["over HTTP", "pages/s", "CPU ms each", "p50 ms", "p99 ms", "lowest-highest p99", "pages in all"]]
     for name, rounds in served.items():
-        slow = [each.p99 for each in rounds]
-        table.append([name, f"{statistics.median(each.rate for each in rounds):.0f}",
-                      f"{statistics.median(each.p50 for each in rounds):.0f}", f"{statistics.median(slow):.0f}",
-                      f"{min(slow):.0f}-{max(slow):.0f}", f"{sum(each.accepted for each in rounds):,}"])
+        slow = [each.load.p99 for each in rounds]
+        table.append([name, f"{statistics.median(each.load.rate for each in rounds):.0f}",
+                      f"{statistics.median(each.cpu_ms for each in rounds):.1f}",
+                      f"{statistics.median(each.load.p50 for each in rounds):.0f}", f"{statistics.median(slow):.0f}",
+                      f"{min(slow):.0f}-{max(slow):.0f}", f"{sum(each.load.accepted for each in rounds):,}"])
     return table
