@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from benchmarks.countries import Country, admit, on_paper
 from benchmarks.members import Members, Person
-from benchmarks.sender import SENTENCES
 from benchmarks.servers import free_port
+from benchmarks.vocabulary import Vocabulary
 from core.clock import Clock
 from core.countries import CODES
 from core.database import Tx
@@ -37,16 +39,16 @@ from posts.telling import Event, Told, tell
 
 _HERE = Path(__file__).resolve().parent
 CACHE = _HERE / ".cache"
-_MADE_BY = (Path(__file__), _HERE / "members.py")
+_MADE_BY = (Path(__file__), _HERE / "members.py", _HERE / "vocabulary.py")
 _YEARS_MS = 3 * 365 * 86_400_000
 _BATCH = 500
+_ENTERED = 4_000
 _TOP_SHARE = 0.2  # the others are answers
 _NAMED_SHARE, _TAGGED_SHARE, _GONE_SHARE = 0.02, 0.3, 0.01
 _LONELY_SHARE = 0.1  # of the questions: nobody answers them
 _OPEN_THREADS = 2_000
 _SENT_LAST, _VOTED_LAST, _TOUCHED_LAST, _TOLD_LAST = 20_000, 3_000, 100_000, 100_000
 _READ_SHARE = 0.8
-_TEXTS = tuple("<p>" + "".join(random.Random(number).choices(SENTENCES, k=12)) + "</p>" for number in range(97))
 
 
 class _Time(Clock):
@@ -75,6 +77,7 @@ def country(members: int, posts: int) -> Country:
         unfinished.mkdir(parents=True)
         asyncio.run(_found(unfinished / CODES[0]))
         _fill(unfinished / CODES[0], members, posts)
+        asyncio.run(_enter(unfinished / CODES[0]))
         unfinished.rename(kept)
         print(f"made {posts:,} posts of {members:,} members in {time.monotonic() - begun:.0f} s", flush=True)
     return Country(CODES[0], load(kept / CODES[0] / "config.toml"), tuple(f"m{number}" for number in range(members)))
@@ -86,6 +89,16 @@ async def _found(directory: Path) -> None:
     async with assemble(settings) as assembly:
         for code in CODES[1:]:
             await admit(assembly, on_paper(code, free_port()))
+
+
+async def _enter(directory: Path) -> None:
+    """Enter everything into the index, as the worker would, but in large pieces and without waiting for the disk."""
+    settings = load(directory / "config.toml")
+    hasty = msgspec.structs.replace(settings.database, synchronous="OFF")
+    async with assemble(msgspec.structs.replace(settings, database=hasty)) as assembly:
+        await assembly.indexing.begin()
+        while await assembly.indexing.step(_ENTERED):
+            pass
 
 
 def _fill(directory: Path, members: int, posts: int) -> None:
@@ -108,6 +121,7 @@ class _Years:
     def __init__(self, tx: Tx, origin: str, members: int) -> None:
         self._tx, self._origin, self._count = tx, origin, members
         self._chance = random.Random(2026)
+        self._words = Vocabulary(self._chance)
         self._end = Clock().ms() - 60_000
         self._time = _Time(self._end - _YEARS_MS)
         self._ids = Ids(self._time, tag=0)
@@ -206,7 +220,7 @@ class _Years:
 
     def _post(self, author: Person, kind: Kind, parent: Post | None, audience: Audience, facts: CaseFacts,
               state: State | None, tags: Tags) -> Post:
-        number, text = self._ids.new(), self._chance.choice(_TEXTS)
+        number, text = self._ids.new(), f"<p>{self._words.text()}</p>"
         return Post(
             number, f"{author.origin}/posts/{public(number)}", author.id, author.sibling_id, kind,
             parent.root_id if parent is not None else number, parent.id if parent is not None else None,

@@ -52,7 +52,7 @@ def run(directory: Path, pace: Pace) -> Part:
     sizes = (pace.few, pace.many)
     countries = {size: crowd.country(pace.members, size) for size in sizes}
     for country in countries.values():
-        _read_through(country.database)
+        read_through(country.database)
     rounds = asyncio.run(_pages(countries, pace))
     served = _serve(countries, directory, pace)
     setting = (
@@ -64,7 +64,7 @@ def run(directory: Path, pace: Pace) -> Part:
     return Part("The home page", setting, (_table(rounds, sizes), _served_table(served)), _goals(rounds, sizes))
 
 
-def _read_through(path: Path) -> None:
+def read_through(path: Path) -> None:
     """Bring a file into the system's cache: what is measured is work, not how long ago somebody last came by."""
     with path.open("rb", buffering=0) as file:
         while file.read(1 << 20):

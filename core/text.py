@@ -117,6 +117,11 @@ def lines(html: str) -> tuple[str, ...]:
     return tuple(filter(None, (_words(part) for part in _LINE.split(clean(html)))))
 
 
+def spoken(cleaned: str) -> str:
+    """The words of HTML that has passed the gate already, on one line. Not HTML any more: escape it when shown."""
+    return _words(cleaned)
+
+
 def _words(cleaned: str) -> str:
     return " ".join(visible(entities.unescape(_TAG.sub("", _BREAK.sub(" ", cleaned)))).split())
 

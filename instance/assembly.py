@@ -89,6 +89,7 @@ from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.exports import Exports
 from posts.following import Following
+from posts.indexing import Indexing
 from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.linter.looking import Linter
@@ -101,6 +102,9 @@ from posts.reactions import Reactions
 from posts.readership import Readerships
 from posts.readings import Readings
 from posts.reports import Reports
+from posts.search import Search
+from posts.similar import Similar
+from posts.sought import NoConditions
 from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
@@ -171,6 +175,9 @@ class Assembly:
     attesting: Attesting
     reactions: Reactions
     timelines: Timelines
+    search: Search
+    similar: Similar
+    indexing: Indexing
     topics: Topics
     notifications: Notifications
     mailboxes: Mailboxes
@@ -260,6 +267,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
+    conditions = NoConditions()
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
@@ -284,6 +292,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             lapses=Lapses(database, identity, clock, ids),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
             reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
+            search=Search(database, identity, clock, conditions), indexing=Indexing(database, conditions),
+            similar=Similar(database, identity, clock, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             following=Following(database, ids), readings=Readings(database, clock, settings.retention.reading_days),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),

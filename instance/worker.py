@@ -1,5 +1,5 @@
-"""What goes on beside requests: delivery, held activities, polls that end or have new counts, badges that run out, mail, a look
-at siblings' keys."""
+"""What goes on beside requests: delivery, held activities, polls that end or have new counts, badges that run out, the index,
+mail, a look at siblings' keys."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
 from posts import exports
+from posts.indexing import AT_ONCE
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
+_INDEX_SECONDS = 1.0
 _MAIL_SECONDS = 2.0
 _ALIASES_SECONDS = 5.0
 _PORTRAIT_SECONDS = 30.0
@@ -59,6 +61,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _archives(assembly), 1.0))
             group.create_task(_steadily(lambda: _polls(assembly), 1.0))
             group.create_task(_steadily(lambda: _badges(assembly), 1.0))
+            group.create_task(_steadily(lambda: _index(assembly), 1.0))
             group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
             group.create_task(_steadily(lambda: _reports(assembly), 60.0))
             if assembly.mailer.on:
@@ -161,6 +164,16 @@ async def _badges(assembly: Assembly) -> None:
         if not await assembly.expiry.step() + await assembly.lapses.work():
             await happens(woken, _TICK_SECONDS)
             woken.clear()
+
+
+async def _index(assembly: Assembly) -> None:
+    """Together it costs less, so what has come waits a moment for what comes next; where much waits, whoever writes meanwhile has
+    the writer half of the time."""
+    await assembly.indexing.begin()
+    while True:
+        begun = asyncio.get_running_loop().time()
+        entered = await assembly.indexing.step()
+        await asyncio.sleep(asyncio.get_running_loop().time() - begun if entered == AT_ONCE else _INDEX_SECONDS)
 
 
 async def _aliases(assembly: Assembly) -> None:

@@ -13,7 +13,7 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import answers, matters, telling
+from posts import answers, indexed, matters, telling
 from posts.models import (
     NO_FACTS,
     NO_TAGS,
@@ -148,8 +148,10 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
     for post in posts:
         if post.audience.reach == Reach.NAMED:
             _consult(tx, post)
+    indexed.came(tx, posts)
     answered = Counter(post_id for post in posts if post.parent_id is not None for post_id in {post.parent_id, post.root_id})
     if answered:
+        indexed.answers_count(tx, answered)
         tx.run(f"WITH more (id, n) AS (VALUES {','.join(['(?, ?)'] * len(answered))})"
                " UPDATE posts SET replies = replies + more.n FROM more WHERE posts.id = more.id",
                [value for pair in answered.items() for value in pair])
@@ -362,6 +364,9 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
          answers.said(new.correction), int(answers.is_recalled(new)), old.id, new.revision))
     if changed and old.parent_id is not None and answers.counts_otherwise(old, new):
         answers.recount(tx, [old.root_id])
+        indexed.again(tx, old.root_id)
+    if changed:
+        indexed.changed(tx, old, new)
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -373,6 +378,7 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     tx.run("DELETE FROM revisions WHERE post_id = ? AND revision % ? < ?", (post.id, LEAP, revision % LEAP))
     older = post.revision % LEAP < revision % LEAP
     if older:
+        indexed.emptied(tx, post)
         tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '', correction = '', recalled = 0"
                " WHERE id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
@@ -415,6 +421,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
         return
+    indexed.gone(tx, post)
     for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks",
                   "case_follows"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
@@ -430,6 +437,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
     if post.parent_id is not None:
         answers.recount(tx, [post.root_id])
+        indexed.again(tx, post.root_id)
 
 
 def mark_taken_down(tx: Tx, uri: str, category: str) -> None:

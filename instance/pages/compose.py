@@ -161,7 +161,8 @@ async def _choose(written: Written, sheet: Sheet, error: InvalidInput | None = N
         "compose_audience.html", role=role, alike=await services().directory.alike(role.badge), written=written,
         sheet=sheet, error=error, reach=reach, was=was or reach,
         unfound=_unfound(written, error), places=await services().compose.destinations(),
-        suggested=await services().colleagues.suggested(doctor()))
+        suggested=await services().colleagues.suggested(doctor()),
+        similar=await services().similar.to(doctor(), written.question, written.text))
     return await make_response(page, error.status if error is not None else 200)
 
 

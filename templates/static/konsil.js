@@ -105,6 +105,19 @@
     document.addEventListener("visibilitychange", () => { if (Date.now() - looked >= LOOK) look(); });
   }
 
+  // Ctrl and K lead to the search field. No letter or sign alone does: whoever speaks to her computer would hit it by chance.
+  function finding(field) {
+    field.setAttribute("aria-keyshortcuts", "Control+K Meta+K");
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "k" || event.ctrlKey === event.metaKey || event.altKey || event.shiftKey) return;
+      if (document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      field.focus();
+      field.select();
+    });
+  }
+
+  document.querySelectorAll("[data-find]").forEach(finding);
   document.querySelectorAll("[data-draft]").forEach(saving);
   document.querySelectorAll("[data-new]").forEach(news);
 })();

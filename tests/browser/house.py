@@ -91,8 +91,14 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made |= await _papers(de)
     made |= await _drafts(de, made) | await _mail(de, mail) | await _outside(de) | await _tried(de, fr)
     made |= await _applications(de) | await _deciding(de)
+    await until(lambda: _entered(de))
     await de.its.database.write(lambda tx: _let_time_pass(tx, de.its.clock.ms() - 1000))
     return made
+
+
+async def _entered(de: Running) -> bool:
+    """Whether search knows everything."""
+    return await de.count("unindexed") == 0
 
 
 async def _signing_in(de: Running) -> dict[str, str]:

@@ -69,6 +69,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/drafts", "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/tags/sepsis", "/tags/other",
         "/conditions", "/conditions?q=sarko", "/conditions?q=x%20y", "/conditions?specialty=cardiology",
         "/conditions/sarcoidosis", "/conditions/minoca",
+        "/search", "/search?q=Untersuchung", "/search?q=antwort&kind=reply&since=2026-01", "/search?q=nothing+at+all&sex=x",
+        "/search?q=uns&whose=consults", "/search?specialty=cardiology&answers=without", "/search?q=uns&before=0",
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",
         *(f"/follows?tab={circle}" for circle in Circle),
         "/@ada", "/@ben", "/@stu", "/@eva", "/@ben@{sibling}", "/@ada@{sibling}", "/@doc@{left}", "/p/{lost}",

@@ -20,6 +20,11 @@ def _in_files(place: Running) -> list[str]:
     return [path.name for path in directory.iterdir() if path.is_file() and _WORD.encode() in path.read_bytes()]
 
 
+async def _is_found(place: Running) -> bool:
+    """Whether search knows the word as the post has it now."""
+    return await place.count("unindexed") == 0 and await place.count("postings", f"word = '{_WORD}'") == 1
+
+
 async def test_a_deleted_case_leaves_no_byte_on_any_disk(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr") as (de, fr):
         parts = Parts((Section("history", source=f"Once {_WORD}"),), (Row(0, f"Day of {_WORD}"),))
@@ -29,6 +34,8 @@ async def test_a_deleted_case_leaves_no_byte_on_any_disk(tmp_path: Path) -> None
         await de.its.editing.edit(await de.author("ada"), post_id, f"Other {_WORD}?", f"New {_WORD}", 1)
         await de.its.cases.tell_outcome(await de.author("ada"), post_id, f"It ended {_WORD}")
         await until(lambda: fr.count("posts", "state = 'known'"))
+        for place in (de, fr):
+            await until(lambda place=place: _is_found(place))  # type: ignore[misc]
         assert _in_files(de) and _in_files(fr)
         await de.its.editing.delete((await de.author("ada")).actor, post_id)
         for place in (de, fr):

@@ -127,6 +127,7 @@ OF_OURS = {
     "core.ids.keys_below",
     "federation.signatures.proofs.canonical",
     "core.text.render_now",
+    "core.text.spoken",
     "federation.addresses.domain_of",
     "federation.addresses.is_loopback",
     "federation.documents.dumps",
