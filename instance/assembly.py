@@ -31,6 +31,7 @@ from actors.relations import Relations
 from actors.reviews import Reviews
 from actors.standings import Standings
 from actors.store import sort_names
+from core import conditions
 from core.audit import Audit
 from core.clock import Clock
 from core.countries import CountryPack, pack
@@ -104,7 +105,6 @@ from posts.readings import Readings
 from posts.reports import Reports
 from posts.search import Search
 from posts.similar import Similar
-from posts.sought import NoConditions
 from posts.tallies import Tallies
 from posts.texts import Texts
 from posts.threads import Threads
@@ -267,7 +267,6 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
-    conditions = NoConditions()
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(

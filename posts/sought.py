@@ -29,16 +29,6 @@ class Conditions(Protocol):
     def names_of(self, code: str, /) -> Collection[str]: ...
 
 
-class NoConditions:
-    """Where none is known."""
-
-    def named_in(self, text: str, /) -> Collection[str]:
-        return ()
-
-    def names_of(self, code: str, /) -> Collection[str]:
-        return ()
-
-
 class Filters(msgspec.Struct, frozen=True):
     """What besides words is asked for; empty is everything. `kind`, `aim`, `specialty`, `country`, `language`, `state`, `sex`,
     `age_band` and `condition` are codes; `answers` is `with` or `without`; `since` and `until` are months (`2026-11`), both

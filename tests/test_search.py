@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from actors.models import Actor, Author
 from actors.store import shown_by_handle
+from core import conditions
 from core.ids import number
-from core.terms import terms
 from instance.assembly import Assembly
 from posts import matters
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach, State
@@ -19,24 +17,10 @@ from posts.search import PAGE, Results, Search
 from posts.sought import Filters
 from tests.test_timelines import doctor, follows
 
-CONDITIONS = {"586": ("sarkoidose", "sarcoidosi", "sarcoïdose", "sarcoidosis"), "G35": ("multiple sklerose", "sclerosi multipla")}
-
-
-class Known:
-    """Two conditions in some languages."""
-
-    def named_in(self, text: str) -> Collection[str]:
-        said = f" {' '.join(terms(text))} "
-        return {code for code, names in CONDITIONS.items() if any(f" {' '.join(terms(name))} " in said for name in names)}
-
-    def names_of(self, code: str) -> Collection[str]:
-        return CONDITIONS.get(code, ())
-
 
 @pytest.fixture
 def search(its: Assembly) -> Search:
-    its.indexing._conditions = Known()
-    return Search(its.database, its.identity, its.clock, Known())
+    return its.search
 
 
 async def ask(its: Assembly, author: Actor, question: str, text: str = "Text.", *, facts: CaseFacts | None = None,
@@ -97,7 +81,7 @@ async def test_pages_follow_each_other_without_gaps_or_repeats(its: Assembly, se
     made = [await ask(its, ada, f"Frage {at} zu Fieber", kind=Kind.NOTE) for at in range(2 * PAGE + 3)]
     await entered(its)
     assert await found(search, ada, "fieber") == made[::-1]
-    hurried = Search(its.database, its.identity, its.clock, Known(), seconds=0.0)
+    hurried = Search(its.database, its.identity, its.clock, conditions, seconds=0.0)
     assert await found(hurried, ada, "fieber") == made[::-1]
     first = await search.find(ada, "fieber", Filters())
     assert len(first.found) == PAGE and first.until is None
@@ -116,9 +100,9 @@ async def test_what_is_looked_for_by_a_condition_is_found_in_every_language(its:
     assert await found(search, ada, "Sarkoidose polmonare") == [italian]
     assert await found(search, ada, "multiple Sklerose") == [other]
     assert await found(search, ada, '"Sarkoidose"') == [german]
-    assert await found(search, ada, "", Filters(condition="586")) == [italian, german]
+    assert await found(search, ada, "", Filters(condition="sarcoidosis")) == [italian, german]
     results = await search.find(ada, "Sarkoidose", Filters())
-    assert results.codes == ("586",)
+    assert results.codes == ("sarcoidosis",)
     assert [piece.text for piece in results.found[0].text if piece.marked] == ["sarcoidosi"]
 
 

@@ -10,7 +10,7 @@ from instance.assembly import Assembly
 from posts import matters
 from posts.models import CaseFacts, Draft, Kind
 from posts.similar import MOST, Similar
-from tests.test_search import Known, ask, entered
+from tests.test_search import ask, entered
 from tests.test_timelines import doctor
 
 FILLED = "Der Patient kam mit Beschwerden in die Ambulanz und wurde untersucht."
@@ -18,8 +18,7 @@ FILLED = "Der Patient kam mit Beschwerden in die Ambulanz und wurde untersucht."
 
 @pytest.fixture
 def similar(its: Assembly) -> Similar:
-    its.indexing._conditions = Known()
-    return Similar(its.database, its.identity, its.clock, Known())
+    return its.similar
 
 
 async def test_the_same_condition_or_several_rare_words_make_a_case_similar(its: Assembly, similar: Similar) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posts.models import Reach
+from posts.models import CaseFacts, Draft, Kind, Reach
 from posts.sought import Filters
 from tests.conversations.test_the_whole_path import case, published
 from tests.servers import Running, countries, until
@@ -56,3 +56,14 @@ async def test_the_deeds_of_a_sibling_leave_what_is_at_home_alone(tmp_path: Path
         await until(lambda: found(de, "hause"))
         assert await found(fr, "hause") == []
         assert await fr.count("postings", "word = 'hause'") == 0
+
+
+async def test_typing_sarkoidose_finds_the_italian_case(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "it") as (de, it):
+        draft = Draft(Kind.CASE, "Quale terapia?", "Paziente con **sarcoidosi** polmonare.", "it", CaseFacts(("cardiology",)))
+        await published(it, draft, de)
+        await until(lambda: found(de, "Sarkoidose"))
+        assert await found(de, "Sarkoidose Lunge") == []
+        results = await de.its.search.find((await de.author("ada")).actor, "Sarkoidose", Filters())
+        assert [piece.text for piece in results.found[0].text if piece.marked] == ["sarcoidosi"]
+        assert results.codes == ("sarcoidosis",)
