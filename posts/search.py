@@ -127,7 +127,8 @@ class _Reading:
         """Those of some posts that she may and wants to read and that have the words in the order asked for, by their ids."""
         if self.wanted.rows or self.wanted.no_rows:
             options = options_of(self.tx, ids)
-            ids = [row["id"] for row in self.tx.rows(f"SELECT id, question, html, parts FROM posts WHERE id IN ({marks(len(ids))})", ids)
+            ids = [row["id"] for row in self.tx.rows(
+                f"SELECT id, question, html, parts FROM posts WHERE id IN ({marks(len(ids))})", ids)
                    if self.wanted.has_rows(texts_of(row["question"], row["html"], options.get(row["id"], ()),
                                                        store.parts_from(row)))]
         return {post.id: post for post in store.by_many(self.tx, ids).values()
