@@ -61,7 +61,7 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
     de, fr = pair
     async with Browser(de) as ada, Browser(fr) as ben:
         assert await ada.login("ada") == 303 and await ben.login("ben") == 303
-        assert "Nothing in your specialties yet" in (await ada.get("/"))[1]
+        assert "Nobody waits in your specialties" in (await ada.get("/"))[1]
         written = {"kind": "case", "question": "Which test first?", "text": "**Text**", "language": "de",
                    "specialties": "cardiology", "age_band": "30-39", "sex": "f", "aim": "diagnostic", "signature": "name"}
         status, page = await ada.post("/compose", written | {"step": "audience"})

@@ -144,7 +144,7 @@ async def test_an_edit_replaces_the_words_and_a_deletion_takes_every_one_of_them
     ada = await doctor(its, "ada")
     post = await ask(its, ada, "Zuerst Fieber", "Sarkoidose und Husten")
     await entered(its)
-    await its.editing.edit(Author(ada), post, "Zuerst Ausschlag", "Nur Husten", None, 1)
+    await its.editing.edit(Author(ada), post, "Zuerst Ausschlag", "Nur Husten", 1)
     assert await found(search, ada, "fieber") == await found(search, ada, "sarcoidosi") == []
     assert await found(search, ada, "husten") == [post]
     await entered(its)
@@ -175,7 +175,7 @@ async def test_filters_ask_for_facts_months_answers_and_whose(its: Assembly, sea
     assert await by(answers="with") == await by(state="answered") == [case]
     assert await by(answers="without") == [note]
     assert await by(kind="reply") == [answer]
-    await its.editing.edit(Author(ada), case, "Fall", "Text.", State.KNOWN, 1)
+    await its.cases.tell_outcome(Author(ada), case, "Gut.")
     await entered(its)
     assert await by(state="known") == [case]
     assert await by(state="answered") == await by(state="open") == []
@@ -215,7 +215,7 @@ async def test_what_changes_while_it_is_entered_is_entered_as_it_is(its: Assembl
     ada = await doctor(its, "ada")
     changed, erased = await ask(its, ada, "Fieber"), await ask(its, ada, "Fieber")
     entries, gone = await its.database.read(its.indexing._look)
-    await its.editing.edit(Author(ada), changed, "Husten", "Text.", None, 1)
+    await its.editing.edit(Author(ada), changed, "Husten", "Text.", 1)
     await its.editing.delete(ada, erased)
     from posts.indexing import _enter
     await its.database.write(lambda tx: _enter(tx, entries, gone))

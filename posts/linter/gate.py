@@ -41,7 +41,8 @@ def check_html(*htmls: str) -> None:
 
 def check_document(made: Mapping[str, Any]) -> None:
     """`InvalidInput` for a `Note` or `Question` that holds such a number in any member that could hold words."""
-    for member, value in made.items():
+    for member in sorted(made, key=lambda member: member not in _FIELDS):  # content says once more what the others say
+        value = made[member]
         if member in _NO_WORDS:
             continue
         for text in _strings(value):

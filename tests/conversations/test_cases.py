@@ -80,7 +80,7 @@ async def test_whoever_knows_no_parts_reads_all_of_it_once(tmp_path: Path) -> No
         rows = await de.its.database.read(lambda tx: tx.rows("SELECT body FROM outbox WHERE type = 'Create' ORDER BY id"))
         case = json.loads(rows[0]["body"])["object"]
         read = lines(case["content"])
-        assert read[0] == "Which test <first>?" and read[1].startswith("Diagnostic · Cardiology · Woman, 30-39 · ORPHA:797")
+        assert read[0] == "Which test <first>?" and read[1].startswith("Diagnostic · Cardiology · Woman, 30-39 · Sarcoidosis")
         assert read[2] == "Some clinical text." and "Fever & chills" in " ".join(read) and "Day \u22123" in " ".join(read)
         assert [line for line in read if line.startswith("Under")] == [f"Under {heading}." for heading in TEXTS]
         assert case["contentMap"] == {"en": case["content"]}

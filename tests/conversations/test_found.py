@@ -23,7 +23,7 @@ async def test_a_case_is_found_abroad_as_it_is_and_not_after_it_was_deleted(tmp_
         for place in (de, fr):
             await until(lambda place=place: found(place, "granulome clinical"))  # type: ignore[misc]
         assert await found(it, "granulome") == []
-        await de.its.editing.edit(await de.author("ada"), post_id, "Knoten der Lunge?", "New text.", None, 1)
+        await de.its.editing.edit(await de.author("ada"), post_id, "Knoten der Lunge?", "New text.", 1)
         assert await found(de, "granulome") == []
         for place in (de, fr):
             await until(lambda place=place: found(place, "knoten"))  # type: ignore[misc]
