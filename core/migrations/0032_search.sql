@@ -1,5 +1,5 @@
 -- Search: which words stand in which posts, in tables of our own, so that a word that is taken back is overwritten like any other
--- row (docs/decisions/0045-search-in-tables-of-our-own.md).
+-- row (docs/decisions/0043-search-in-tables-of-our-own.md).
 
 -- The places posts have in the index, in the order in which they came: a block is 4096 of them. Consults between named doctors
 -- have places from 2^40 on, in blocks of their own. Both ids are NULL once the post is erased; its place is never given again.
