@@ -28,7 +28,7 @@ AIM_WORDS: Mapping[str, Phrase] = {
 SEX_WORDS: Mapping[str, Phrase] = {"f": N_("Woman"), "m": N_("Man"), "x": N_("Other sex")}
 STATE_WORDS: Mapping[str, Phrase] = {"open": N_("Open"), "answered": N_("Answered"), "known": N_("Outcome known")}
 HEADING_WORDS: Mapping[str, Phrase] = {
-    "patient": N_("Patient information"), "history": N_("History"), "findings": N_("Clinical findings"),
+    "patient": N_("Patient information"), "history": N_("Patient history"), "findings": N_("Clinical findings"),
     "timeline": N_("Timeline"), "assessment": N_("Diagnostic assessment"), "interventions": N_("Interventions"),
     "followup": N_("Follow-up"), "discussion": N_("Discussion"), "perspective": N_("The patient's perspective")}
 DESIGN_WORDS: Mapping[str, Phrase] = {
