@@ -100,6 +100,14 @@ class Posts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vote_grace_seconds: Whole = 900
 
 
+class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    per_post: Annotated[int, msgspec.Meta(ge=1, le=8)] = 8
+    edge_pixels: Annotated[int, msgspec.Meta(ge=640, le=6_000)] = 3_000
+    orphan_hours: Count = 24
+    cache_mib: Count = 64
+    cache_minutes: Count = 10
+
+
 class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: str = ""
     address: str = ""
@@ -177,6 +185,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accounts: Accounts = Accounts()
     joining: Joining = Joining()
     posts: Posts = Posts()
+    media: Media = Media()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
     reports: Reports = Reports()

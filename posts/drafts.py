@@ -20,8 +20,9 @@ from core.clock import Clock
 from core.database import Database, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, number, public
-from posts import store
+from posts import shelves, store
 from posts.reading import readable
+from posts.shelves import Desk
 
 MOST = 50
 """How many drafts a doctor has at once."""
@@ -44,7 +45,8 @@ class What(StrEnum):
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     """The fields of a form as they were typed. A new post has nearly all of them, an answer a text and its language, an edit
     question, text, state and the revision it began with. `doctors` are handles, `asked_from` the post at home that is asked
-    about abroad. `signature` is name, role or not chosen yet."""
+    about abroad. `signature` is name, role or not chosen yet; `ground` a `posts.bases.Ground`,
+    and `no_name` that no patient is named."""
 
     kind: str = "case"
     question: str = ""
@@ -64,6 +66,8 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = ""
     revision: str = ""
     signature: str = ""
+    ground: str = ""
+    no_name: str = ""
 
     @property
     def blank(self) -> bool:
@@ -85,6 +89,11 @@ class Sheet(NamedTuple):
     about: str
     version: str = ""
     mark: str = ""
+
+
+def desk_of(owner: Actor, sheet: Sheet) -> Desk:
+    """Where the pictures of a form are in work."""
+    return Desk(owner.id, sheet.what, number(sheet.about) or 0)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -181,6 +190,7 @@ class Drafts:
         def write(tx: Tx) -> None:
             if not _erase(tx, (owner.id, what, number(about))):
                 raise NotFound("This draft was sent or discarded.")
+            shelves.drop(tx, Desk(owner.id, what, number(about) or 0), self._clock.ms())
 
         await self._database.write(write)
 
@@ -210,10 +220,12 @@ def put_back(tx: Tx, owner_id: int, written: Written, reply_to: int | None, abou
            (owner_id, What.REPLY if answers else What.NEW, reply_to if answers else about, written.title, fields, version, now))
 
 
-def let_go(tx: Tx, owner: Actor, sheet: Sheet | None) -> None:
-    """The form was sent: erase the draft it wrote, unless another form has saved since."""
+def let_go(tx: Tx, owner: Actor, sheet: Sheet | None, now: int) -> None:
+    """The form was sent: erase the draft it wrote, unless another form has saved since. What was in work for it and not sent
+    goes, too."""
     if sheet is None:
         return
+    shelves.drop(tx, desk_of(owner, sheet), now)
     key = (owner.id, sheet.what, number(sheet.about))
     row = tx.row("SELECT version, mark FROM drafts WHERE actor_id = ? AND what = ? AND about = ?", key)
     if row is not None and _knows(sheet, row):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -19,7 +20,9 @@ from federation.identity import Identity
 from federation.lanes import FRESH
 from federation.store import enqueue
 from posts import concerns, pollstore, store, wire
+from posts.bases import Basis
 from posts.drafts import Sheet, let_go
+from posts.enclosures import changed, gathered
 from posts.models import Kind, State
 from posts.network import network
 from posts.reading import readable
@@ -43,9 +46,11 @@ class Editing:
         self._clock, self._ids, self._audit, self._settings, self._forget = clock, ids, audit, settings, forget
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, state: State | None,
-                   expected_revision: int, sheet: Sheet | None = None) -> None:
+                   expected_revision: int, sheet: Sheet | None = None, *, without: Sequence[str] = (),
+                   basis: Basis | None = None) -> None:
         """Replace the text of one's own post; the old one stays in its history. `Conflict` if it has changed since. The draft
-        of `sheet` ends with this."""
+        of `sheet` ends with this, and the pictures in work for it come to the post; those named in `without` are taken from it
+        for good. `basis` is what it rests on that new ones leave the country, where nothing is on record yet."""
         before = (await self._database.read(lambda tx: self._own(tx, author, post_id))).tags
         read = await self._texts.read(text, before)
         now = self._clock.ms()
@@ -63,12 +68,17 @@ class Editing:
             speaker = by_ids(tx, [old.author_id])[old.author_id]
             if speaker.alias:
                 check_hidden(read.tags, author.actor)
-            let_go(tx, author.actor, sheet)
+            pictures = gathered(tx, author.actor, sheet, self._identity.origin,
+                                tuple(one for one in old.pictures if one.name not in without))
+            let_go(tx, author.actor, sheet, now)
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
+                pictures=pictures,
                 state=(state or old.state) if old.kind == Kind.CASE else None)
-            if (new.question, new.source, new.state) == (old.question, old.source, old.state):
+            if (new.question, new.source, new.state, new.pictures) == (old.question, old.source, old.state, old.pictures):
                 return
+            if pictures != old.pictures:
+                changed(tx, old, new, basis, network(tx, self._identity), now)
             store.revise(tx, old, new)
             concerns.changed(tx, self._ids, old, new, now)
             announce(tx, self._identity, self._ids, new, speaker.uri, now)
@@ -86,10 +96,7 @@ class Editing:
             if not aliases.is_hers(tx, post.author_id, owner):
                 raise NotFound("There is no such post here.")
             speaker = by_ids(tx, [post.author_id])[post.author_id]
-            store.erase(tx, post.uri, self._identity.origin, now)
-            self._forget(tx, post.uri)
-            enqueue(tx, self._ids.new(), wire.delete(post, speaker.uri),
-                    network(tx, self._identity).recipients(post.audience.origins), now)
+            erase_everywhere(tx, self._identity, self._ids, self._forget, post, speaker.uri, now)
             self._audit.note(tx, by=speaker.handle, action="post.deleted", target=post.uri)
 
         await self._database.write(write)
@@ -113,3 +120,10 @@ def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, 
     activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
                            lane=lane)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)
+
+
+def erase_everywhere(tx: Tx, identity: Identity, ids: Ids, forget: Forget, post: Post, author_uri: str, now: int) -> None:
+    """Erase a post of this instance here, and have everybody it went to do the same and say so."""
+    store.erase(tx, post.uri, identity.origin, now)
+    forget(tx, post.uri)
+    enqueue(tx, ids.new(), wire.delete(post, author_uri), network(tx, identity).recipients(post.audience.origins), now)

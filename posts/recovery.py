@@ -92,6 +92,7 @@ def _proven(identity: Identity, uri: str, document: Mapping[str, Any]) -> Note |
         if note.id != uri or number(uri.rpartition("/")[2]) is None or not seals.holds(document, identity.seal) \
                 or note.content is None or clean(note.content) != note.content:
             return None
+        wire.pictures_of(note)
         return note
     except InvalidInput:
         return None
@@ -106,7 +107,8 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
         return
     new = _said(msgspec.structs.replace(old, updated_at=_updated(note, old.id, now) or now), note)
     beyond = max(old.revision, note.revision) // LEAP * LEAP + note.revision % LEAP
-    if (new.question, new.html, new.state) == (old.question, old.html, old.state):  # only counts had changed
+    same = (new.question, new.html, new.state, new.pictures) == (old.question, old.html, old.state, old.pictures)
+    if same:  # only counts had changed
         store.revise(tx, old, msgspec.structs.replace(old, revision=beyond))
         if old.kind == Kind.POLL:
             _tell_counts(tx, old.id, note, now)
@@ -187,7 +189,8 @@ def _said(post: Post, note: Note) -> Post:
     html = note.content or ""
     return msgspec.structs.replace(
         post, question=(note.name or "") if post.kind != Kind.REPLY else "", html=html, source=markdown_of(html),
-        tags=_tags_in(note, html, origin_of(note.id)), state=wire.state_of(note) if post.kind == Kind.CASE else None)
+        pictures=wire.pictures_of(note), tags=_tags_in(note, html, origin_of(note.id)),
+        state=wire.state_of(note) if post.kind == Kind.CASE else None)
 
 
 def _tags_in(note: Note, html: str, home: str) -> Tags:

@@ -42,7 +42,8 @@ def _essence(document: Mapping[str, Any]) -> bytes:
     """What is sealed, in one form whatever the document's was (RFC 8785)."""
     options = document.get("anyOf") or document.get("oneOf") or []
     facts = document.get("facts") or {}
-    return rfc8785.dumps({
+    pictures = document.get("attachment")
+    return rfc8785.dumps(({"pictures": pictures} if pictures else {}) | {
         "id": document.get("id"), "type": document.get("type"), "author": document.get("attributedTo"),
         "parent": document.get("inReplyTo"), "question": document.get("name") or "", "html": document.get("content"),
         "languages": sorted(document.get("contentMap") or {}),

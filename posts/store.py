@@ -13,14 +13,14 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import matters, telling
-from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
+from posts import bases, matters, shelves, telling
+from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Picture, Reach, State, Tags
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from, seal, hidden_at, taken_down")
+            " asked_from, seal, hidden_at, taken_down, pictures")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
-             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal")
+             " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal, pictures")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
 _OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
@@ -32,6 +32,7 @@ _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
 _NO_FACTS = _JSON.encode(NO_FACTS).decode()
 _TAGS = msgspec.json.Decoder(Tags)
+_PICTURES = msgspec.json.Decoder(tuple[Picture, ...])
 _URIS = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -66,6 +67,7 @@ class Post(msgspec.Struct, frozen=True):
     seal: str = ""
     hidden_at: int | None = None
     taken_down: str = ""
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -97,11 +99,12 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 24, [
+    tx.insert(f"posts ({_INSERTED})", 25, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
-         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal)
+         _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal,
+         _pictures_out(post.pictures))
         for post in posts])
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
@@ -178,7 +181,7 @@ def post_from(row: Row) -> Post:
         _audience(row["reach"], row["audience"], row["readers"]), row["country"],
         row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
         _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"],
-        row["hidden_at"], row["taken_down"])
+        row["hidden_at"], row["taken_down"], _PICTURES.decode(row["pictures"]) if row["pictures"] else ())
 
 
 def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
@@ -301,9 +304,9 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
                (old.id, old.revision, old.question, old.html, old.updated_at or old.published_at))
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
-        " revision = ?, seal = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        " revision = ?, seal = ?, pictures = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
-         new.updated_at, new.revision, new.seal, old.id, new.revision))
+         new.updated_at, new.revision, new.seal, _pictures_out(new.pictures), old.id, new.revision))
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -315,7 +318,7 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     tx.run("DELETE FROM revisions WHERE post_id = ? AND revision % ? < ?", (post.id, LEAP, revision % LEAP))
     older = post.revision % LEAP < revision % LEAP
     if older:
-        tx.run("UPDATE posts SET question = '', source = '', html = '', tags = '' WHERE id = ?", (post.id,))
+        tx.run("UPDATE posts SET question = '', source = '', html = '', tags = '', pictures = '' WHERE id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
     tx.scrub()
     return older
@@ -358,8 +361,10 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what = 'edit' AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
-    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', state = NULL, likes = 0,"
-           " boosts = 0, erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
+    tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', tags = '', seal = '', pictures = '',"
+           " state = NULL, likes = 0, boosts = 0, erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
+    shelves.clear(tx, post.id, now)
+    bases.forget(tx, post.id)
     matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
@@ -390,6 +395,10 @@ def _facts_out(facts: CaseFacts) -> str:
 
 def _tags_out(tags: Tags) -> str:
     return _JSON.encode(tags).decode() if tags != NO_TAGS else ""
+
+
+def _pictures_out(pictures: tuple[Picture, ...]) -> str:
+    return _JSON.encode(pictures).decode() if pictures else ""
 
 
 @lru_cache(maxsize=1024)

@@ -120,14 +120,14 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         author_outside=_outside_since(author, places) if post.sibling_id is not None else None,
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags,
-        by_role=by_role, hidden=post.hidden_at, taken_down=post.taken_down,
+        by_role=by_role, pictures=post.pictures, hidden=post.hidden_at, taken_down=post.taken_down,
         taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "")
 
 
 def emptied(post: Post) -> Post:
     """A hidden post as everybody sees it but its author: its place, and nothing that stands in it."""
     return msgspec.structs.replace(post, question="", source="", html="", facts=CaseFacts(), state=None, tags=NO_TAGS,
-                                   updated_at=None)
+                                   updated_at=None, pictures=())
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:

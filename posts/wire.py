@@ -19,8 +19,8 @@ from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
-from posts import seals
-from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Mention, Reach, State, Tags
+from posts import attachments, seals
+from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Mention, Picture, Reach, State, Tags
 from posts.seals import Seal
 from posts.store import Poll, Post
 
@@ -74,6 +74,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     to: Any = ()
     cc: Any = ()
     tag: Any = None
+    attachment: Any = None
     published: str | None = None
     updated: str | None = None
     revision: int = 1
@@ -247,6 +248,11 @@ def _tags(post: Post, author_uri: str) -> list[dict[str, str]]:
         *({"type": "Hashtag", "href": home + quote(name), "name": f"#{name}"} for name in post.tags.hashtags)]
 
 
+def pictures_of(parsed: Note) -> tuple[Picture, ...]:
+    """The pictures of a note; `InvalidInput` unless all lie at its own instance and are described."""
+    return attachments.read(parsed.attachment, origin_of(parsed.id)) if parsed.attachment else ()
+
+
 def language_of(parsed: Note) -> str:
     """The language a note says it is in, or `und`."""
     for tag in parsed.content_map or ():
@@ -299,6 +305,9 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
     if post.facts != NO_FACTS:
         made["facts"] = {"specialties": list(post.facts.specialties), "ageBand": post.facts.age_band, "sex": post.facts.sex,
                          "aim": post.facts.aim}
+    if post.pictures:
+        made["attachment"] = attachments.document(post.pictures)
+        made["sensitive"] = any(picture.warning for picture in post.pictures)
     if found := _tags(post, author_uri):
         made["tag"] = found
     if poll is not None:

@@ -70,7 +70,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         wire.language_of(note), wire.facts_of(note), wire.state_of(note) if parent is None else None,
         arrival.audience, arrival.sibling.country, published,
         min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision, tags=arrival.tags,
-        seal=note.seal)
+        seal=note.seal, pictures=arrival.pictures)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
     if poll is not None:

@@ -69,6 +69,7 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=arrival.html, tags=arrival.tags,
         language=wire.language_of(note), facts=wire.facts_of(note),
         state=wire.state_of(note) if old.kind == Kind.CASE else None, revision=note.revision, seal=note.seal,
+        pictures=arrival.pictures,
         updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at)
     poll = wire.poll_of(note) if note.type == "Question" else None
     closes = poll is not None and poll.closed_at is not None and known.polls[old.id].closed_at is None

@@ -15,6 +15,7 @@ from instance.pages import (
     notifications,
     papers,
     people,
+    pictures,
     public,
     reactions,
     reports,
@@ -25,6 +26,7 @@ from instance.pages import (
     thread,
     topics,
     verification,
+    viewer,
 )
 
 _MODULES = (
@@ -32,11 +34,13 @@ _MODULES = (
     home,
     notifications,
     thread,
+    viewer,
     reactions,
     reports,
     consults,
     compose,
     drafts,
+    pictures,
     topics,
     people,
     settings,

@@ -8,6 +8,7 @@ from core.errors import InvalidInput, NotFound, NotSignedIn
 from core.ids import public
 from core.vault import token
 from instance.context import doctor, services
+from posts.bases import Basis
 from posts.drafts import Kept, Sheet, What, Written
 from posts.models import Kind
 
@@ -24,6 +25,12 @@ def written_of(form: Any) -> Written:
         values["kind"] = "case"
     lists = {name: tuple(dict.fromkeys(value[:500] for value in form.getlist(field) if value)) for name, field in _LISTS.items()}
     return Written(**values, specialties=lists["specialties"][:8], origins=lists["origins"][:100], doctors=lists["doctors"][:100])
+
+
+def basis_of(form: Any) -> Basis | None:
+    """What an author says it rests on that something leaves the country; None where she was not asked, or has not said."""
+    ground = form.get("ground", "")[:20]
+    return Basis(ground, form.get("no_name") == "1") if ground else None
 
 
 def sheet_of(form: Any, what: What = What.NEW, about: str = "") -> Sheet:

@@ -12,7 +12,7 @@ from core.numbers import whole
 from core.vault import token
 from instance.context import doctor, me, owner, services, verified
 from instance.pages.looking import is_looked_at, settle
-from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
+from instance.pages.sheets import basis_of, fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
 from posts.drafts import Sheet, What, Written
 from posts.models import PostView, State
@@ -46,6 +46,8 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
         "thread.html", found=found, counted=counted, unmasked=unmasked,
         outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
         by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
+        uploads=await services().media.in_work(doctor(), Sheet(What.REPLY, target.id)) if target is not None else (),
+        basis=await services().consents.of(doctor(), root.id) if root.mine else None,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
         at=kept.at if kept is not None else None)
@@ -59,7 +61,7 @@ async def reply(post_id: str) -> ResponseReturnValue:
     sheet = sheet_of(form, What.REPLY, post_id)
     try:
         made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
-                                              form.get("form", ""), sheet)
+                                              form.get("form", ""), sheet, basis_of(form))
     except NotFound:
         if await rescued(sheet, written_of(form)):
             raise NotFound("What you answer was deleted meanwhile. Your text is kept among your drafts.") from None
@@ -105,7 +107,9 @@ async def edit_page(post_id: str, written: Written, sheet: Sheet, error: Invalid
 
 async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None,
                      at: int | None = None) -> ResponseReturnValue:
-    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at)
+    page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at,
+                                 uploads=await services().media.in_work(doctor(), sheet),
+                                 basis=await services().consents.of(doctor(), post.id))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -119,7 +123,7 @@ async def edit(post_id: str) -> ResponseReturnValue:
     try:
         await services().editing.edit(
             author, post_id, form.get("question", ""), form.get("text", ""), State(state) if state in tuple(State) else None,
-            revision or 0, sheet)
+            revision or 0, sheet, without=form.getlist("without"), basis=basis_of(form))
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         written = msgspec.structs.replace(written_of(form), revision=str(post.revision))  # saving again replaces what is there
