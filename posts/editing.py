@@ -70,15 +70,16 @@ class Editing:
                 check_hidden(read.tags, author.actor)
             pictures = gathered(tx, author.actor, sheet, self._identity.origin,
                                 tuple(one for one in old.pictures if one.name not in without))
-            let_go(tx, author.actor, sheet, now)
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
                 pictures=pictures,
                 state=(state or old.state) if old.kind == Kind.CASE else None)
             if (new.question, new.source, new.state, new.pictures) == (old.question, old.source, old.state, old.pictures):
+                let_go(tx, author.actor, sheet, now)
                 return
             if pictures != old.pictures:
                 changed(tx, old, new, basis, network(tx, self._identity), now)
+            let_go(tx, author.actor, sheet, now)
             store.revise(tx, old, new)
             concerns.changed(tx, self._ids, old, new, now)
             announce(tx, self._identity, self._ids, new, speaker.uri, now)

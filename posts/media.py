@@ -92,6 +92,10 @@ class Media:
         """The pictures that a form would send, in their order."""
         return await self._database.read(lambda tx: shelves.in_work(tx, desk_of(owner, sheet)))
 
+    async def check_ready(self, owner: Actor, sheet: Sheet) -> None:
+        """`InvalidInput` (pictures) where one that a form would send is not ready."""
+        await self._database.read(lambda tx: shelves.attach(tx, desk_of(owner, sheet), ""))
+
     async def one(self, owner: Actor, sheet: Sheet, name: str) -> Upload:
         """A picture in work; `NotFound` where it is none of hers."""
         return _one(await self.in_work(owner, sheet), name)
@@ -136,6 +140,23 @@ class Media:
     async def published(self, name: str, *, small: bool = False) -> bytes:
         """A picture of a post that was written here, whoever may read that; `NotFound` where there is none."""
         return await self._opened(await self._database.read(lambda tx: shelves.of(tx, name)), small=small)
+
+    async def rows_of(self, actor_id: int) -> list[Row]:
+        """Every picture of a doctor's posts and drafts, for `read`."""
+        return await self._database.read(lambda tx: tx.rows(
+            "SELECT name, sealed_key FROM pictures WHERE actor_id = ? AND gone_at IS NULL AND width > 0 ORDER BY name",
+            (actor_id,)))
+
+    def read(self, row: Row, *, small: bool = False) -> bytes:
+        """A picture by its row, in the calling thread; `NotFound` where its file is lost."""
+        name = row["name"]
+        called = name + _SMALL if small else name
+        try:
+            sealed = (self._directory / called).read_bytes()
+        except OSError as error:
+            raise NotFound("This picture is not on the disk any more.", reason="picture-lost", cause=str(error)) from None
+        key = KeyVault.holding(self._vault.open(row["sealed_key"], f"picture {name}"))
+        return key.open(sealed, f"picture {called}")
 
     async def for_sibling(self, sibling: Sibling, name: str) -> Sent:
         """A picture of a post that the sibling is in the audience of. Not there and not for you are the same `NotFound`."""
@@ -213,14 +234,7 @@ class Media:
     async def _opened(self, row: Row | None, *, small: bool) -> bytes:
         if row is None or row["sealed_key"] is None:
             raise _none()
-        name = row["name"]
-        called = name + _SMALL if small else name
-        try:
-            sealed = await asyncio.to_thread((self._directory / called).read_bytes)
-        except OSError as error:
-            raise NotFound("This picture is not on the disk any more.", reason="picture-lost", cause=str(error)) from None
-        key = KeyVault.holding(self._vault.open(row["sealed_key"], f"picture {name}"))
-        return key.open(sealed, f"picture {called}")
+        return await asyncio.to_thread(lambda: self.read(row, small=small))
 
     def _write(self, name: str, key: KeyVault, whole: bytes, small: bytes) -> None:
         self._directory.mkdir(mode=0o700, exist_ok=True)

@@ -23,7 +23,7 @@ from core.text import clean
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import arrived, enqueue
-from posts import counts, modes, pollstore, seals, store, wire
+from posts import counts, modes, pollstore, seals, shelves, store, wire
 from posts.counts import Result
 from posts.editing import announce
 from posts.models import Kind, Tags
@@ -114,6 +114,7 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
             _tell_counts(tx, old.id, note, now)
         return
     new = msgspec.structs.replace(new, revision=beyond + 1)
+    shelves.clear(tx, old.id, now, but=new.pictures)
     store.revise(tx, old, new)
     announce(tx, identity, ids, new, author.uri, now)
 

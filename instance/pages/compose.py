@@ -76,6 +76,7 @@ async def write_step() -> ResponseReturnValue:
     try:
         draft = _draft(written, services().clock.ms())
         await services().compose.preview(draft)
+        await services().media.check_ready(doctor(), sheet)
     except InvalidInput as error:
         return await write_page(written, sheet, error)
     if step == "audience":
