@@ -251,7 +251,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     accounts = Accounts(database, identity, vault, clock, ids, audit, signing.passwords, settings.joining)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     media = Media(database, vault, darkroom, clock, settings.path("pictures"), settings)
-    borrowed = Borrowed(allowlist, client, darkroom, refusals, settings.media)
+    borrowed = Borrowed(allowlist, client, darkroom, refusals, clock, settings.media)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
         exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, shelves.farewell))

@@ -62,7 +62,7 @@ def _picture(image: _Image, origin: str) -> Picture:
     if (image.type, image.media_type) != ("Image", JPEG) or origin_of(image.url) != origin or not _NAME.fullmatch(name):
         raise _bad("no JPEG of its own instance")
     alt = visible(image.name).strip()
-    if not alt or len(image.name) > ALT_LENGTH or image.image_class not in SORTS \
+    if not any(map(str.isalnum, alt)) or len(image.name) > ALT_LENGTH or image.image_class not in SORTS \
             or image.content_warning not in ("", *WARNINGS):
         raise _bad("not described")
     if not (0 < image.width <= SIDE and 0 < image.height <= SIDE):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 from collections import OrderedDict
 from typing import NamedTuple
 
+from core.clock import Clock
 from core.darkroom import Darkroom
 from core.errors import InvalidInput, KonsilError, NotFound, Unavailable
 from core.papers import PAGE_BYTES
@@ -29,19 +29,20 @@ _AT_ONCE = 4
 
 
 class _Held(NamedTuple):
-    """A picture in memory, whole and small, until a moment of the monotonic clock (seconds)."""
+    """A picture in memory, whole and small, until a moment (ms)."""
 
     whole: bytes
     small: bytes
-    until: float
+    until: int
 
 
 class Borrowed:
     """Fetches pictures and holds them for a moment. Belongs to one event loop."""
 
-    def __init__(self, allowlist: Allowlist, client: Client, darkroom: Darkroom, refusals: RefusalLog, settings: Media) -> None:
+    def __init__(self, allowlist: Allowlist, client: Client, darkroom: Darkroom, refusals: RefusalLog, clock: Clock,
+                 settings: Media) -> None:
         self._allowlist, self._client, self._darkroom, self._refusals = allowlist, client, darkroom, refusals
-        self._room, self._seconds = settings.cache_mib << 20, settings.cache_minutes * 60.0
+        self._clock, self._room, self._ms = clock, settings.cache_mib << 20, settings.cache_minutes * 60_000
         self._held: OrderedDict[Picture, _Held] = OrderedDict()
         self._under_way: dict[Picture, asyncio.Task[_Held]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -85,7 +86,7 @@ class Borrowed:
             except KonsilError as error:
                 log.info("no picture", url=picture.url, reason=error.reason, cause=error.cause)
                 raise _closed(origin, error) from None
-        held = _Held(whole, small, time.monotonic() + self._seconds)
+        held = _Held(whole, small, self._clock.ms() + self._ms)
         self._hold(picture, held)
         return held
 
@@ -93,7 +94,7 @@ class Borrowed:
         held = self._held.get(picture)
         if held is None:
             return None
-        if held.until <= time.monotonic():
+        if held.until <= self._clock.ms():
             self._let_go(picture)
             return None
         self._held.move_to_end(picture)
@@ -101,7 +102,7 @@ class Borrowed:
 
     def _hold(self, picture: Picture, held: _Held) -> None:
         """Hold a picture, and let go of those that were looked at least lately where there is no room for it."""
-        now = time.monotonic()
+        now = self._clock.ms()
         for old in [one for one, its in self._held.items() if its.until <= now]:
             self._let_go(old)
         self._held[picture] = held

@@ -112,7 +112,7 @@ class Media:
         """Say what a picture shows, of which kind it is and whether it is covered, and that its owner has looked at the whole of
         it. `InvalidInput` names the field."""
         alt = " ".join(visible(alt.replace("\0", "")).split())
-        if not 0 < len(alt) <= ALT_LENGTH:
+        if not any(map(str.isalnum, alt)) or len(alt) > ALT_LENGTH:
             raise InvalidInput("Say in 1 to %(most)s characters what the picture shows: colleagues who cannot see it read this.",
                                values={"most": ALT_LENGTH}, field="alt", reason="alt")
         if sort not in SORTS:

@@ -66,8 +66,8 @@ async def test_a_picture_goes_from_upload_to_a_colleague_abroad_without_a_script
         assert status == 303 and one.startswith(f"/drafts/new/{about}/pictures/")
         page = (await ada.get(one))[1]
         digest = fields(page).get("seen") or re.search(r'name="seen" value="(\w+)"', page)[1]  # type: ignore[index]
-        for wrong, field in (({"alt": ""}, "alt"), ({"sort": ""}, "sort"), ({"warning": "x"}, "warning"), ({"seen": "1"}, "seen")):
-            told = {"alt": "A white disc", "sort": "radiology", "warning": "wound", "seen": digest} | wrong
+        for field, wrong in {"alt": "", "sort": "", "warning": "x", "seen": "1"}.items():
+            told = {"alt": "A white disc", "sort": "radiology", "warning": "wound", "seen": digest} | {field: wrong}
             status, page = await ada.post(one, told)
             assert status == 400 and f'id="error-{field}"' in page
         page = (await ada.get(f"/compose?draft={about}"))[1]
@@ -103,7 +103,7 @@ async def test_a_picture_goes_from_upload_to_a_colleague_abroad_without_a_script
 
 
 async def test_only_instances_in_the_audience_get_it_and_only_while_the_gate_is_open(pair: tuple[Running, Running]) -> None:
-    de, fr = pair
+    de, _ = pair
     sibling, stranger = FakeSibling("es", 10), FakeSibling("it", 9)
     await know(de, sibling)
     post = await illustrated(de, (sibling.origin,))

@@ -277,7 +277,7 @@ async def test_where_tags_lead_nobody_goes(tmp_path: Path) -> None:
             everywhere = [entry["url"] for entry in vectors("addresses")["urls"]]
             tags = [{"type": kind, "href": url, "name": "@ada"} for url in everywhere for kind in ("Mention", "Hashtag")]
             more = {name: {"type": "Image", "url": f"{ELSE}/x.png", "href": f"{ELSE}/x"}
-                    for name in ("attachment", "quote", "target", "context", "image", "icon", "preview", "replies", "url")}
+                    for name in ("quote", "target", "context", "image", "icon", "preview", "replies", "url")}
             note = place.note(tag=tags) | more | {"quoteUri": f"{ELSE}/posts/1", "likes": f"{ELSE}/likes"}
             assert (await place.fake.send(place.de, place.create(note)))[0] == 202
             await asyncio.sleep(0.5)
