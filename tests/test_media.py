@@ -141,7 +141,7 @@ async def test_who_may_not_read_the_post_sees_no_picture(pair: tuple[Running, Ru
         assert (await pixels(ben, f"/p/{post}/pictures/1/whole"))[0] == 200
         for path in (f"/p/{post}/pictures/2/whole", f"/p/{post}/pictures/0/whole", f"/p/{post}/pictures/1/huge",
                      f"/p/{post}/pictures/2", f"/drafts/new/{sheet.about}/pictures/{upload.name}",
-                     f"/drafts/new/{sheet.about}/pictures/{upload.name}/whole"):
+                     f"/drafts/new/{sheet.about}/pictures/{upload.name}/pixels/whole"):
             assert (await pixels(ben, path))[0] == 404, path
         assert (await ben.post(f"/drafts/new/{sheet.about}/pictures/{upload.name}/remove", {}))[0] == 404
     assert await de.its.media.one(author.actor, sheet, upload.name) == upload

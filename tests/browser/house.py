@@ -30,6 +30,7 @@ from posts.pollstore import Snapshot
 from tests import test_joining as joining
 from tests.applicants import applied
 from tests.drawn import photograph
+from tests.illustrated import described, illustrated, new_sheet, scan
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 from tests.test_portraits import picture
@@ -73,7 +74,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     for handle, role in (("stu", Role.STUDENT), ("old", Role.DOCTOR), ("eva", Role.DOCTOR)):
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
-    made |= await _by_role(de)
+    made |= await _by_role(de) | await _pictures(de, fr)
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
@@ -99,6 +100,24 @@ async def _signing_in(de: Running) -> dict[str, str]:
         its.signing.links.issue(tx, de.doctors[who].id, purpose, now)
         for purpose, who in ((Purpose.RESET, "lost"), (Purpose.WELCOME, "stu"))])
     return {"reset": its.signing.links.token(reset), "welcome": its.signing.links.token(welcome)}
+
+
+async def _pictures(de: Running, fr: Running) -> dict[str, str]:
+    """A case with three pictures of which one is covered, one from abroad, and drafts with a picture that is ready and one that
+    is not."""
+    ada = await de.author("ada")
+    shown = await illustrated(de, (fr.url,), pictures=3)
+    covered = await illustrated(de, (fr.url,), warning="wound")
+    await illustrated(fr, (de.url,))
+    await until(lambda: de.count("posts", "sibling_id IS NOT NULL AND pictures <> ''"))
+    row = await de.its.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE sibling_id IS NOT NULL AND pictures <> ''"))
+    sheet = new_sheet(de)
+    ready = await described(de, ada, sheet)
+    waits = await de.its.media.add(ada.actor, sheet, scan((700, 1_400)))
+    await described(de, ada, Sheet(What.REPLY, shown))
+    assert row is not None
+    return {"shown": shown, "covered": covered, "shown_abroad": public(row["id"]), "sheet": sheet.about, "ready": ready.name,
+            "waits": waits.name}
 
 
 async def _by_role(de: Running) -> dict[str, str]:

@@ -63,6 +63,11 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/notifications", "/notifications?show=unread",
         "/", "/?tab=following", "/?tab=abroad", "/?tab=waiting", "/?before=0000000000001", "/consults", "/bookmarks", "/mine",
 
+        "/p/{shown}", "/p/{shown}/pictures/1", "/p/{shown}/pictures/2?with=3", "/p/{covered}", "/p/{covered}/pictures/1",
+        "/p/{covered}/pictures/1?show=1", "/p/{shown_abroad}/pictures/1", "/p/{shown}/edit", "/p/{shown}/delete",
+        "/drafts/new/{sheet}/pictures", "/drafts/new/{sheet}/pictures/{ready}", "/drafts/new/{sheet}/pictures/{waits}",
+        "/compose?draft={sheet}", Sight("/p/{shown}/pictures/9", 404),
+        Sight("/drafts/new/{sheet}/pictures/{waits}", 400, ((_NEXT, {"alt": " ", "sort": "photo", "seen": "*"}),)),
         "/mine/deletions", "/mine/deletions?show=ended", "/mine/deletions?show=all",
         "/drafts", "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/tags/sepsis", "/tags/other",
         "/directory", "/directory?country=", "/directory?name=nobody", "/directory?name=@ben@{sibling}",

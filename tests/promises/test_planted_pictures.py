@@ -59,7 +59,7 @@ async def test_no_word_in_a_picture_is_found_in_anything_served_sent_exported_or
             body.add_field("file", make_file(), filename=f"{word('filename')}.{form}", content_type="image/x-any")
             status, where = await ada.post(f"/drafts/new/{sheet.about}/pictures", body)
             assert status == 303, (form, where)
-            for path in (where, f"{where}/whole", f"{where}/small", f"/drafts/new/{sheet.about}/pictures"):
+            for path in (where, f"{where}/pixels/whole", f"{where}/pixels/small", f"/drafts/new/{sheet.about}/pictures"):
                 await read(ada, path)
             await de.its.media.describe(author.actor, sheet, where.rpartition("/")[2], alt="Blue", sort="photo", warning="",
                                         seen=True)
