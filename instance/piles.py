@@ -89,8 +89,14 @@ class Unpiled(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Asked for at the end: then every file has to be whole."""
         if self._file is not None or self._waiting:
+            self.close()
             raise _broken()
         return 0
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
 
     def write(self, data: object) -> int:
         given = bytes(memoryview(data).cast("B"))  # type: ignore[arg-type]
