@@ -15,7 +15,6 @@ import msgspec
 from core.errors import InvalidInput
 from core.papers import SIDE
 from core.text import visible
-from federation.addresses import origin_of
 from federation.signatures.multikey import multibase, read_multibase
 from posts.models import ALT_LENGTH, PICTURES, SORTS, WARNINGS, Picture
 
@@ -58,8 +57,8 @@ def read(attachment: Any, origin: str) -> tuple[Picture, ...]:
 
 
 def _picture(image: _Image, origin: str) -> Picture:
-    name = image.url.removeprefix(origin + PATH)
-    if (image.type, image.media_type) != ("Image", JPEG) or origin_of(image.url) != origin or not _NAME.fullmatch(name):
+    place, name = image.url[:len(origin + PATH)], image.url[len(origin + PATH):]
+    if (image.type, image.media_type) != ("Image", JPEG) or place != origin + PATH or not _NAME.fullmatch(name):
         raise _bad("no JPEG of its own instance")
     alt = visible(image.name).strip()
     if not any(map(str.isalnum, alt)) or len(image.name) > ALT_LENGTH or image.image_class not in SORTS \

@@ -80,8 +80,7 @@ class Borrowed:
                 if (await asyncio.to_thread(hashlib.sha256, body)).hexdigest() != picture.digest:
                     self._refusals.record(direction=Direction.OUT, origin=origin, purpose=Purpose.MEDIA, reason="picture-changed",
                                           path=picture.url, detail=f"{len(body)} bytes")
-                    raise InvalidInput("This picture is not the one that its author has sent, so it is not shown.",
-                                       reason="picture-changed")
+                    raise InvalidInput("A picture is another one than its post has said.", reason="picture-changed")
                 whole, small = await self._darkroom.borrowed(body)
             except KonsilError as error:
                 log.info("no picture", url=picture.url, reason=error.reason, cause=error.cause)
@@ -117,16 +116,16 @@ class Borrowed:
 
 def _closed(origin: str, error: KonsilError) -> KonsilError:
     """What a doctor is told of it."""
-    values = {"domain": domain_of(origin)}
+    domain = domain_of(origin)
     if error.reason == "picture-changed":
-        return NotFound(error.sentence, reason=error.reason)
+        return NotFound("This picture is not the one that its author has sent, so it is not shown.", reason="picture-changed")
     if error.reason == "paused":
-        return Unavailable("%(domain)s is paused: its pictures can be seen again when it goes on.", values=values,
+        return Unavailable("%(domain)s is paused: its pictures can be seen again when it goes on.", values={"domain": domain},
                            reason="picture-away", retry_after=600)
     if error.reason in CLOSED:
-        return NotFound("%(domain)s is outside our control, so its pictures are not fetched any more.", values=values,
-                        reason="picture-away")
+        return NotFound("%(domain)s is outside our control, so its pictures are not fetched any more.",
+                        values={"domain": domain}, reason="picture-away")
     if isinstance(error, Unavailable):
         return Unavailable("%(domain)s does not answer at the moment, so this picture cannot be shown. Please try again later.",
-                           values=values, reason="picture-away", retry_after=60)
-    return NotFound("%(domain)s does not hand this picture out.", values=values, reason="picture-away")
+                           values={"domain": domain}, reason="picture-away", retry_after=60)
+    return NotFound("%(domain)s does not hand this picture out.", values={"domain": domain}, reason="picture-away")

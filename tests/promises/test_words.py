@@ -354,6 +354,7 @@ async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list
               await ada.get(f"{where}/edit"), await ada.get("/consults"), await ada.get("/drafts")]
     home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
     abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
+    abroad |= {"ground": "anonymous", "no_name": "1"}
     pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
     pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "signature": "name", "step": "confirm"}))
     assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303
