@@ -116,8 +116,8 @@ async def _pictures(de: Running, fr: Running) -> dict[str, str]:
     waits = await de.its.media.add(ada.actor, sheet, scan((700, 1_400)))
     await described(de, ada, Sheet(What.REPLY, shown))
     assert row is not None
-    return {"shown": shown, "covered": covered, "shown_abroad": public(row["id"]), "sheet": sheet.about, "ready": ready.name,
-            "waits": waits.name}
+    return {"shown": shown, "covered": covered, "shown_abroad": public(row["id"]), "sheet": sheet.about, "described": ready.name,
+            "undescribed": waits.name}
 
 
 async def _by_role(de: Running) -> dict[str, str]:
