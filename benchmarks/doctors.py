@@ -63,7 +63,7 @@ async def write(session: Browser, country: Country, handle: str) -> Doctor:
     fields: dict[str, Any] = {
         "kind": "case", "question": "Gentamicin before the study?", "text": _TEXT, "language": "en", "specialties": "cardiology",
         "age_band": "50-59", "sex": "f", "aim": "therapeutic", "step": "confirm", "reach": "network",
-        "signature": "name"}
+        "signature": "name", "ground": "anonymous", "no_name": "1"}
     async with session.post(f"{url}/compose", data=fields, headers=_headers(doctor), allow_redirects=False) as answer:
         page = await answer.text()
     made = hidden(page)

@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator
 from enum import StrEnum
 from pathlib import Path
 
+from core import pictures
 from core.errors import KonsilError, Unavailable
-from core.papers import PAGE_BYTES, PAGES, Media, Trouble, refusal, sniff
+from core.papers import PAGE_BYTES, PAGES, SIDE, Media, Trouble, refusal, sniff
 from core.telemetry import get_logger
 
 MEMORY = 640 << 20
@@ -41,6 +42,8 @@ class Task(StrEnum):
 
     PAGES = "pages"
     PORTRAIT = "portrait"
+    PICTURE = "picture"
+    BORROWED = "borrowed"
     MARKED = "marked"
 
 
@@ -72,6 +75,20 @@ class Darkroom:
         if media is Media.PDF:
             raise refusal(Trouble.KIND, media)
         return await self._develop(Task.PORTRAIT, media, data)
+
+    async def picture(self, data: bytes, edge: int) -> tuple[bytes, bytes]:
+        """A picture for a post, its longer side at most `edge`, and the same one small; JPEG. It may be a PDF of one page. The
+        refusals are those of `core.pictures`."""
+        with pictures.refused():
+            whole, small = await self._develop(Task.PICTURE, sniff(data, pictures.TAKEN), data, str(edge))
+        return whole, small
+
+    async def borrowed(self, data: bytes) -> tuple[bytes, bytes]:
+        """A JPEG that a sibling has handed out as a picture of a post, drawn anew, and small. Nobody here has to wait for it
+        but who wants to see another one of these."""
+        with pictures.refused():
+            whole, small = await self._develop(Task.BORROWED, sniff(data, frozenset({Media.JPEG})), data, str(SIDE))
+        return whole, small
 
     async def marked(self, page: bytes, text: str) -> bytes:
         """A page that is kept, with a text across it."""
@@ -212,6 +229,10 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     try:
         if task is Task.PORTRAIT:
             for picture in images.portrait(data, media):
+                say(_PICTURE, picture)
+        elif task in (Task.PICTURE, Task.BORROWED):
+            made = pdf.picture(data, int(text)) if media is Media.PDF else images.picture(data, media, int(text))
+            for picture in made:
                 say(_PICTURE, picture)
         elif task is Task.MARKED:
             say(_PICTURE, images.marked(data, text))

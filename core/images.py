@@ -15,13 +15,18 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from core.papers import PAGE_BYTES, PIXELS, SIDE, Media, Trouble
 
+Drawn = Image.Image
+"""Pixels, for those that may not know the library."""
 EDGE = 2_000
 """The longer side of a page as it is kept: A4 at 170 dots an inch, where the smallest print can still be read."""
+SMALL = 640
+"""The longer side of a picture of a post where it stands in a conversation."""
 SQUARES = (400, 120)
 """The sides of a portrait: on a profile, and beside a post at twice the density."""
 
-_FORMATS = {Media.JPEG: "JPEG", Media.PNG: "PNG", Media.HEIC: "HEIF"}
+_FORMATS = {Media.JPEG: "JPEG", Media.PNG: "PNG", Media.HEIC: "HEIF", Media.WEBP: "WEBP"}
 _QUALITIES = (85, 70, 50)
+_FINE = (92, 85, 75, 60)
 _INK, _HALO = (20, 30, 60, 88), (255, 255, 255, 104)
 _TURN = 24
 _SHRINKS = ("L", "LA", "RGB", "RGBA", "CMYK")
@@ -54,7 +59,7 @@ def prepare(media: Media) -> None:
         import_module(f"encodings.{name}")
     exif = Image.Exif()
     exif[_ORIENTATION] = 1
-    for name in ("JPEG", "PNG"):
+    for name in ("JPEG", "PNG", "WEBP")[:3 if media is Media.WEBP else 2]:
         into = BytesIO()
         Image.new("RGB", (8, 8)).save(into, name, exif=exif)
         with Image.open(BytesIO(into.getvalue()), formats=(name,)) as image:
@@ -66,6 +71,19 @@ def prepare(media: Media) -> None:
 def page(data: bytes, media: Media) -> bytes:
     """A picture as a page that is kept: a JPEG, upright, its longer side at most `EDGE`."""
     return kept(_upright(data, media, (EDGE, EDGE)))
+
+
+def picture(data: bytes, media: Media, edge: int) -> tuple[bytes, bytes]:
+    """A picture of a post as it is kept, its longer side at most `edge`, and smaller as it stands in a conversation; JPEG."""
+    whole = _upright(data, media, (edge, edge))
+    return both(whole)
+
+
+def both(whole: Image.Image) -> tuple[bytes, bytes]:
+    """Pixels as they are kept for a post: whole, finer than a page because small signs matter, and small."""
+    made = kept(whole, _FINE)
+    whole.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return made, kept(whole)
 
 
 def portrait(data: bytes, media: Media) -> tuple[bytes, ...]:
@@ -91,9 +109,9 @@ def marked(data: bytes, text: str) -> bytes:
     return kept(image)
 
 
-def kept(image: Image.Image) -> bytes:
+def kept(image: Image.Image, qualities: tuple[int, ...] = _QUALITIES) -> bytes:
     """The pixels as a JPEG of at most `PAGE_BYTES`, with nothing but them."""
-    for quality in _QUALITIES:
+    for quality in qualities:
         into = BytesIO()
         image.save(into, "JPEG", quality=quality, optimize=True)
         if into.tell() <= PAGE_BYTES:

@@ -27,6 +27,7 @@ _HEAD = 1024
 _ZIP_END, _ZIP_END_SIZE, _ZIP_COMMENT = b"PK\x05\x06", 22, 65_535
 _ZIP_BEGINS = b"PK\x03\x04"
 _MARKUP = (b"<!doctype html", b"<html", b"<script", b"<svg", b"<?php")
+_WEBP = (b"RIFF", b"WEBP")
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis"})
 
 
@@ -37,6 +38,8 @@ class Media(StrEnum):
     JPEG = "image/jpeg"
     PNG = "image/png"
     HEIC = "image/heic"
+    WEBP = "image/webp"
+    """Taken as a picture of a post only."""
 
 
 class Trouble(StrEnum):
@@ -80,14 +83,18 @@ def refusal(trouble: Trouble, cause: str = "") -> KonsilError:
     return kind(_SENTENCES[trouble], values=values, reason=trouble, field="file", cause=cause)
 
 
-def sniff(data: bytes) -> Media:
-    """What a file is, by its content alone; refused is everything else, what is too large, and what is two things."""
+PAPERS = frozenset(Media) - {Media.WEBP}
+"""What documents can be."""
+
+
+def sniff(data: bytes, taken: frozenset[Media] = PAPERS) -> Media:
+    """What a file is, by its content alone; refused is all that is not `taken`, what is too large, and what is two things."""
     if not data:
         raise refusal(Trouble.EMPTY)
     if len(data) > BYTES:
         raise refusal(Trouble.LARGE)
     media = _media(data)
-    if media is None:
+    if media is None or media not in taken:
         raise refusal(Trouble.KIND, f"begins with {data[:8].hex()}")
     other = _other(data, media)
     if other:
@@ -102,6 +109,8 @@ def _media(data: bytes) -> Media | None:
         return Media.JPEG
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return Media.PNG
+    if (data[:4], data[8:12]) == _WEBP:
+        return Media.WEBP
     if data[4:8] == b"ftyp":  # ISO/IEC 14496-12: size, type, major brand, version, compatible brands
         size = int.from_bytes(data[:4], "big")
         brands = {data[8:12], *(data[at:at + 4] for at in range(16, min(size, 256), 4))}

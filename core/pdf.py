@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from core.images import EDGE, Undevelopable, kept
+from core.images import EDGE, Drawn, Undevelopable, both, kept
 from core.papers import PAGES, Trouble
 
 _LARGEST_SCALE = 4.0
@@ -35,6 +35,17 @@ def prepare() -> None:
 
 def pages(data: bytes) -> Iterator[bytes]:
     """Every page as a JPEG, one after the other."""
+    for image in _drawn(data, EDGE, PAGES):
+        yield kept(image)
+
+
+def picture(data: bytes, edge: int) -> tuple[bytes, bytes]:
+    """The only page as a picture of a post, its longer side `edge`, and small."""
+    [image] = _drawn(data, edge, 1)
+    return both(image)
+
+
+def _drawn(data: bytes, edge: int, most: int) -> Iterator[Drawn]:
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
@@ -42,7 +53,7 @@ def pages(data: bytes) -> Iterator[bytes]:
         raise Undevelopable(Trouble.LOCKED if locked else Trouble.DAMAGED, str(error)) from None
     try:
         count = len(document)
-        if count > PAGES:
+        if count > most:
             raise Undevelopable(Trouble.PAGES, str(count))
         if count == 0:
             raise Undevelopable(Trouble.DAMAGED, "no page")
@@ -50,7 +61,7 @@ def pages(data: bytes) -> Iterator[bytes]:
         if found:
             raise Undevelopable(Trouble.ACTIVE, found)
         for number in range(count):
-            yield _page(document, number)
+            yield _page(document, number, edge)
     except pypdfium2.PdfiumError as error:
         raise Undevelopable(Trouble.DAMAGED, str(error)) from None
     finally:
@@ -96,7 +107,7 @@ def _named(document: pypdfium2.PdfDocument) -> str:
     return "attachment" if document.count_attachments() > 0 else ""
 
 
-def _page(document: pypdfium2.PdfDocument, number: int) -> bytes:
+def _page(document: pypdfium2.PdfDocument, number: int, edge: int) -> Drawn:
     page = document[number]
     try:
         pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)  # what was filled in belongs to the page
@@ -107,7 +118,8 @@ def _page(document: pypdfium2.PdfDocument, number: int) -> bytes:
         page.close()
     page = document[number]
     try:
-        image = page.render(scale=min(EDGE / max(width, height), _LARGEST_SCALE), may_draw_forms=False).to_pil()
-        return kept(image.convert("RGB"))
+        image = page.render(scale=min(edge / max(width, height), _LARGEST_SCALE), may_draw_forms=False).to_pil()
+        plain: Drawn = image.convert("RGB")
+        return plain
     finally:
         page.close()

@@ -104,6 +104,14 @@ class Linter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hospitals: tuple[str, ...] = ()
 
 
+class Media(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    per_post: Annotated[int, msgspec.Meta(ge=1, le=8)] = 8
+    edge_pixels: Annotated[int, msgspec.Meta(ge=640, le=6_000)] = 3_000
+    orphan_hours: Count = 24
+    cache_mib: Count = 64
+    cache_minutes: Count = 10
+
+
 class Imprint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: str = ""
     address: str = ""
@@ -183,6 +191,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joining: Joining = Joining()
     posts: Posts = Posts()
     linter: Linter = Linter()
+    media: Media = Media()
     imprint: Imprint = Imprint()
     retention: Retention = Retention()
     reports: Reports = Reports()

@@ -224,13 +224,13 @@ class Client:
         with self._logged(sibling.origin, Purpose.WEBFINGER, url):
             return await self._fetch(url, await self._asking(sibling, url, JRD_JSON), _JRD_TYPES)
 
-    async def picture(self, sibling: Sibling, url: str) -> bytes:
+    async def picture(self, sibling: Sibling, url: str, limit: int = _PICTURE_LIMIT) -> bytes:
         """A picture from the sibling's own origin, as it came: bounded in size, and not looked at."""
         _check_let_through(sibling, Purpose.MEDIA)
         with self._logged(sibling.origin, sibling.purpose, url):
             if origin_of(url) != sibling.origin:
                 raise Refused("A picture is fetched from its own origin only.", reason="own-origin-only")
-            return await self._body(url, await self._asking(sibling, url, "image/*"), _PICTURE_TYPES, _PICTURE_LIMIT)
+            return await self._body(url, await self._asking(sibling, url, "image/*"), _PICTURE_TYPES, limit)
 
     async def handshake(self, sibling: Sibling, body: bytes, digest: str) -> Told:
         """POST a ping to where the sibling is pinned. `Unavailable` for transport trouble."""

@@ -38,6 +38,7 @@ class Disclosed(StrEnum):
     REPORT = N_("report of a post")
     REACTION = N_("reaction")
     FOLLOW = N_("follow")
+    PICTURE = N_("picture")
     PERSON = N_("person")
     DELETION = N_("deletion")
     LIST = N_("list of posts")

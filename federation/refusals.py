@@ -66,6 +66,8 @@ SENTENCES = {
     "bad-handshake": N_("It is no handshake, or its nonce is none."),
     "bad-time": N_("A time in it cannot be read."),
     "bad-revision": N_("Its revision is not a positive whole number."),
+    "bad-attachment": N_("A picture in it is not described, or does not lie at its own instance."),
+    "picture-changed": N_("A picture is another one than its post has said."),
     "bad-object": N_("The post in it has something missing or of the wrong kind."),
     "bad-poll": N_("The poll in it breaks a rule for polls."),
     "bad-announcement": N_("It announced a key that could not be its next one."),

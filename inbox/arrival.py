@@ -14,9 +14,9 @@ from federation.contexts import check_context
 from posts import counts, flags
 from posts.counts import Result, Tally
 from posts.matters import Said, Verdict
-from posts.models import NO_TAGS, Audience, Reach, Tags
+from posts.models import NO_TAGS, Audience, Picture, Reach, Tags
 from posts.parts import NO_PARTS, Parts
-from posts.wire import Note, audience_of, note, poll_of, said_of, tags_of
+from posts.wire import Note, audience_of, note, pictures_of, poll_of, said_of, tags_of
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
@@ -27,10 +27,11 @@ NOBODY = Audience(Reach.NAMED, ())
 
 class Arrival(msgspec.Struct):
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
-    the post, `html` its text after the gate, `parts` what it holds beside that, `tags` what that points at and `audience` whom
-    it is for; `tally` is what a `Count` carries, its proof checked, and `result` that of a poll; `said` what a `Flag` says and
-    `verdict` what is answered to one; `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence` its number where it
-    came in a bundle. All that needs no database is worked out before the writer gets it."""
+    the post, `html` its text after the gate, `parts` what it holds beside that, `tags` what that points at, `pictures` what lies
+    with it at its instance and `audience` whom it is for; `tally` is what a `Count` carries, its proof checked, and `result` that
+    of a poll; `said` what a `Flag` says and `verdict` what is answered to one; `digest` is SHA-256 of the raw body; `now` in
+    milliseconds; `sequence` its number where it came in a bundle. All that needs no database is worked out before the writer
+    gets it."""
 
     sibling: Sibling
     uri: str
@@ -46,6 +47,7 @@ class Arrival(msgspec.Struct):
     parts: Parts = NO_PARTS
     audience: Audience = NOBODY
     tags: Tags = NO_TAGS
+    pictures: tuple[Picture, ...] = ()
     sequence: int | None = None
     tally: Tally | None = None
     result: Result | None = None
@@ -138,6 +140,7 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
         made.html, made.parts = said_of(made.note)
         made.audience = audience_of(made.note, sibling.origin)
         made.tags = tags_of(made.note)
+        made.pictures = pictures_of(made.note)
         if made.note.result is not None and made.note.type == "Question":
             made.result = counts.read_result(made.note.result, sibling, made.note.id, poll_of(made.note))
     elif kind == counts.COUNT:

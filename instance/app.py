@@ -15,7 +15,7 @@ from core.telemetry import get_logger
 from inbox import routes as inbox_routes
 from inbox.room import Room
 from inbox.routes import Front, Receive, Receiver, Scope, Send
-from instance import comparing, context, guard, locking, objects, portraits, static
+from instance import comparing, context, guard, locking, media, objects, portraits, static
 from instance.admin import ROUTES as ADMIN
 from instance.assembly import Assembly, assemble
 from instance.context import viewer
@@ -37,7 +37,7 @@ def routes() -> tuple[Route, ...]:
 
 def behind_the_front() -> tuple[Route, ...]:
     """The routes that Quart answers."""
-    return (*objects.ROUTES, *comparing.ROUTES, *static.ROUTES, *portraits.ROUTES, *PAGES, *ADMIN)
+    return (*objects.ROUTES, *comparing.ROUTES, *static.ROUTES, *portraits.ROUTES, *media.ROUTES, *PAGES, *ADMIN)
 
 
 def create_pages(assembly: Assembly, background: Background | None = None) -> Quart:

@@ -12,6 +12,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -21,7 +22,9 @@ from markupsafe import Markup
 
 from core.clock import rfc3339
 from core.countries import specialty_title
+from core.database import Row
 from core.disk import sync_directory, unfinished
+from core.errors import NotFound
 from core.i18n import Translations, format_date, format_number, format_time, language_name
 from core.ids import number, public
 from core.strongbox import SealedWriter, opened
@@ -57,10 +60,12 @@ class _Made(NamedTuple):
 
 
 class _Rest(NamedTuple):
-    """What is no post: records by the name of their file, and her picture (JPEG), if she has one."""
+    """What is no post: records by the name of their file, her picture (JPEG), if she has one, and the rows of the pictures of her
+    posts and drafts."""
 
     records: dict[str, Any]
     portrait: bytes | None
+    pictures: list[Row]
 
 
 class Archives:
@@ -143,7 +148,8 @@ class Archives:
     async def _rest(self, job: Job) -> _Rest:
         records = await self._its.database.read(
             lambda tx: archive.rest(tx, self._its.identity, job.account, job.actor))
-        return _Rest(records, await self._its.portraits.of(public(job.actor.id), job.actor.portrait, small=False))
+        return _Rest(records, await self._its.portraits.of(public(job.actor.id), job.actor.portrait, small=False),
+                     await self._its.media.rows_of(job.actor.id))
 
     async def _sealed(self, job: Job) -> int:
         rest = await self._rest(job)
@@ -167,12 +173,16 @@ class Archives:
             def add(name: str, content: bytes) -> None:
                 into.writestr(_entry(name, export), content)
 
-            add("README.txt", self._show(job, "readme.txt", pictured=rest.portrait is not None).encode())
+            add("README.txt", self._show(job, "readme.txt", pictured=rest.portrait is not None,
+                                          illustrated=bool(rest.pictures)).encode())
             add("index.html", self._show(job, "index.html", listed=listed[::-1], posts=export.posts,
                                          pictured=rest.portrait is not None).encode())
             add("style.css", (TEMPLATES / "style.css").read_bytes())
             if rest.portrait is not None:
                 add("portrait.jpg", rest.portrait)
+            for row in rest.pictures:
+                with suppress(NotFound):  # deleted meanwhile, or lost
+                    add(f"pictures/{row['name']}.jpg", self._its.media.read(row))
             for at in numbers:
                 for name, page in self._read(export, at).pages.items():
                     add(name, page.encode())

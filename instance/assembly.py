@@ -79,21 +79,25 @@ from instance import pruning
 from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
-from posts import concerns, digests, exports, matters
+from posts import concerns, digests, exports, matters, shelves
 from posts.attesting import Attesting
+from posts.borrowed import Borrowed
 from posts.cases import Cases
 from posts.colleagues import Colleagues
 from posts.compose import Compose
+from posts.consents import Consents
 from posts.departing import Departing
 from posts.digests import Digests
 from posts.drafts import Drafts
 from posts.editing import Editing
 from posts.exports import Exports
 from posts.following import Following
+from posts.gallery import Gallery
 from posts.indexing import Indexing
 from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.linter.looking import Linter
+from posts.media import Media
 from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.opening import Opening
@@ -193,6 +197,10 @@ class Assembly:
     darkroom: Darkroom
     papers: Papers
     uploads: Uploads
+    media: Media
+    borrowed: Borrowed
+    gallery: Gallery
+    consents: Consents
     unmaskings: Unmaskings
     reports: Reports
     judging: Judging
@@ -260,9 +268,12 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     accounts = Accounts(database, identity, vault, clock, ids, audit, signing.passwords, settings.joining)
     desks = Desks(database, identity, accounts, clock, ids, audit)
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
+    media = Media(database, vault, darkroom, clock, settings.path("pictures"), settings)
+    borrowed = Borrowed(allowlist, client, darkroom, refusals, clock, settings.media)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
-        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, desks.left))
+        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, desks.left,
+        shelves.farewell))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
@@ -306,7 +317,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
-            darkroom=darkroom, uploads=Uploads(),
+            darkroom=darkroom, uploads=Uploads(), media=media, borrowed=borrowed,
+            gallery=Gallery(database, media, borrowed, clock, audit),
+            consents=Consents(database, identity, clock, ids, audit, ledger.forget),
             papers=papers, portraits=Portraits(database, identity, darkroom, allowlist, client, clock, ids),
             unmaskings=Unmaskings(database, identity, clock, ids, audit),
             reports=Reports(database, identity, clock, ids, settings.reports.appeal_days),
@@ -323,5 +336,5 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
         await pruning.settle(assembly)
         yield assembly
     finally:
-        for part in (renderer, darkroom, client, refusals, erasures, disclosures, database):
+        for part in (renderer, borrowed, darkroom, client, refusals, erasures, disclosures, database):
             await part.close()

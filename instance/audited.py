@@ -13,6 +13,8 @@ from core.words import N_
 from instance.assembly import Assembly
 
 DEEDS = {
+    "picture.opened": N_("looked at a picture of the post"),
+    "consent.withdrawn": N_("deleted the post because the patient has withdrawn the consent"),
     "sibling.proposed": N_("proposed the sibling"),
     "sibling.confirmed": N_("confirmed its key"),
     "sibling.active": N_("let the sibling in"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import click
 
@@ -21,9 +22,10 @@ from core.errors import Conflict, InvalidInput, Misconfigured, Unavailable
 from core.vault import KeyVault
 from instance.assembly import Assembly
 from instance.console import AS_JSON, assembled, me, settings_of, show
+from instance.piles import linked
 
-CONFIG, SECRET, DATABASE = "config.toml", "secret.key", "konsil.db"
-MEMBERS = (CONFIG, SECRET, DATABASE)
+CONFIG, SECRET, DATABASE, PICTURES = "config.toml", "secret.key", "konsil.db", "pictures"
+MEMBERS = (CONFIG, SECRET, DATABASE, PICTURES)
 _COUNTED = ("accounts", "actors", "posts", "siblings", "tombstones")
 _SMALL = 1 << 20
 Rows = Callable[[str], list[Row]]
@@ -66,8 +68,10 @@ def _make(assembly: Assembly, config: Path, target: Path, key: BackupKey) -> tup
         created = assembly.clock.ms()
         copy.take(assembly.database.path)
         secret = assembly.settings.path(SECRET)
+        pile = stack.enter_context(linked(assembly.settings.path(PICTURES), _pictures(copy.rows)))
         files: dict[str, BinaryIO] = {
-            CONFIG: BytesIO(config.read_bytes()), SECRET: BytesIO(secret.read_bytes()), DATABASE: copy.file}
+            CONFIG: BytesIO(config.read_bytes()), SECRET: BytesIO(secret.read_bytes()), DATABASE: copy.file,
+            PICTURES: cast(BinaryIO, pile)}
         manifest = Manifest(VERSION, assembly.identity.domain, created, _migration(copy.rows),
                             tuple(member(name, files[name]) for name in MEMBERS), _count(copy.rows))
         file, finish = stack.enter_context(unfinished(target))
@@ -92,15 +96,19 @@ def look_through(path: Path, file: BinaryIO, key: BackupKey, directory: Path) ->
     reader = Reader(path, file, key)
     inside = begin(path, reader)
     with contextlib.closing(Copy(directory)) as copy:
-        reader.copy(inside.manifest.members[-1], copy.file)
+        reader.copy(inside.manifest.members[2], copy.file)
         check_database(path, copy.rows, inside)
+    for one in inside.manifest.members[3:]:
+        with open(os.devnull, "r+b") as nowhere:
+            reader.copy(one, nowhere)
     return inside
 
 
 def begin(path: Path, reader: Reader) -> Inside:
-    """The small members of a backup. After them comes its database, the last one."""
+    """The small members of a backup. After them comes its database, and then the pictures, if it was made since there are any."""
     manifest = reader.manifest
-    if tuple(one.name for one in manifest.members) != MEMBERS or any(one.size > _SMALL for one in manifest.members[:-1]):
+    if tuple(one.name for one in manifest.members) not in (MEMBERS, MEMBERS[:3]) or any(
+            one.size > _SMALL for one in manifest.members[:2]):
         raise InvalidInput("%(path)s is not a backup of Konsil, or one that this release cannot read.", values={"path": path},
                            reason="no-backup")
     return Inside(manifest, _small(reader, manifest.members[0]), _small(reader, manifest.members[1]))
@@ -137,6 +145,11 @@ def _count(rows: Rows) -> dict[str, int]:
     return {table: int(rows(f"SELECT count(*) FROM {table}")[0][0]) for table in _COUNTED}
 
 
+def _pictures(rows: Rows) -> list[str]:
+    """The files of the pictures that are in a database."""
+    return [name for row in rows("SELECT name FROM pictures WHERE gone_at IS NULL") for name in (row[0], f"{row[0]}.small")]
+
+
 def _migration(rows: Rows) -> int:
     return int(rows("SELECT max(number) FROM migrations")[0][0])
 
@@ -145,7 +158,7 @@ def described(path: Path, manifest: Manifest) -> dict[str, Any]:
     """What a backup is, for programs and people."""
     return {"file": str(path.resolve()), "domain": manifest.domain, "created": rfc3339(manifest.created),
             "release": manifest.release, "migration": manifest.migration,
-            "database_bytes": manifest.members[-1].size, **manifest.rows}
+            "database_bytes": manifest.members[2].size, **manifest.rows}
 
 
 @click.command("backup")
@@ -168,5 +181,5 @@ def backup(ctx: click.Context, file: Path, as_json: bool) -> None:
                    " nobody can open a backup, and it is in none.")
 
 
-__all__ = ["CONFIG", "DATABASE", "SECRET", "Inside", "backup", "begin", "check_database", "damaged", "described",
+__all__ = ["CONFIG", "DATABASE", "PICTURES", "SECRET", "Inside", "backup", "begin", "check_database", "damaged", "described",
            "look_through"]

@@ -87,7 +87,8 @@ class Person:
         page = self.post("/compose", fields | {"step": "audience"})[1]
         if 'value="home" checked' not in page:
             raise Failed("home was not the audience to begin with")
-        page = self.post("/compose", fields | {"step": "confirm", "reach": "network", "signature": "name"})[1]
+        page = self.post("/compose", fields | {"step": "confirm", "reach": "network", "signature": "name",
+                                        "ground": "anonymous", "no_name": "1"})[1]
         where = self.post("/compose", hidden(page) | {"step": "publish"})[0]
         if not where.startswith("/p/"):
             raise Failed(f"publishing ended at {where}")

@@ -145,7 +145,7 @@ def inside(path: str) -> str:
 async def finish(response: Response) -> Response:
     """Headers of every answer."""
     headers = response.headers
-    headers["content-security-policy"] = _CSP
+    headers.setdefault("content-security-policy", _CSP)
     headers["x-content-type-options"] = "nosniff"
     headers["referrer-policy"] = "same-origin"  # with no-referrer browsers send `Origin: null` with our own forms
     headers["cross-origin-opener-policy"] = "same-origin"

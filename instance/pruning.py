@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.database import Tx
+from posts import bases
 
 if TYPE_CHECKING:
     from instance.assembly import Assembly
+
+_DAY_MS = 86_400_000
 
 
 async def prune(assembly: Assembly) -> None:
@@ -15,12 +18,14 @@ async def prune(assembly: Assembly) -> None:
     await assembly.refusals.prune(assembly.settings.federation.refusal_days)
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.papers.delete_due()
+    await assembly.media.tidy()
     await assembly.joining.lapsing.prune()
     await assembly.judging.prune()
     await assembly.sessions.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()
-    kept = assembly.settings.retention
+    kept, now = assembly.settings.retention, assembly.clock.ms()
+    await assembly.database.write(lambda tx: bases.prune(tx, now - kept.receipt_days * _DAY_MS))
     await assembly.courier.prune(kept.receipt_days, kept.sent_days)
     await assembly.reconciliations.prune()
     await assembly.readings.prune()

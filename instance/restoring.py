@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import click
 
@@ -30,8 +30,9 @@ from federation import due, sequences
 from inbox import lines, reconciliations
 from inbox.erasures import Replayed
 from instance.assembly import assemble
-from instance.backups import DATABASE, SECRET, Inside, begin, check_database, damaged, described, look_through
+from instance.backups import DATABASE, PICTURES, SECRET, Inside, begin, check_database, damaged, described, look_through
 from instance.console import AS_JSON, DRY, YES, me, show
+from instance.piles import Unpiled
 
 _STAGE = ".restore"
 
@@ -113,9 +114,12 @@ async def restore(config: Path, file: Path, key: BackupKey, by: str) -> Restored
 
 
 async def _stage(stage: Path, file: Path, reader: Reader, inside: Inside, by: str) -> None:
-    """Unpack the database, check it, bring it up to date, and note in it where it comes from."""
+    """Unpack database and pictures, check them, bring the database up to date, and note in it where it comes from."""
     with (stage / DATABASE).open("xb") as into:
-        await asyncio.to_thread(reader.copy, inside.manifest.members[-1], into)
+        await asyncio.to_thread(reader.copy, inside.manifest.members[2], into)
+    (stage / PICTURES).mkdir(0o700)
+    for one in inside.manifest.members[3:]:
+        await asyncio.to_thread(reader.copy, one, cast(BinaryIO, Unpiled(stage / PICTURES)))
     clock = Clock()
     database = await open_database(f"sqlite:///{DATABASE}", stage)
     try:
@@ -146,11 +150,11 @@ def _exchange(staged: Path, place: Place, inside: Inside) -> Path | None:
     While this goes on a file beside the database names the directory for the old ones: if that is there already, what still
     lies in their places is of the attempt that was stopped.
     """
-    database, secret = place.database, place.settings.path(SECRET)
+    database, secret, pictures = place.database, place.settings.path(SECRET), place.settings.path(PICTURES)
     marker = restoring(database)
     stamp = rfc3339(Clock().ms()).replace("-", "").replace(":", "")
     aside = database.parent / (marker.read_text("utf-8") if marker.exists() else f"before-restore-{stamp}")
-    old = [database, *(database.with_name(f"{database.name}{tail}") for tail in ("-wal", "-shm"))]
+    old = [database, *(database.with_name(f"{database.name}{tail}") for tail in ("-wal", "-shm")), pictures]
     if secret.exists() and secret.read_bytes() != inside.secret:
         old.append(secret)
     with marker.open("w", encoding="utf-8") as handle:
@@ -160,10 +164,11 @@ def _exchange(staged: Path, place: Place, inside: Inside) -> Path | None:
     sync_directory(database.parent)
     for path in old:
         if (aside / path.name).exists():
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path, True) if path.is_dir() else path.unlink(missing_ok=True)
         elif path.exists():
             aside.mkdir(0o700, exist_ok=True)
             shutil.move(path, aside / path.name)
+    shutil.move(staged.with_name(PICTURES), pictures)
     staged.rename(database)
     for path, content in ((secret, inside.secret), (place.config, inside.config)):
         if not path.exists():

@@ -19,7 +19,7 @@ from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
-from posts import exports
+from posts import exports, shelves
 from posts.indexing import AT_ONCE
 
 log = get_logger("worker")
@@ -68,6 +68,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _papers(assembly), 60.0))
+            group.create_task(_steadily(lambda: _pictures(assembly), 60.0))
             group.create_task(_steadily(lambda: _portraits(assembly), 60.0))
             group.create_task(_steadily(lambda: _daily(assembly), 60.0))
             group.create_task(_steadily(lambda: _comparisons(assembly), 60.0))
@@ -224,6 +225,15 @@ async def _papers(assembly: Assembly) -> None:
         await assembly.papers.sweep()
         await happens(woken, _SWEEP_SECONDS)
         woken.clear()
+
+
+async def _pictures(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(shelves.TOPIC, woken.set)
+    while True:
+        if not await assembly.media.sweep():
+            await happens(woken, _SWEEP_SECONDS)
+            woken.clear()
 
 
 async def _daily(assembly: Assembly) -> None:

@@ -17,9 +17,9 @@ from core.clock import rfc3339
 from core.database import Row, Tx, marks
 from core.ids import public
 from federation.identity import CONTEXT, Identity
-from posts import pollstore, store, wire
+from posts import bases, pollstore, store, wire
 from posts.degraded import said
-from posts.models import Kind
+from posts.models import Kind, Picture
 from posts.store import Poll, Post
 
 POSTS, THREADS = 100, 20
@@ -42,6 +42,7 @@ class Said(msgspec.Struct, frozen=True):
     updated: int | None
     options: tuple[tuple[str, int], ...]
     voters: int
+    pictures: tuple[Picture, ...] = ()
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -122,6 +123,11 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
         "drafts.json": [{"what": row["what"], "title": row["title"], "saved": rfc3339(row["updated_at"]),
                          "fields": msgspec.json.decode(row["fields"])} for row in tx.rows(
             "SELECT what, title, fields, updated_at FROM drafts WHERE actor_id = ? ORDER BY version", mine)],
+        "bases.json": [{
+            "post": uri, "ground": one.ground, "pictures": list(one.sorts), "countries": list(one.countries),
+            "noPatientNamed": one.no_name, "at": rfc3339(one.at),
+            "withdrawn": rfc3339(one.withdrawn_at) if one.withdrawn_at is not None else None} for uri, one in bases.of_author(
+            tx, actor.id)],
         "settings.json": _settings(tx, account, actor),
         "verification.json": {
             "badge": {"role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,
@@ -154,7 +160,8 @@ def _conversation(root: Post | None, root_id: int, actor: Actor, hers: list[Post
         public(root_id), first.question if first is not None else "", first.language if first is not None else hers[0].language,
         first.kind if first is not None else Kind.REPLY, first is not None and first.author_id == actor.id,
         tuple(Said(said(post.html, post.facts, post.state, post.parts, post.language), post.published_at, post.updated_at,
-                   polls[post.id].options if post.id in polls else (), polls[post.id].voters if post.id in polls else 0)
+                   polls[post.id].options if post.id in polls else (), polls[post.id].voters if post.id in polls else 0,
+                   post.pictures)
               for post in hers))
 
 

@@ -86,7 +86,7 @@ class Cases:
             check_readers(read.named, case.audience, settled=True)
             if by_ids(tx, [case.author_id])[case.author_id].alias:
                 check_hidden(read.tags, author.actor)
-            let_go(tx, author.actor, sheet)
+            let_go(tx, author.actor, sheet, now)
             if read.parts.outcome != case.parts.outcome:
                 parts = msgspec.structs.replace(case.parts, outcome=read.parts.outcome)
                 self._become(tx, case, msgspec.structs.replace(case, parts=parts, tags=read.tags, updated_at=now), now)

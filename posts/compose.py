@@ -25,7 +25,9 @@ from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import concerns, signing, store, wire
+from posts.bases import Basis
 from posts.drafts import Sheet, let_go
+from posts.enclosures import enclose, gathered
 from posts.linter.gate import check_fields, check_html
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, ReplyKind, State
 from posts.modes import begin
@@ -80,13 +82,15 @@ class Compose:
         return list_digest(destinations)
 
     async def publish(self, author: Author, draft: Draft, origins: tuple[str, ...], reach: Reach, seen: str,
-                      form: str = "", asked_from: str = "", sheet: Sheet | None = None, *, by_role: bool = False) -> str:
+                      form: str = "", asked_from: str = "", sheet: Sheet | None = None, *, by_role: bool = False,
+                      basis: Basis | None = None) -> str:
         """Publish a new post and return its id; if this form has made one already, that one's.
 
         `origins` are the other countries' origins (none: it stays home); `seen` is the digest of the list of countries
         the author was shown. If that list has changed, `Conflict`: she is asked again and nothing was sent. `asked_from`
         is the post of hers at home that this one asks about abroad: the link is kept here and sent to nobody. `sheet` is the
         form's draft, which ends with this. `by_role`: the thread is signed by an alias of hers, where her country allows that.
+        The pictures in work for `sheet` go along; `basis` is what it rests on that this leaves the country.
         """
         if reach == Reach.NAMED or (reach == Reach.HOME) != (not origins):
             raise InvalidInput("Say which countries may read this, or keep it at home.", field="audience")
@@ -108,10 +112,10 @@ class Compose:
             return before.id
 
         return await self._publish(author, draft, Audience(reach, (self._identity.origin, *sorted(set(origins)))), form, sheet,
-                                   check, by_role=by_role)
+                                   check, basis, by_role=by_role)
 
     async def consult(self, author: Author, draft: Draft, doctors: Sequence[Actor], form: str = "",
-                      sheet: Sheet | None = None) -> str:
+                      sheet: Sheet | None = None, basis: Basis | None = None) -> str:
         """Put a post before named doctors and nobody else; returns its id. `InvalidInput` where one cannot be reached."""
         if author.actor.desk:
             raise InvalidInput("A desk publishes; whom it asks in a consult is asked by a person.", field="desk")
@@ -127,10 +131,11 @@ class Compose:
                     raise InvalidInput("%(name)s cannot be reached at the moment. Nothing was sent.",
                                        values={"name": doctor.mention}, field="doctors")
 
-        return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check)
+        return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check,
+                                   basis)
 
     async def _publish(self, author: Author, draft: Draft, audience: Audience, form: str, sheet: Sheet | None,
-                       check: Callable[[Tx, Network], int | None], *, by_role: bool = False) -> str:
+                       check: Callable[[Tx, Network], int | None], basis: Basis | None, *, by_role: bool = False) -> str:
         """The one way a new post comes to be: `check` has the last word on its audience, in the transaction that stores it,
         and says what it is linked to."""
         check_publisher(author.actor, draft.facts.aim)
@@ -154,23 +159,28 @@ class Compose:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
                 return before
             places = network(tx, self._identity)
-            signing.begin(tx, msgspec.structs.replace(post, asked_from=check(tx, places)), speaker, author, now)
-            concerns.written(tx, self._ids, [post], now)
-            asked = begin(tx, places, post, poll) if poll is not None else None
+            asked_from = check(tx, places)
+            made = msgspec.structs.replace(post, asked_from=asked_from, pictures=gathered(
+                tx, author.writer, sheet, self._identity.origin))
+            signing.begin(tx, made, speaker, author, now)
+            enclose(tx, made, basis, places, now)
+            concerns.written(tx, self._ids, [made], now)
+            asked = begin(tx, places, made, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), wire.create(post, asked, speaker.uri, None, self._identity.seal),
+            enqueue(tx, self._ids.new(), wire.create(made, asked, speaker.uri, None, self._identity.seal),
                     places.recipients(audience.origins), now)
-            let_go(tx, author.writer, sheet)
+            let_go(tx, author.writer, sheet, now)
             return post.id
 
         return public(await self._database.write(write))
 
     async def reply(self, author: Author, parent_id: str, text: str, language: str, form: str = "",
-                    sheet: Sheet | None = None, *, kind: ReplyKind = ReplyKind.ANSWER, sources: str = "") -> str:
+                    sheet: Sheet | None = None, basis: Basis | None = None, *, kind: ReplyKind = ReplyKind.ANSWER,
+                    sources: str = "") -> str:
         """Answer a post; the reply goes to exactly the parent's audience. Returns its id; if this form has made one
-        already, that one's. The draft of `sheet` ends with this. `sources` are the DOI, PMID or NCT numbers of what it rests
-        on; they stand below its text."""
+        already, that one's. The draft of `sheet` ends with this, and the pictures in work for it go along; `basis` as with
+        `publish`. `sources` are the DOI, PMID or NCT numbers of what it rests on; they stand below its text."""
         text = with_sources(text, sources)
         check_text(text, language, self._settings.text_limit)
         check_fields((("text", text),))
@@ -188,14 +198,17 @@ class Compose:
             post = Post(
                 post_id, f"{self._identity.origin}/posts/{public(post_id)}", speaker.id, None, Kind.REPLY,
                 parent.root_id, parent.id, "", text, read.html, language, CaseFacts(), None, parent.audience,
-                self._identity.country, now, tags=read.tags, reply_kind=kind)
+                self._identity.country, now, tags=read.tags, reply_kind=kind,
+                pictures=gathered(tx, author.actor, sheet, self._identity.origin))
             store.insert(tx, [post])
+            places = network(tx, self._identity)
+            enclose(tx, post, basis, places, now)
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
             activity = wire.create(post, None, speaker.uri, parent.uri, self._identity.seal)
-            enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(parent.audience.origins), now)
-            let_go(tx, author.actor, sheet)
+            enqueue(tx, self._ids.new(), activity, places.recipients(parent.audience.origins), now)
+            let_go(tx, author.actor, sheet, now)
             return post.id
 
         return public(await self._database.write(write))

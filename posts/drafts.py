@@ -20,10 +20,11 @@ from core.clock import Clock
 from core.database import Database, Row, Tx
 from core.errors import Conflict, InvalidInput, NotFound
 from core.ids import Ids, number, public
-from posts import store
+from posts import shelves, store
 from posts.models import AIMS_OF, CaseFacts, Kind
 from posts.parts import NO_PARTS, SECTION_LENGTH, TEXTS, Parts
 from posts.reading import readable
+from posts.shelves import Desk
 
 MOST = 50
 """How many drafts a doctor has at once."""
@@ -52,7 +53,7 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     `sponsored` whether a piece of news is (yes, no or not chosen), `starts` to `link` a congress's. `doctors` are handles, `desk`
     that of the desk it is written for, `asked_from` the post at home that is asked about abroad, `sought` a condition by name.
     `signature` is name, role or not chosen yet, `looked` the digest of the text whose findings were looked at
-    (`posts.linter.looking`)."""
+    (`posts.linter.looking`); `ground` a `posts.bases.Ground`, and `no_name` that no patient is named."""
 
     kind: str = "case"
     question: str = ""
@@ -71,6 +72,8 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     asked_from: str = ""
     revision: str = ""
     signature: str = ""
+    ground: str = ""
+    no_name: str = ""
     desk: str = ""
     conditions: tuple[str, ...] = ()
     sought: str = ""
@@ -157,6 +160,11 @@ class Sheet(NamedTuple):
     about: str
     version: str = ""
     mark: str = ""
+
+
+def desk_of(owner: Actor, sheet: Sheet) -> Desk:
+    """Where the pictures of a form are in work."""
+    return Desk(owner.id, sheet.what, number(sheet.about) or 0)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -253,6 +261,7 @@ class Drafts:
         def write(tx: Tx) -> None:
             if not _erase(tx, (owner.id, what, number(about))):
                 raise NotFound("This draft was sent or discarded.")
+            shelves.drop(tx, Desk(owner.id, what, number(about) or 0), self._clock.ms())
 
         await self._database.write(write)
 
@@ -283,10 +292,12 @@ def put_back(tx: Tx, owner_id: int, written: Written, reply_to: int | None, abou
            (owner_id, What.REPLY if answers else What.NEW, reply_to if answers else about, written.title, fields, version, now))
 
 
-def let_go(tx: Tx, owner: Actor, sheet: Sheet | None) -> None:
-    """The form was sent: erase the draft it wrote, unless another form has saved since."""
+def let_go(tx: Tx, owner: Actor, sheet: Sheet | None, now: int) -> None:
+    """The form was sent: erase the draft it wrote, unless another form has saved since. What was in work for it and not sent
+    goes, too."""
     if sheet is None:
         return
+    shelves.drop(tx, desk_of(owner, sheet), now)
     key = (owner.id, sheet.what, number(sheet.about))
     row = tx.row("SELECT version, mark FROM drafts WHERE actor_id = ? AND what = ? AND about = ?", key)
     if row is not None and _knows(sheet, row):

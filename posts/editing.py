@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -19,7 +20,9 @@ from federation.identity import Identity
 from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
 from posts import answers, concerns, pollstore, store, wire
+from posts.bases import Basis
 from posts.drafts import Sheet, let_go
+from posts.enclosures import changed, gathered
 from posts.linter.gate import check_fields, check_html
 from posts.models import CaseFacts, Correction, CorrectionKind, Kind, ReplyKind
 from posts.network import network
@@ -47,11 +50,14 @@ class Editing:
 
     async def edit(self, author: Author, post_id: str, question: str, text: str, expected_revision: int,
                    sheet: Sheet | None = None, *, facts: CaseFacts | None = None, parts: Parts | None = None,
-                   corrects: str | None = None, reply_kind: ReplyKind | None = None) -> None:
+                   corrects: str | None = None, reply_kind: ReplyKind | None = None, without: Sequence[str] = (),
+                   basis: Basis | None = None) -> None:
         """Replace the text of one's own post, and what is coded and its parts where these are given; what was there before stays
         in its history. Its outcome stays, which is no part of an edit. `Conflict` if it has changed since. The draft of `sheet`
-        ends with this. `corrects` is why, where this changes its advice: that travels ahead of everything else, and whoever has
-        opened the post is told. `reply_kind` is what an answer is from now on; None: what it was."""
+        ends with this, and the pictures in work for it come to the post; those named in `without` are taken from it for good.
+        `corrects` is why, where this changes its advice: that travels ahead of everything else, and whoever has opened the post
+        is told. `reply_kind` is what an answer is from now on; None: what it was. `basis` is what it rests on that new pictures
+        leave the country, where nothing is on record yet."""
         reason = check_reason(corrects) if corrects is not None else ""
         before = await self._database.read(lambda tx: self._own(tx, author, post_id))
         given = before.parts if parts is None else msgspec.structs.replace(parts, outcome=before.parts.outcome)
@@ -77,18 +83,24 @@ class Editing:
             check_readers(read.named, old.audience, settled=True)
             if speaker.alias:
                 check_hidden(read.tags, author.actor)
-            let_go(tx, author.actor, sheet)
+            pictures = gathered(tx, author.actor, sheet, self._identity.origin,
+                                tuple(one for one in old.pictures if one.name not in without))
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
-                facts=coded, parts=msgspec.structs.replace(read.parts, outcome=old.parts.outcome),
+                facts=coded, parts=msgspec.structs.replace(read.parts, outcome=old.parts.outcome), pictures=pictures,
                 reply_kind=(reply_kind or old.reply_kind) if old.kind == Kind.REPLY else old.reply_kind)
-            same = (new.question, new.source, new.facts, new.parts) == (old.question, old.source, old.facts, old.parts)
+            same = (new.question, new.source, new.facts, new.parts, new.pictures) == (
+                old.question, old.source, old.facts, old.parts, old.pictures)
             if reason and same:
                 raise InvalidInput("A correction changes the text. Please say in it what holds now.", field="text")
             if same and new.reply_kind == old.reply_kind:
+                let_go(tx, author.actor, sheet, now)
                 return
             if tx.row("SELECT 1 FROM revisions WHERE post_id = ? AND revision >= ?", (old.id, expected_revision)):
                 raise Conflict("This was edited elsewhere since you opened it. Your text was not saved over it.")
+            if pictures != old.pictures:
+                changed(tx, old, new, basis, network(tx, self._identity), now)
+            let_go(tx, author.actor, sheet, now)
             if reason:
                 new = _corrected(new, CorrectionKind.CORRECTION, reason, now)
             store.revise(tx, old, new)
@@ -129,10 +141,7 @@ class Editing:
             if not aliases.is_hers(tx, post.author_id, owner):
                 raise NotFound("There is no such post here.")
             speaker = by_ids(tx, [post.author_id])[post.author_id]
-            store.erase(tx, post.uri, self._identity.origin, now)
-            self._forget(tx, post.uri)
-            enqueue(tx, self._ids.new(), wire.delete(post, speaker.uri),
-                    network(tx, self._identity).recipients(post.audience.origins), now)
+            erase_everywhere(tx, self._identity, self._ids, self._forget, post, speaker.uri, now)
             self._audit.note(tx, by=speaker.handle, action="post.deleted", target=post.uri)
 
         await self._database.write(write)
@@ -162,3 +171,10 @@ def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, 
     activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
                            lane=lane, repeats=repeats)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)
+
+
+def erase_everywhere(tx: Tx, identity: Identity, ids: Ids, forget: Forget, post: Post, author_uri: str, now: int) -> None:
+    """Erase a post of this instance here, and have everybody it went to do the same and say so."""
+    store.erase(tx, post.uri, identity.origin, now)
+    forget(tx, post.uri)
+    enqueue(tx, ids.new(), wire.delete(post, author_uri), network(tx, identity).recipients(post.audience.origins), now)

@@ -16,7 +16,7 @@ from core.database import Tx, marks
 from core.terms import FOLDED_BY, terms
 from core.text import spoken
 from posts import postings
-from posts.models import Reach, State
+from posts.models import Picture, Reach, State
 from posts.parts import NO_PARTS, Parts, htmls
 
 if TYPE_CHECKING:
@@ -32,15 +32,16 @@ STATES = tuple(f"state:{state}" for state in State)
 def words_of(post: Post, options: Sequence[str], codes: Collection[str]) -> frozenset[str]:
     """Everything a post is found by: the words of its texts and, as words with a colon in them, its coded facts and the codes of
     the conditions it names."""
-    words = {word for text in texts_of(post.question, post.html, options, post.parts) for word in terms(text)}
+    words = {word for text in texts_of(post.question, post.html, options, post.parts, post.pictures) for word in terms(text)}
     return frozenset((*words, *_facts(post), *(f"code:{code}" for code in codes)))
 
 
-def texts_of(question: str, html: str, options: Sequence[str], parts: Parts) -> tuple[str, ...]:
+def texts_of(question: str, html: str, options: Sequence[str], parts: Parts, pictures: Sequence[Picture]) -> tuple[str, ...]:
     """What a post says in words, piece by piece."""
     said = (*(row.what for row in parts.timeline), parts.sponsor or "", parts.study.funding if parts.study is not None else "",
             parts.congress.place if parts.congress is not None else "")
-    return (question, spoken(html), *options, *map(spoken, htmls(parts)), *filter(None, said))
+    return (question, spoken(html), *options, *map(spoken, htmls(parts)), *filter(None, said),
+            *(picture.alt for picture in pictures))
 
 
 def _facts(post: Post) -> list[str]:
@@ -110,7 +111,7 @@ def changed(tx: Tx, old: Post, new: Post) -> None:
 
 def emptied(tx: Tx, post: Post) -> None:
     """A post stays, and nothing of its text."""
-    changed(tx, post, msgspec.structs.replace(post, question="", html="", parts=NO_PARTS))
+    changed(tx, post, msgspec.structs.replace(post, question="", html="", parts=NO_PARTS, pictures=()))
 
 
 def gone(tx: Tx, post: Post) -> None:

@@ -63,7 +63,7 @@ class Indexing:
         for post_id in ids:
             post = posts.get(post_id)
             if post is not None and post.erased_at is None:
-                texts = indexed.texts_of(post.question, post.html, options.get(post_id, ()), post.parts)
+                texts = indexed.texts_of(post.question, post.html, options.get(post_id, ()), post.parts, post.pictures)
                 codes = frozenset((*post.facts.conditions, *(code for text in texts for code in self._conditions.named_in(text))))
                 entries.append(_Entry(post, indexed.words_of(post, options.get(post_id, ()), codes), codes))
         known = {entry.post.id for entry in entries}

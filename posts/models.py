@@ -208,6 +208,30 @@ class PollView(msgspec.Struct, frozen=True):
     lapsed: int = 0
 
 
+SORTS = ("photo", "radiology", "histology", "ecg", "document", "other")
+WARNINGS = ("operation", "wound", "nudity", "death")
+PICTURES = 8
+ALT_LENGTH = 1500
+
+
+class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A picture of a post: where it lies at its author's instance, what it shows in words, one of `SORTS`, its size in pixels,
+    the SHA-256 of its bytes (a JPEG) in hexadecimal, and one of `WARNINGS` if it is covered until somebody wants to see it."""
+
+    url: str
+    alt: str
+    sort: str
+    width: int
+    height: int
+    digest: str
+    warning: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called; random, so it says nothing."""
+        return self.url.rpartition("/")[2]
+
+
 class CellRow(NamedTuple):
     """A country or a specialty by its code, and its votes per option, 0 where nothing can be said."""
 
@@ -320,6 +344,7 @@ class PostView(msgspec.Struct, frozen=True):
     hidden: int | None = None  # since when (ms) it is hidden here: there is nothing in it then, but for its author
     taken_down: str = ""  # why operators have erased it, a `posts.matters.Category`, and which instance's they are
     taken_down_by: str = ""
+    pictures: tuple[Picture, ...] = ()
     parts: Parts = NO_PARTS
     helpful: bool = False  # of an answer: who asked has marked it
     reply_kind: ReplyKind = ReplyKind.ANSWER

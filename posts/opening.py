@@ -12,9 +12,10 @@ from core.database import Database, Tx
 from core.errors import InvalidInput, NotFound
 from core.ids import Ids, number, public, uri_key
 from federation.identity import Identity
-from posts import store
+from posts import bases, store
+from posts.bases import Record
 from posts.history import earlier, whole
-from posts.models import Kind
+from posts.models import Kind, Picture
 from posts.network import network
 from posts.store import Post
 from posts.telling import Event, Told, tell
@@ -55,6 +56,8 @@ class OpenedPost(msgspec.Struct, frozen=True):
     erased: bool
     hidden: int | None
     earlier: tuple[Earlier, ...]
+    pictures: tuple[Picture, ...] = ()
+    basis: Record | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -154,7 +157,8 @@ def opened(tx: Tx, identity: Identity, post: Post) -> OpenedPost:
         countries=tuple(map(places.code, post.audience.origins)), consult=bool(post.audience.readers),
         erased=post.erased_at is not None, hidden=post.hidden_at,
         earlier=tuple(Earlier(row["question"], earlier(post, row), row["at"])
-                      for row in store.revisions(tx, post.id, None, _VERSIONS)))
+                      for row in store.revisions(tx, post.id, None, _VERSIONS)),
+        pictures=post.pictures, basis=bases.of(tx, post.id))
 
 
 def _page(tx: Tx, before: str | None, which: str, values: tuple[object, ...]) -> OpenedPage:

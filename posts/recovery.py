@@ -22,7 +22,7 @@ from core.ids import Ids, made_at, number, public, uri_key
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import arrived, enqueue
-from posts import counts, modes, pollstore, seals, store, wire
+from posts import counts, modes, pollstore, seals, shelves, store, wire
 from posts.counts import Result
 from posts.editing import announce
 from posts.models import Kind, Tags
@@ -94,6 +94,7 @@ def _proven(identity: Identity, uri: str, document: Mapping[str, Any]) -> Note |
                 or note.content is None:
             return None
         said = wire.said_of(note)
+        wire.pictures_of(note)
         taken = parts_out(said.html, said.parts) if note.parts is not None else said.html
         return note if taken == (note.parts if note.parts is not None else note.content) else None
     except InvalidInput:
@@ -116,6 +117,7 @@ def _renew(tx: Tx, ids: Ids, identity: Identity, old: Post, note: Note, now: int
             _tell_counts(tx, old.id, note, now)
         return
     new = msgspec.structs.replace(new, revision=beyond + 1)
+    shelves.clear(tx, old.id, now, but=new.pictures)
     store.revise(tx, old, new)
     announce(tx, identity, ids, new, author.uri, now, repeats=True)
 
@@ -196,7 +198,7 @@ def _said(post: Post, note: Note) -> Post:
         parts=msgspec.structs.replace(
             parts, sections=tuple(msgspec.structs.replace(one, source=markdown_of(one.html)) for one in parts.sections),
             outcome=msgspec.structs.replace(outcome, source=markdown_of(outcome.html)) if outcome is not None else None),
-        tags=_tags_in(note, "".join((html, *htmls(parts))), origin_of(note.id)),
+        pictures=wire.pictures_of(note), tags=_tags_in(note, "".join((html, *htmls(parts))), origin_of(note.id)),
         state=wire.state_of(note) if post.kind == Kind.CASE else None,
         reply_kind=wire.reply_kind_of(note),
         correction=wire.correction_of(note, post.updated_at or post.published_at) or post.correction)
@@ -204,7 +206,8 @@ def _said(post: Post, note: Note) -> Post:
 
 def _words(post: Post) -> tuple[object, ...]:
     """What a post says."""
-    return post.question, post.facts, post.state, post.helpful, post.reply_kind, parts_out(post.html, post.parts)
+    return (post.question, post.facts, post.state, post.helpful, post.reply_kind, post.pictures,
+            parts_out(post.html, post.parts))
 
 
 def _tags_in(note: Note, html: str, home: str) -> Tags:

@@ -20,7 +20,7 @@ from federation.documents import one_or_many
 
 Seal = Callable[[bytes], bytes]
 """What makes a seal of a message: `Identity.seal`."""
-_LATER = ("parts", "helpful", "replyKind", "correction")
+_LATER = ("parts", "helpful", "replyKind", "correction", "attachment")
 """What posts came to say later: it is sealed where it is said, so that older seals hold."""
 LENGTH = 44
 """The letters of a seal: 32 bytes in base64."""

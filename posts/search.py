@@ -128,9 +128,9 @@ class _Reading:
         if self.wanted.rows or self.wanted.no_rows:
             options = options_of(self.tx, ids)
             ids = [row["id"] for row in self.tx.rows(
-                f"SELECT id, question, html, parts FROM posts WHERE id IN ({marks(len(ids))})", ids)
+                f"SELECT id, question, html, parts, pictures FROM posts WHERE id IN ({marks(len(ids))})", ids)
                    if self.wanted.has_rows(texts_of(row["question"], row["html"], options.get(row["id"], ()),
-                                                       store.parts_from(row)))]
+                                                       store.parts_from(row), store.pictures_from(row)))]
         return {post.id: post for post in store.by_many(self.tx, ids).values()
                 if post.erased_at is None and post.audience.admits(self.reader) and post.author_id not in self._shunned
                 and (post.hidden_at is None or post.author_id in self._hers)}

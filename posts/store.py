@@ -13,7 +13,7 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import answers, indexed, matters, telling
+from posts import answers, bases, indexed, matters, shelves, telling
 from posts.models import (
     NO_FACTS,
     NO_TAGS,
@@ -21,6 +21,7 @@ from posts.models import (
     CaseFacts,
     Correction,
     Kind,
+    Picture,
     Reach,
     ReplyKind,
     Shelf,
@@ -32,10 +33,10 @@ from posts.parts import NO_PARTS, Parts
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from, seal, hidden_at, taken_down, parts, helpful, reply_kind, answers, asked_back, correction")
+            " asked_from, seal, hidden_at, taken_down, parts, helpful, reply_kind, answers, asked_back, correction, pictures")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal, parts,"
-             " helpful, reply_kind, correction, recalled")
+             " helpful, reply_kind, correction, recalled, pictures")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
 _OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
@@ -47,6 +48,7 @@ _JSON = msgspec.json.Encoder()
 _FACTS = msgspec.json.Decoder(CaseFacts)
 _NO_FACTS = _JSON.encode(NO_FACTS).decode()
 _TAGS = msgspec.json.Decoder(Tags)
+_PICTURES = msgspec.json.Decoder(tuple[Picture, ...])
 _URIS = msgspec.json.Decoder(tuple[str, ...])
 _PARTS = msgspec.json.Decoder(Parts)
 
@@ -99,6 +101,7 @@ class Post(msgspec.Struct, frozen=True):
     answers: int = 0
     asked_back: int | None = None
     correction: Correction | None = None
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -134,13 +137,13 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 29, [
+    tx.insert(f"posts ({_INSERTED})", 30, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
          _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal,
          _parts_out(post.parts), _helpful_out(post.helpful), _kind_out(post.reply_kind), answers.said(post.correction),
-         int(answers.is_recalled(post)))
+         int(answers.is_recalled(post)), _pictures_out(post.pictures))
         for post in posts])
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
@@ -221,12 +224,18 @@ def post_from(row: Row) -> Post:
         row["published_at"], row["updated_at"], row["revision"], row["replies"], row["erased_at"],
         _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"],
         row["hidden_at"], row["taken_down"], parts_from(row), _URIS.decode(row["helpful"]) if row["helpful"] else (),
-        ReplyKind(row["reply_kind"] or ReplyKind.ANSWER), row["answers"], row["asked_back"], answers.read(row["correction"]))
+        ReplyKind(row["reply_kind"] or ReplyKind.ANSWER), row["answers"], row["asked_back"], answers.read(row["correction"]),
+        pictures_from(row))
 
 
 def parts_from(row: Row) -> Parts:
     """What a post or one of its versions holds beside its text."""
     return _PARTS.decode(row["parts"]) if row["parts"] else NO_PARTS
+
+
+def pictures_from(row: Row) -> tuple[Picture, ...]:
+    """The pictures of a post."""
+    return _PICTURES.decode(row["pictures"]) if row["pictures"] else ()
 
 
 def facts_from(row: Row) -> CaseFacts:
@@ -357,11 +366,11 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
                 old.updated_at or old.published_at, answers.said(old.correction)))
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
-        " revision = ?, seal = ?, parts = ?, helpful = ?, reply_kind = ?, correction = ?, recalled = ?"
+        " revision = ?, seal = ?, parts = ?, helpful = ?, reply_kind = ?, correction = ?, recalled = ?, pictures = ?"
         " WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
          new.updated_at, new.revision, new.seal, _parts_out(new.parts), _helpful_out(new.helpful), _kind_out(new.reply_kind),
-         answers.said(new.correction), int(answers.is_recalled(new)), old.id, new.revision))
+         answers.said(new.correction), int(answers.is_recalled(new)), _pictures_out(new.pictures), old.id, new.revision))
     if changed and old.parent_id is not None and answers.counts_otherwise(old, new):
         answers.recount(tx, [old.root_id])
         indexed.again(tx, old.root_id)
@@ -379,8 +388,8 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     older = post.revision % LEAP < revision % LEAP
     if older:
         indexed.emptied(tx, post)
-        tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '', correction = '', recalled = 0"
-               " WHERE id = ?", (post.id,))
+        tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '', correction = '', recalled = 0,"
+               " pictures = '' WHERE id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
     tx.scrub()
     return older
@@ -428,9 +437,11 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', parts = '', helpful = '', tags = '', seal = '',"
-           " state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '', erased_at = ?,"
+           " pictures = '', state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '', erased_at = ?,"
            " hidden_at = NULL WHERE id = ?", (now, post.id))
     tx.run("DELETE FROM readings WHERE root_id = ?", (post.id,))
+    shelves.clear(tx, post.id, now)
+    bases.forget(tx, post.id)
     matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
@@ -476,6 +487,10 @@ def _tags_out(tags: Tags) -> str:
 
 def _kind_out(kind: ReplyKind) -> str:
     return kind if kind != ReplyKind.ANSWER else ""
+
+
+def _pictures_out(pictures: tuple[Picture, ...]) -> str:
+    return _JSON.encode(pictures).decode() if pictures else ""
 
 
 @lru_cache(maxsize=1024)

@@ -146,7 +146,8 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         author_outside=_outside_since(author, places) if post.sibling_id is not None else None,
         instances=tuple(map(places.called, post.audience.origins)) if post.audience.reach == Reach.NAMED else (),
         asked_from=public(post.asked_from) if post.asked_from is not None and mine else None, tags=post.tags,
-        by_role=by_role, hidden=post.hidden_at, taken_down=post.taken_down, reply_kind=post.reply_kind, answers=post.answers,
+        by_role=by_role, pictures=post.pictures, hidden=post.hidden_at, taken_down=post.taken_down,
+        reply_kind=post.reply_kind, answers=post.answers,
         asked_back=public(post.asked_back) if post.asked_back is not None else None, followed=post.id in touched.followed,
         correction=_correction(post, sent, places) if post.correction is not None else None,
         taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "",
@@ -174,7 +175,7 @@ def corrected(rows: Sequence[Arrived], at: int) -> list[Arrived]:
 def emptied(post: Post) -> Post:
     """A hidden post as everybody sees it but its author: its place, and nothing that stands in it."""
     return msgspec.structs.replace(post, question="", source="", html="", facts=CaseFacts(), state=None, tags=NO_TAGS,
-                                   updated_at=None, parts=NO_PARTS, helpful=(), correction=None)
+                                   updated_at=None, parts=NO_PARTS, helpful=(), correction=None, pictures=())
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:

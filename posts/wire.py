@@ -20,7 +20,7 @@ from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
-from posts import degraded, seals, wire_parts
+from posts import attachments, degraded, seals, wire_parts
 from posts.linter import gate
 from posts.models import (
     NO_FACTS,
@@ -31,6 +31,7 @@ from posts.models import (
     CorrectionKind,
     Kind,
     Mention,
+    Picture,
     Reach,
     ReplyKind,
     State,
@@ -91,6 +92,7 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     to: Any = ()
     cc: Any = ()
     tag: Any = None
+    attachment: Any = None
     published: str | None = None
     updated: str | None = None
     revision: int = 1
@@ -273,6 +275,11 @@ def _tags(post: Post, author_uri: str) -> list[dict[str, str]]:
         *({"type": "Hashtag", "href": home + quote(name), "name": f"#{name}"} for name in post.tags.hashtags)]
 
 
+def pictures_of(parsed: Note) -> tuple[Picture, ...]:
+    """The pictures of a note; `InvalidInput` unless all lie at its own instance and are described."""
+    return attachments.read(parsed.attachment, origin_of(parsed.id)) if parsed.attachment else ()
+
+
 def language_of(parsed: Note) -> str:
     """The language a note says it is in, or `und`."""
     for tag in parsed.content_map or ():
@@ -358,6 +365,9 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
                               "revision": post.correction.revision}
         if post.correction.is_recall:  # other software folds a text with a summary behind it
             made["summary"] = f"\u26a0 {post.correction.reason}"
+    if post.pictures:
+        made["attachment"] = attachments.document(post.pictures)
+        made["sensitive"] = any(picture.warning for picture in post.pictures)
     if found := _tags(post, author_uri):
         made["tag"] = found
     if poll is not None:

@@ -42,9 +42,10 @@ async def test_a_post_at_home_is_asked_abroad_as_a_new_post_that_is_linked_here_
         assert 'value="cardiology" selected' in page and 'value="40-49" selected' in page
         assert 'value="therapeutic" selected' in page and fields(page)["asked_from"] == home
         written = {"kind": "case", "question": "Which test first?", "text": "A <long> story.", "language": "de",
-                   "specialties": "cardiology", "age_band": "40-49", "sex": "f", "aim": "therapeutic", "asked_from": home}
+                   "specialties": "cardiology", "age_band": "40-49", "sex": "f", "aim": "therapeutic", "asked_from": home,
+                   "ground": "anonymous", "no_name": "1"}
         page = (await ada.post("/compose", written | {"step": "audience"}))[1]
-        choices = re.findall(r'<input type="(?:radio|checkbox)" [^>]*>', page)
+        choices = re.findall(r'<input type="(?:radio|checkbox)" (?!name="(?:ground|no_name)")[^>]*>', page)
         assert len(choices) == 5 and not any("checked" in choice or 'value="home"' in choice or 'value="named"' in choice
                                              for choice in choices)
         for nothing in ({}, {"reach": "countries"}, {"reach": "home"}, {"reach": "home", "origin": fr.url}):

@@ -174,7 +174,7 @@ async def test_a_double_click_publishes_once(tmp_path: Path) -> None:
     async with countries(tmp_path, "de", "fr", worker=False) as (de, fr), Browser(de) as ada, Browser(de) as ben:
         assert await ada.login("ada") == 303 and await ben.login("ben") == 303
         written = {"kind": "case", "question": "Once?", "text": "Text", "language": "de", "specialties": "cardiology",
-                   "signature": "name"}
+                   "signature": "name", "ground": "anonymous", "no_name": "1"}
         page = (await ada.post("/compose", written | {"step": "confirm", "reach": "countries", "origin": fr.url}))[1]
         form = written | fields(page) | {"step": "publish"}
         first = await ada.post("/compose", form)

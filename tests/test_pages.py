@@ -63,7 +63,8 @@ async def test_a_doctor_asks_abroad_in_three_steps_and_is_answered(pair: tuple[R
         assert await ada.login("ada") == 303 and await ben.login("ben") == 303
         assert "Nobody waits in your specialties" in (await ada.get("/"))[1]
         written = {"kind": "case", "question": "Which test first?", "text": "**Text**", "language": "de",
-                   "specialties": "cardiology", "age_band": "30-39", "sex": "f", "aim": "diagnostic", "signature": "name"}
+                   "specialties": "cardiology", "age_band": "30-39", "sex": "f", "aim": "diagnostic", "signature": "name",
+                   "ground": "anonymous", "no_name": "1"}
         status, page = await ada.post("/compose", written | {"step": "audience"})
         assert status == 200 and 'value="home" checked' in page and fr.url in page
         status, page = await ada.post("/compose", written | {"step": "confirm", "reach": "countries"})

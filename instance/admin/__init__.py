@@ -5,6 +5,7 @@ from instance.admin import (
     audience,
     audit,
     checks,
+    consents,
     departures,
     desks,
     disclosures,
@@ -23,4 +24,4 @@ from instance.admin import (
 
 ROUTES = (*applications.ROUTES, *papers.ROUTES, *verifications.ROUTES, *siblings.ROUTES, *checks.ROUTES, *keys.ROUTES,
           *leaving.ROUTES, *queue.ROUTES, *disclosures.ROUTES, *audience.ROUTES, *refusals.ROUTES, *reconciliation.ROUTES,
-          *audit.ROUTES, *notices.ROUTES, *unmask.ROUTES, *reports.ROUTES, *departures.ROUTES, *desks.ROUTES)
+          *audit.ROUTES, *notices.ROUTES, *unmask.ROUTES, *reports.ROUTES, *departures.ROUTES, *desks.ROUTES, *consents.ROUTES)

@@ -7,6 +7,7 @@ from instance.pages import (
     compose,
     conditions,
     congresses,
+    consents,
     consults,
     departing,
     drafts,
@@ -18,6 +19,7 @@ from instance.pages import (
     notifications,
     papers,
     people,
+    pictures,
     public,
     reactions,
     reports,
@@ -29,6 +31,7 @@ from instance.pages import (
     thread,
     topics,
     verification,
+    viewer,
 )
 
 _MODULES = (
@@ -37,11 +40,14 @@ _MODULES = (
     notifications,
     thread,
     cases,
+    viewer,
     reactions,
     reports,
     consults,
     compose,
+    consents,
     drafts,
+    pictures,
     topics,
     search,
     conditions,

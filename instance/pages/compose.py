@@ -21,6 +21,7 @@ from instance.context import doctor, language, me, services
 from instance.pages.filled import KINDS, conditions_for, facts_of, parts_of
 from instance.pages.linting import look_at, replaced
 from instance.pages.sheets import carried_on, fresh_sheet, is_hers, sheet_of, written_of
+from posts.bases import Basis, checked
 from posts.colleagues import handles, party_digest
 from posts.compose import Preview
 from posts.drafts import Sheet, What, Written, written_again
@@ -39,6 +40,8 @@ async def write_form() -> ResponseReturnValue:
     asked = request.args
     if "draft" in asked:
         kept = await services().drafts.of(doctor(), What.NEW, asked["draft"])
+        if kept is None and (sheet := await _pictures_only(asked["draft"])) is not None:
+            return await write_page(Written(language=services().pack.languages[0]), sheet)
         if kept is None:
             raise NotFound("This draft was sent or discarded.")
         return await write_page(kept.written, fresh_sheet(What.NEW, kept.about, kept), at=kept.at)
@@ -58,6 +61,12 @@ async def write_form() -> ResponseReturnValue:
         named = tuple(handle[:500] for handle in asked.getlist("to") if handle)[:20]
         written = msgspec.structs.replace(written, reach="named", doctors=named)
     return await write_page(written, fresh_sheet(What.NEW))
+
+
+async def _pictures_only(about: str) -> Sheet | None:
+    """A draft that has pictures and no words yet."""
+    sheet = fresh_sheet(What.NEW, about[:13])
+    return sheet if await services().media.in_work(doctor(), sheet) else None
 
 
 async def write_step() -> ResponseReturnValue:
@@ -85,6 +94,7 @@ async def write_step() -> ResponseReturnValue:
     try:
         draft = _draft(written, services().clock.ms())
         await services().compose.preview(draft)
+        await services().media.check_ready(doctor(), sheet)
     except InvalidInput as error:
         return await write_page(written, sheet, error, look=look if error.reason == "identifies" else NOTHING)
     if not look.settled(written.looked):
@@ -109,17 +119,18 @@ async def _named(author: Author, written: Written, sheet: Sheet, draft: Draft, s
     """The last look at a consult, or, with the form that is `sent` from there, the consult."""
     doctors = await services().colleagues.named(author.actor, written.doctors)
     _check_signature(written)
+    going = tuple(place for place in await services().compose.destinations()
+                  if place.origin in {origin_of(doctor.uri) for doctor in doctors})
+    basis = _basis(written, leaves=bool(going))
     if sent is not None:
         if sent.get("seen") != party_digest(doctors):
             raise Conflict("One of these handles stands for somebody else now. Nothing was sent; please look once more.",
                            reason="audience-changed", field="doctors")
-        made = await services().compose.consult(author, draft, doctors, sent.get("form", ""), sheet)
+        made = await services().compose.consult(author, draft, doctors, sent.get("form", ""), sheet, basis)
         return redirect(f"/p/{made}", 303)
     html = await services().compose.preview(draft, party(services().identity.origin, author.actor, doctors))
-    homes = {origin_of(doctor.uri) for doctor in doctors}
     return await _confirm(written, sheet, draft, html, author, doctors=doctors, seen=party_digest(doctors),
-                          instances=await services().colleagues.instances(doctors),
-                          going=tuple(place for place in await services().compose.destinations() if place.origin in homes))
+                          instances=await services().colleagues.instances(doctors), going=going)
 
 
 async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, sent: Any) -> ResponseReturnValue:
@@ -127,9 +138,10 @@ async def _shared(author: Author, written: Written, sheet: Sheet, draft: Draft, 
     places = await services().compose.destinations()
     reach, origins = _audience(written, places, chosen_before=sent is not None)
     _check_signature(written)
+    basis = _basis(written, leaves=bool(origins))
     if sent is not None:
         made = await services().compose.publish(author, draft, origins, reach, sent.get("seen", ""), sent.get("form", ""),
-                                                written.asked_from, sheet, by_role=written.signature == "role")
+                                                written.asked_from, sheet, by_role=written.signature == "role", basis=basis)
         return redirect(f"/p/{made}", 303)
     written = msgspec.structs.replace(written, reach=str(reach))
     html = await services().compose.preview(draft, Audience(reach, (services().identity.origin, *origins)),
@@ -149,7 +161,8 @@ async def write_page(written: Written, sheet: Sheet, error: InvalidInput | None 
     elif written.kind in BY_DESKS and not written.desk and desks:
         written = msgspec.structs.replace(written, desk=desks[0].handle)
     page = await render_template("compose_write.html", written=written, sheet=sheet, error=error, at=at, look=look,
-                                 replaced=replaced, desks=desks, conditions=conditions_for(written, language()))
+                                 replaced=replaced, desks=desks, conditions=conditions_for(written, language()),
+                                 uploads=await services().media.in_work(doctor(), sheet))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -181,7 +194,7 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, preview: Previe
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
         "compose_confirm.html", look=look_at(written, written.language), speaker=speaker,
-        told=_told(written, author.actor) if speaker.alias else "",
+        uploads=await services().media.in_work(doctor(), sheet), told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=preview.html, parts=preview.parts, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
 
@@ -230,6 +243,14 @@ def _check_signature(written: Written) -> None:
     elif written.reach != "home" and written.signature not in ("name", "role"):
         raise InvalidInput("Choose how you sign. Nothing is set for you when a post goes to other countries.",
                            field="signature")
+
+
+def _basis(written: Written, *, leaves: bool) -> Basis | None:
+    """On what it rests that this leaves the country: a case says so always, anything else where it has pictures (then it is asked
+    for when it is stored) or where its author has chosen something."""
+    if not leaves or not (written.kind == "case" or written.ground):
+        return None
+    return checked(Basis(written.ground, bool(written.no_name)), patient=written.kind == "case")
 
 
 def _told(written: Written, author: Actor) -> str:

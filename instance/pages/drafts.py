@@ -27,7 +27,7 @@ async def continue_draft(what: str, about: str) -> ResponseReturnValue:
     kept = await services().drafts.of(owner(), _what(what), about)
     if kept is None:
         raise NotFound("This draft was sent or discarded.")
-    return redirect("/drafts" if kept.gone else _address(kept.what, about), 303)
+    return redirect("/drafts" if kept.gone else address(kept.what, about), 303)
 
 
 async def save_draft(what: str, about: str) -> ResponseReturnValue:
@@ -44,7 +44,8 @@ async def save_draft(what: str, about: str) -> ResponseReturnValue:
     except InvalidInput as error:
         return await _not_kept(sheet, written, error) if for_people else await _said(sheet, error)
     if for_people:
-        return redirect(_address(sheet.what, about), 303)
+        pictures = f"/drafts/{sheet.what}/{about}/pictures"
+        return redirect(pictures if form.get("then") == "pictures" else address(sheet.what, about), 303)
     return jsonify(state="empty" if kept is None else "saved", **_moment(kept))
 
 
@@ -54,7 +55,7 @@ async def discard_draft(what: str, about: str) -> ResponseReturnValue:
     return redirect("/drafts", 303)
 
 
-def _address(what: What, about: str) -> str:
+def address(what: What, about: str) -> str:
     """Where the writing of a draft goes on."""
     if what == What.NEW:
         return f"/compose?draft={about}"

@@ -9,6 +9,7 @@ from core.ids import public
 from core.vault import token
 from instance.context import doctor, services
 from instance.pages.filled import KINDS
+from posts.bases import Basis
 from posts.drafts import Kept, Sheet, What, Written
 from posts.parts import CONDITIONS, ROW_LENGTH, ROWS, SECTION_LENGTH, TEXTS
 
@@ -29,6 +30,12 @@ def written_of(form: Any) -> Written:
     days, happened = zip(*rows[:ROWS + 1], strict=True) if rows else ((), ())
     return Written(**values, specialties=lists["specialties"][:8], origins=lists["origins"][:100], doctors=lists["doctors"][:100],
                    conditions=lists["conditions"][:CONDITIONS + 1], days=days, happened=happened)
+
+
+def basis_of(form: Any) -> Basis | None:
+    """What an author says it rests on that something leaves the country; None where she was not asked, or has not said."""
+    ground = form.get("ground", "")[:20]
+    return Basis(ground, form.get("no_name") == "1") if ground else None
 
 
 def sheet_of(form: Any, what: What = What.NEW, about: str = "") -> Sheet:

@@ -16,7 +16,7 @@ from instance.context import doctor, language, me, owner, services, verified
 from instance.pages.filled import conditions_for, facts_of, parts_of
 from instance.pages.linting import look_at, replaced
 from instance.pages.looking import is_looked_at, note_reading, settle
-from instance.pages.sheets import fresh_sheet, rescued, sheet_of, written_of
+from instance.pages.sheets import basis_of, fresh_sheet, rescued, sheet_of, written_of
 from posts.attesting import Outcome
 from posts.drafts import Sheet, What, Written, form_of, written_again
 from posts.linter.looking import NOTHING, Look
@@ -55,6 +55,8 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
         outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
         look=look, replaced=replaced,
         by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,
+        uploads=await services().media.in_work(doctor(), Sheet(What.REPLY, target.id)) if target is not None else (),
+        basis=await services().consents.of(doctor(), root.id) if root.mine else None,
         written=written, language=written.language or services().pack.languages[0], form=token(),
         sheet=sheet or (fresh_sheet(What.REPLY, target.id, kept) if target is not None else None),
         at=kept.at if kept is not None else None)
@@ -76,7 +78,8 @@ async def reply(post_id: str) -> ResponseReturnValue:
         return await thread_page(post_id, answering=post_id, written=written, sheet=sheet, look=look)
     try:
         made = await services().compose.reply(author, post_id, form.get("text", ""), form.get("language", ""),
-                                              form.get("form", ""), sheet, kind=_kind_in(form) or ReplyKind.ANSWER,
+                                              form.get("form", ""), sheet, basis_of(form),
+                                              kind=_kind_in(form) or ReplyKind.ANSWER,
                                               sources=form.get("sources", "")[:_SOURCES_LENGTH])
     except NotFound:
         if await rescued(sheet, written):
@@ -126,7 +129,9 @@ async def edit_page(post_id: str, written: Written, sheet: Sheet, error: Invalid
 async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: InvalidInput | None = None, at: int | None = None,
                      look: Look = NOTHING, *, replaced: bool = False) -> ResponseReturnValue:
     page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at, look=look,
-                                 replaced=replaced, conditions=conditions_for(written, language()))
+                                 replaced=replaced, conditions=conditions_for(written, language()),
+                                 uploads=await services().media.in_work(doctor(), sheet),
+                                 basis=await services().consents.of(doctor(), post.id))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -151,7 +156,8 @@ async def edit(post_id: str) -> ResponseReturnValue:
         says_all = post.kind != Kind.REPLY and "kind" in form  # a form that was drawn without these fields changes none of them
         facts, parts = (facts_of(written), parts_of(written)) if says_all else (None, None)
         await services().editing.edit(author, post_id, written.question, form.get("text", ""), revision or 0, sheet,
-                                      facts=facts, parts=parts, corrects=corrects, reply_kind=_kind_in(form))
+                                      facts=facts, parts=parts, corrects=corrects, reply_kind=_kind_in(form),
+                                      without=form.getlist("without"), basis=basis_of(form))
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         written = msgspec.structs.replace(written, revision=str(post.revision))  # saving again replaces what is there

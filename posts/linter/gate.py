@@ -18,7 +18,8 @@ _HTML = frozenset(("content", "contentMap", "parts"))
 _NO_WORDS = frozenset((
     "@context", "id", "type", "actor", "attributedTo", "to", "cc", "inReplyTo", "published", "updated", "endTime", "closed",
     "revision", "seal", "tallies", "result", "href", "mediaType", "digestMultibase", "proof", "signature", "replies",
-    "votersCount", "lapsedVoters", "facts", "state", "helpful", "replyKind", "doi", "starts", "ends"))
+    "votersCount", "lapsedVoters", "facts", "state", "helpful", "replyKind", "doi", "starts", "ends", "url", "imageClass",
+    "contentWarning"))
 _FIELDS = {"name": "question", "oneOf": "options", "anyOf": "options"}
 _BLOCK = re.compile(r"</?(?:p|br|hr|h\d|li|ul|ol|tr|td|th|table|thead|tbody|pre|blockquote)\b[^<>]*+>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*+>")

@@ -31,6 +31,7 @@ from posts.pollstore import Snapshot
 from tests import test_joining as joining
 from tests.applicants import applied
 from tests.drawn import photograph
+from tests.illustrated import described, illustrated, new_sheet, scan
 from tests.mailserver import MailServer, mailserver
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 from tests.test_portraits import picture
@@ -78,7 +79,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
     made |= await _corrected(de, fr)
-    made |= await _by_role(de)
+    made |= await _by_role(de) | await _pictures(de, fr)
     made |= await _desks(de)
     await _people(de, fr)
     await _reactions(de, made)
@@ -127,6 +128,24 @@ async def _desks(de: Running) -> dict[str, str]:
         for aim, parts in ((Aim.NEWS, Parts(sponsor="Eine Firma")), (Aim.CONGRESS, Parts(congress=congress)),
                            (Aim.STUDY, Parts(study=Study("10.1000/182", "randomised", 812, effect, "Öffentlich"))))}
     return {"news": made[Aim.NEWS], "congress": made[Aim.CONGRESS], "study": made[Aim.STUDY]}
+
+
+async def _pictures(de: Running, fr: Running) -> dict[str, str]:
+    """A case with three pictures of which one is covered, one from abroad, and drafts with a picture that is ready and one that
+    is not."""
+    ada = await de.author("ada")
+    shown = await illustrated(de, (fr.url,), pictures=3)
+    covered = await illustrated(de, (fr.url,), warning="wound")
+    await illustrated(fr, (de.url,))
+    await until(lambda: de.count("posts", "sibling_id IS NOT NULL AND pictures <> ''"))
+    row = await de.its.database.read(lambda tx: tx.row("SELECT id FROM posts WHERE sibling_id IS NOT NULL AND pictures <> ''"))
+    sheet = new_sheet(de)
+    ready = await described(de, ada, sheet)
+    waits = await de.its.media.add(ada.actor, sheet, scan((700, 1_400)))
+    await described(de, ada, Sheet(What.REPLY, shown))
+    assert row is not None
+    return {"shown": shown, "covered": covered, "shown_abroad": public(row["id"]), "sheet": sheet.about, "described": ready.name,
+            "undescribed": waits.name}
 
 
 async def _by_role(de: Running) -> dict[str, str]:

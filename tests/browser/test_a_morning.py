@@ -100,6 +100,8 @@ async def ask(hands: Hands, kind: str, question: str, text: str, options: str = 
     await hands.tick("input[name=reach][value=countries]")
     await hands.tick("input[name=origin]")
     await hands.tick("input[name=signature][value=name]")
+    await hands.tick("input[name=ground][value=anonymous]")
+    await hands.tick("input[name=no_name]")
     await hands.push("button[value=confirm]")
     assert question in await hands.window.text()
     await hands.push("button[value=publish]")

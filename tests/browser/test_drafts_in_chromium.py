@@ -89,9 +89,9 @@ async def test_a_tab_that_knows_less_says_so_and_overwrites_nothing(browser: Chr
     await ada.write("#text", "From this one")
     await says(ada.window, "elsewhere")
     assert await de.count("drafts", "fields LIKE '%other tab%'") == 1
-    await ada.push("#answer [formaction]")  # to keep it all the same is a person's decision
+    await ada.push("#answer .row [formaction]")  # to keep it all the same is a person's decision
     assert "Keeping this one replaces it" in await ada.window.text() and await text(ada.window) == "From this one"
-    await ada.push("#answer [formaction]")
+    await ada.push("#answer .row [formaction]")
     assert await de.count("drafts", "fields LIKE '%From this one%'") == await de.count("drafts") == 1
 
 

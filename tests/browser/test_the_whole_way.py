@@ -238,6 +238,8 @@ async def ask(anna: Hands, at: Running, country: Country) -> None:
     await here(anna, at, "/compose")
     await anna.tick("input[name=reach][value=network]")
     await anna.tick("input[name=signature][value=name]")
+    await anna.tick("input[name=ground][value=anonymous]")
+    await anna.tick("input[name=no_name]")
     await anna.push("button[value=confirm]")
     await here(anna, at, "/compose")
     assert country.text in await anna.window.text()

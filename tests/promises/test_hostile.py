@@ -277,7 +277,7 @@ async def test_where_tags_lead_nobody_goes(tmp_path: Path) -> None:
             everywhere = [entry["url"] for entry in vectors("addresses")["urls"]]
             tags = [{"type": kind, "href": url, "name": "@ada"} for url in everywhere for kind in ("Mention", "Hashtag")]
             more = {name: {"type": "Image", "url": f"{ELSE}/x.png", "href": f"{ELSE}/x"}
-                    for name in ("attachment", "quote", "target", "context", "image", "icon", "preview", "replies", "url")}
+                    for name in ("quote", "target", "context", "image", "icon", "preview", "replies", "url")}
             note = place.note(tag=tags) | more | {"quoteUri": f"{ELSE}/posts/1", "likes": f"{ELSE}/likes"}
             assert (await place.fake.send(place.de, place.create(note)))[0] == 202
             await asyncio.sleep(0.5)
@@ -416,7 +416,8 @@ async def test_what_other_servers_have_is_not_there(tmp_path: Path) -> None:
     """No proxy, no preview, no search by address, no import: nothing that fetches what somebody names."""
     words = ("proxy", "media", "preview", "oembed", "search", "fetch", "resolve", "import", "authorize_interaction", "relay")
     rules = [route.rule for route in routes()]
-    own = {"/media/portraits/<actor_id>/<version>"}  # pictures of our own doctors, named by nobody's address
+    # pictures of our own doctors and of their posts, named by nobody's address
+    own = {"/media/portraits/<actor_id>/<version>", "/media/<picture_name>"}
     assert [rule for rule in rules if any(word in rule for word in words) and rule not in own] == []
     async with standing(tmp_path) as (place, server), Browser(place.de) as ada:
         assert await ada.login("ada") == 303

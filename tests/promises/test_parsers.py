@@ -25,7 +25,7 @@ from federation.signatures import cavage, keys, multikey, proofs
 from inbox import arrival as arriving
 from inbox.arrival import arrival, is_note
 from inbox.authority import check_authority
-from posts import wire
+from posts import attachments, wire
 from tests.promises.hostile import vectors
 
 _MODULES = (
@@ -51,6 +51,7 @@ _MODULES = (
     "federation.troubles",
     "federation.vouchers",
     "inbox.arrival",
+    "posts.attachments",
     "posts.wire",
     "actors.wire",
 )
@@ -192,6 +193,7 @@ DOCUMENTS: dict[str, Callable[[Any], Any]] = {
         "",
     ),
     "inbox.arrival.is_note": is_note,
+    "posts.attachments.read": lambda given: attachments.read(given, "https://fr.example"),
     "posts.wire.note": lambda given: _whole_note(given),
 }
 """By name: how it is asked with any JSON; `InvalidInput` is all that may come out."""
@@ -201,6 +203,7 @@ def _whole_note(given: Any) -> None:
     made = wire.note(given)
     wire.audience_of(made, "https://fr.example")
     wire.tags_of(made)
+    wire.pictures_of(made)
     wire.language_of(made)
     wire.facts_of(made)
     wire.state_of(made)

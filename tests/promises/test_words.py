@@ -260,7 +260,7 @@ async def test_a_page_in_another_language_has_no_english_left(tmp_path: Path, mo
         assert "Kein Notfalldienst" in pages[0][1]
         assert await ada.login("ada") == 303 and await operator.login("op") == 303
         written = {"kind": "case", "question": "Laquelle?", "text": "Texte", "language": "fr", "specialties": "cardiology",
-                   "age_band": "30-39", "sex": "f", "aim": "diagnostic"}
+                   "age_band": "30-39", "sex": "f", "aim": "diagnostic", "ground": "anonymous", "no_name": "1"}
         pages += [await ada.get("/"), await ada.get("/compose?kind=case"), await ada.get("/compose?kind=poll"),
                   await ada.post("/compose", written | {"step": "audience", "text": ""}),
                   await ada.post("/compose", written | {"step": "audience"}),
@@ -356,6 +356,7 @@ async def _consulted(at: Running, ada: Browser, written: dict[str, str]) -> list
               await ada.get(f"{where}/edit"), await ada.get("/consults"), await ada.get("/drafts")]
     home = (await ada.post("/compose", written | {"reach": "home", "step": "publish"}))[1]
     abroad = fields((await ada.get(f"/compose?abroad={home.removeprefix('/p/')}"))[1])
+    abroad |= {"ground": "anonymous", "no_name": "1"}
     pages += [await ada.get(home), await ada.post("/compose", written | abroad | {"step": "audience"})]
     pages.append(await ada.post("/compose", written | abroad | {"reach": "network", "signature": "name", "step": "confirm"}))
     assert (await ada.post("/compose", written | fields(pages[-1][1]) | {"step": "publish"}))[0] == 303

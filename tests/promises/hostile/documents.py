@@ -9,6 +9,7 @@ from typing import Any
 from federation.documents import dumps
 from federation.identity import CONTEXT, members_of
 from tests.promises.hostile.place import ELSE, Place, Raw, Row, vectors
+from tests.test_attachments import picture
 
 # JSON
 
@@ -176,6 +177,21 @@ def size_rows() -> Iterator[Row]:
         "no end": {"endTime": None},
     }.items():
         yield Row(f"poll with {name}", 400, "bad-poll", lambda p, changes=changes: p.create(p.question(**changes)))
+    for name, attachment in {
+        "a picture that lies elsewhere": {"url": "https://elsewhere.example/media/aaaaaaaaaaaaaaaaaaaaaaaa"},
+        "a picture at an address of this machine": {"url": "http://127.0.0.1:22/media/aaaaaaaaaaaaaaaaaaaaaaaa"},
+        "a picture that is a script": {"url": "javascript:alert(1)//media/aaaaaaaaaaaaaaaaaaaaaaaa"},
+        "a picture in no words": {"name": " "}, "a picture in too many words": {"name": "x" * 1501},
+        "a picture without a digest": {"digestMultibase": "z"}, "a picture with another digest": {"digestMultibase": "z6MkhaX"},
+        "an SVG": {"mediaType": "image/svg+xml"}, "a film": {"type": "Video"}, "a picture of no size": {"width": 0},
+        "a picture larger than any": {"height": 1 << 40}, "a picture of no kind": {"imageClass": "cat"},
+        "a picture with another warning": {"contentWarning": "<b>"}, "a picture with a number for words": {"name": 7},
+    }.items():
+        yield Row(f"a note with {name}", 400, "bad-attachment", lambda p, attachment=attachment: p.create(
+            p.note(attachment=[picture(p.fake.origin) | attachment])))
+    yield Row("a note with nine pictures", 400, "bad-attachment", lambda p: p.create(
+        p.note(attachment=[picture(p.fake.origin)] * 9)))
+    yield Row("a note with a word for a picture", 400, "bad-attachment", lambda p: p.create(p.note(attachment="picture")))
     yield Row("poll with a count past all numbers", 400, "bad-poll", lambda p: p.create(p.question(votersCount=10**16)))
     yield Row("poll with a count that is text", 400, "bad-object", lambda p: p.create(p.question(votersCount="many")))
     for moment in (
