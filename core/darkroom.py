@@ -15,8 +15,11 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
-from core import pictures
+import msgspec
+
+from core import pictures, plates
 from core.errors import KonsilError, Unavailable
 from core.papers import PAGE_BYTES, PAGES, SIDE, Media, Trouble, refusal, sniff
 from core.telemetry import get_logger
@@ -25,6 +28,8 @@ MEMORY = 640 << 20
 """The most address space of the process."""
 
 log = get_logger("darkroom")
+_BOUNDS = {"exposed": (plates.FRAMES + 2, plates.PIECE_BYTES), "printed": (plates.FRAMES + 1, PAGE_BYTES)}
+"""The most answers of a task, and the most bytes of one, where they are not those of a document."""
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _FRAME = struct.Struct(">BI")
 _LENGTH = struct.Struct(">I")
@@ -35,6 +40,7 @@ _PATIENCE = 4
 _END_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _WORD_LIMIT = 300
+_Said = TypeVar("_Said")
 
 
 class Task(StrEnum):
@@ -45,6 +51,8 @@ class Task(StrEnum):
     PICTURE = "picture"
     BORROWED = "borrowed"
     MARKED = "marked"
+    EXPOSED = "exposed"
+    PRINTED = "printed"
 
 
 class Darkroom:
@@ -95,6 +103,25 @@ class Darkroom:
         [made] = await self._develop(Task.MARKED, Media.JPEG, page, text)
         return made
 
+    async def exposed(self, data: bytes) -> plates.Exposure:
+        """A DICOM file as a negative; nothing of its data set is in it. The refusals are those of `core.plates`."""
+        with plates.refused():
+            plates.check(data)
+            said, *pieces = await self._develop(Task.EXPOSED, Media.DICOM, data)
+            facts = _believed(said, plates.Facts)
+            if len(pieces) != facts.frames + 1 or sum(map(len, pieces)) > plates.NEGATIVE_BYTES:
+                raise refusal(Trouble.HEAVY, "the negative is too large")
+        return plates.Exposure(plates.packed(pieces), facts)
+
+    async def printed(self, plate: bytes, order: plates.Order) -> plates.Printed:
+        """What was ordered of a plate: of a negative, or of a picture that was drawn anew (JPEG). Refused like a DICOM file."""
+        with plates.refused():
+            *frames, said = await self._develop(Task.PRINTED, Media.JPEG, plate, msgspec.json.encode(order).decode())
+            seen = _believed(said, plates.Seen)
+            if not frames:
+                raise refusal(Trouble.DAMAGED, "no such frame")
+        return plates.Printed(tuple(frames), seen)
+
     async def close(self) -> None:
         """End what is at work."""
         for process in tuple(self._processes):
@@ -108,7 +135,7 @@ class Darkroom:
             async with self._turns[task], self._process(task, media) as process:
                 try:
                     async with asyncio.timeout(_PATIENCE * self._seconds):
-                        return await _exchange(process, text.encode(), data)
+                        return await _exchange(process, text.encode(), data, *_BOUNDS.get(task, (PAGES, PAGE_BYTES)))
                 except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
                     raise await _silent(process, error) from None
         finally:
@@ -133,11 +160,11 @@ class Darkroom:
             await _end(process)
 
 
-async def _exchange(process: Process, text: bytes, data: bytes) -> tuple[bytes, ...]:
+async def _exchange(process: Process, text: bytes, data: bytes, most: int, largest: int) -> tuple[bytes, ...]:
     """Hand a file over, and take its pictures as they come: a process that says no need not have read all of it."""
     feeding = asyncio.create_task(_feed(process, text, data))
     try:
-        return await _answer(process)
+        return await _answer(process, most, largest)
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
@@ -153,12 +180,12 @@ async def _feed(process: Process, text: bytes, data: bytes) -> None:
     process.stdin.close()
 
 
-async def _answer(process: Process) -> tuple[bytes, ...]:
+async def _answer(process: Process, most: int, largest: int) -> tuple[bytes, ...]:
     assert process.stdout is not None
     pictures: list[bytes] = []
     while True:
         status, size = _FRAME.unpack(await process.stdout.readexactly(_FRAME.size))
-        if size > PAGE_BYTES or len(pictures) > PAGES:
+        if size > largest or len(pictures) > most:
             raise refusal(Trouble.HEAVY, "the answer is too large")
         answer = await process.stdout.readexactly(size)
         if status == _PICTURE:
@@ -167,6 +194,14 @@ async def _answer(process: Process) -> tuple[bytes, ...]:
             return tuple(pictures)
         else:
             raise _refused(answer)
+
+
+def _believed(answer: bytes, what: type[_Said]) -> _Said:
+    """What a process says of a file, within the bounds of its type."""
+    try:
+        return msgspec.json.decode(answer, type=what)
+    except msgspec.MsgspecError as error:
+        raise refusal(Trouble.DAMAGED, str(error)) from None
 
 
 def _refused(answer: bytes) -> KonsilError:
@@ -205,13 +240,17 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     import os
     import signal
 
-    from core import egress, images
+    from core import egress, images, negatives
 
     images.prepare(media)
     if media is Media.PDF:
         from core import pdf
 
         pdf.prepare()
+    if media is Media.DICOM:
+        from core import dicom
+
+        dicom.prepare()
     egress.arm()
     _die_with_parent()
     _bound(seconds)
@@ -234,6 +273,13 @@ def serve(seconds: int, task: Task, media: Media) -> None:
             made = pdf.picture(data, int(text)) if media is Media.PDF else images.picture(data, media, int(text))
             for picture in made:
                 say(_PICTURE, picture)
+        elif task is Task.EXPOSED:
+            facts, pieces = dicom.exposed(data)
+            for piece in (msgspec.json.encode(facts), *pieces):
+                say(_PICTURE, piece)
+        elif task is Task.PRINTED:
+            for answer in negatives.printed(data, msgspec.json.decode(text, type=plates.Order)):
+                say(_PICTURE, answer)
         elif task is Task.MARKED:
             say(_PICTURE, images.marked(data, text))
         elif media is Media.PDF:
@@ -246,7 +292,8 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     except MemoryError:
         say(_REFUSED, f"{Trouble.HEAVY} memory".encode())
     except Exception as error:  # whatever the libraries trip over is the file's fault
-        say(_REFUSED, f"{Trouble.DAMAGED} {type(error).__name__}: {error}"[:_WORD_LIMIT].encode(errors="replace"))
+        told = "" if media is Media.DICOM else f": {error}"  # its readers quote values of the data set
+        say(_REFUSED, f"{Trouble.DAMAGED} {type(error).__name__}{told}"[:_WORD_LIMIT].encode(errors="replace"))
     else:
         say(_DONE, b"")
 

@@ -40,6 +40,8 @@ class Media(StrEnum):
     HEIC = "image/heic"
     WEBP = "image/webp"
     """Taken as a picture of a post only."""
+    DICOM = "application/dicom"
+    """No document, and never looked for among them: `core.plates` says what is said of it."""
 
 
 class Trouble(StrEnum):

@@ -1,0 +1,156 @@
+"""Negatives: the values of a DICOM file's frames and nothing else of it, and the prints that are made of them.
+
+A negative is a row of pieces: its head, then one for each frame, each behind its length (4 bytes, big endian). Grey frames are
+unsigned 16-bit values (little endian, zlib), so that another window can be chosen without the file; colours are JPEGs. It is made
+here of numbers that were decoded; no byte of the file is copied into it.
+
+Only the process of `core.darkroom` may run this, because Pillow is imported here; printing needs no numpy.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+from io import BytesIO
+from math import exp
+
+import msgspec
+from PIL import Image
+
+from core.burning import burned
+from core.images import Undevelopable
+from core.lettering import seen
+from core.papers import PAGE_BYTES, Trouble
+from core.plates import ALL_PIXELS, FRAMES, LENGTH, MAGIC, Order, Seen, Window
+
+_QUALITIES = (90, 80, 65, 45)
+_NEGATIVE_QUALITY = 95
+_LOOKED_AT = 20  # each 20th frame: what devices write stands still
+
+
+class Curve(StrEnum):
+    """How values within a window become grey (PS3.3 C.11.2.1.2 and .3)."""
+
+    LINEAR = "LINEAR"
+    EXACT = "LINEAR_EXACT"
+    SIGMOID = "SIGMOID"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is needed to print: the frames' size, whether they are grey; of grey ones how stored values become those in which a
+    window is told (`slopes`, `intercepts`: one for all, or one for each frame), the window, its curve, whether low is white."""
+
+    width: int
+    height: int
+    frames: int
+    grey: bool
+    slopes: tuple[float, ...] = ()
+    intercepts: tuple[float, ...] = ()
+    window: Window = Window(0, 1)
+    curve: Curve = Curve.LINEAR
+    low_is_white: bool = False
+
+
+def grey(values: bytes) -> bytes:
+    """The piece of a grey frame."""
+    return zlib.compress(values, 1)
+
+
+def coloured(image: Image.Image) -> bytes:
+    """The piece of a frame in colours."""
+    return _jpeg(image, (_NEGATIVE_QUALITY,))
+
+
+def printed(plate: bytes, order: Order) -> Iterator[bytes]:
+    """What was ordered as JPEGs, and at the end what there is to be seen in the one with most of it (JSON)."""
+    found: Seen | None = None
+    for number, image in enumerate(prints(plate, order)):
+        yield jpeg(image)
+        if number % _LOOKED_AT == 0:
+            looked = seen(image)
+            if found is None or len(looked.lettered) > len(found.lettered):
+                found = looked
+    if found is not None:
+        yield msgspec.json.encode(found)
+
+
+def prints(plate: bytes, order: Order) -> Iterator[Image.Image]:
+    """What was ordered, frame by frame; of a plate that is no negative, its only one."""
+    if not plate.startswith(MAGIC):
+        yield burned(_picture(plate), order.marks)
+        return
+    pieces = _pieces(plate)
+    head = msgspec.json.decode(next(pieces), type=Head)
+    size = (head.width, head.height)
+    if not (0 < head.frames <= FRAMES and min(size) > 0 and head.width * head.height <= ALL_PIXELS):
+        raise Undevelopable(Trouble.DAMAGED, "the negative's head")
+    for number, piece in enumerate(pieces):
+        if order.only is None or order.only == number:
+            image = _grey(piece, head, number, order) if head.grey else _turned(_picture(piece), order.inverted)
+            yield burned(image, order.marks)
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """A print as it is kept, with nothing but its pixels; of at most `core.papers.PAGE_BYTES`."""
+    return _jpeg(image, _QUALITIES)
+
+
+def _jpeg(image: Image.Image, qualities: tuple[int, ...]) -> bytes:
+    for quality in qualities:
+        into = BytesIO()
+        image.save(into, "JPEG", quality=quality, optimize=True, subsampling=0)
+        if into.tell() <= PAGE_BYTES:
+            return into.getvalue()
+    raise Undevelopable(Trouble.HEAVY, "a print is too large")
+
+
+def _pieces(plate: bytes) -> Iterator[bytes]:
+    at = len(MAGIC)
+    while at < len(plate):
+        [size] = LENGTH.unpack_from(plate, at)
+        at += LENGTH.size
+        if at + size > len(plate):
+            raise Undevelopable(Trouble.DAMAGED, "a negative that is cut short")
+        yield plate[at:at + size]
+        at += size
+
+
+def _picture(data: bytes) -> Image.Image:
+    with Image.open(BytesIO(data), formats=("JPEG",)) as image:
+        if image.width * image.height > ALL_PIXELS:
+            raise Undevelopable(Trouble.PIXELS, f"{image.width} x {image.height}")
+        made = image.copy() if image.mode == "L" else image.convert("RGB")
+    made.info.clear()
+    return made
+
+
+def _turned(image: Image.Image, inverted: bool) -> Image.Image:
+    return image.point([255 - value for value in range(256)] * len(image.getbands())) if inverted else image
+
+
+def _grey(piece: bytes, head: Head, number: int, order: Order) -> Image.Image:
+    expected = head.width * head.height * 2
+    values = zlib.decompressobj().decompress(piece, expected)
+    if len(values) != expected:
+        raise Undevelopable(Trouble.DAMAGED, "a frame's size")
+    at = number if len(head.slopes) > 1 else 0
+    table = _table(head.slopes[at], head.intercepts[at], order.window or head.window, head.curve,
+                   head.low_is_white != order.inverted)
+    return Image.frombytes("I;16", (head.width, head.height), values).convert("I").point(table, "L")
+
+
+@lru_cache(maxsize=4)
+def _table(slope: float, intercept: float, window: Window, curve: Curve, inverted: bool) -> list[int]:
+    """The grey (0 to 255) of every stored value."""
+    level, width = window.level, window.width
+    if curve is Curve.SIGMOID:
+        steps = (4 * (slope * value + intercept - level) / width for value in range(65_536))
+        shares = [1 / (1 + exp(-max(-60.0, min(60.0, step)))) for step in steps]
+    elif curve is Curve.EXACT or width <= 1:
+        shares = [(slope * value + intercept - level) / width + 0.5 for value in range(65_536)]
+    else:
+        shares = [(slope * value + intercept - (level - 0.5)) / (width - 1) + 0.5 for value in range(65_536)]
+    made = [round(255 * min(1.0, max(0.0, share))) for share in shares]
+    return [255 - one for one in made] if inverted else made
