@@ -28,7 +28,7 @@ MEMORY = 640 << 20
 """The most address space of the process."""
 
 log = get_logger("darkroom")
-_BOUNDS = {"exposed": (plates.FRAMES + 2, plates.PIECE_BYTES), "printed": (plates.FRAMES + 1, PAGE_BYTES)}
+_BOUNDS = {"exposed": (plates.FRAMES + 2, plates.PIECE_BYTES)}
 """The most answers of a task, and the most bytes of one, where they are not those of a document."""
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _FRAME = struct.Struct(">BI")
@@ -116,11 +116,8 @@ class Darkroom:
     async def printed(self, plate: bytes, order: plates.Order) -> plates.Printed:
         """What was ordered of a plate: of a negative, or of a picture that was drawn anew (JPEG). Refused like a DICOM file."""
         with plates.refused():
-            *frames, said = await self._develop(Task.PRINTED, Media.JPEG, plate, msgspec.json.encode(order).decode())
-            seen = _believed(said, plates.Seen)
-            if not frames:
-                raise refusal(Trouble.DAMAGED, "no such frame")
-        return plates.Printed(tuple(frames), seen)
+            whole, small, said = await self._develop(Task.PRINTED, Media.JPEG, plate, msgspec.json.encode(order).decode())
+            return plates.Printed(whole, small, _believed(said, plates.Seen))
 
     async def close(self) -> None:
         """End what is at work."""
@@ -278,7 +275,8 @@ def serve(seconds: int, task: Task, media: Media) -> None:
             for piece in (msgspec.json.encode(facts), *pieces):
                 say(_PICTURE, piece)
         elif task is Task.PRINTED:
-            for answer in negatives.printed(data, msgspec.json.decode(text, type=plates.Order)):
+            whole, small, seen = negatives.printed(data, msgspec.json.decode(text, type=plates.Order))
+            for answer in (whole, small, msgspec.json.encode(seen)):
                 say(_PICTURE, answer)
         elif task is Task.MARKED:
             say(_PICTURE, images.marked(data, text))

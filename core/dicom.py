@@ -125,8 +125,8 @@ def _exposed(dataset: Any) -> tuple[Facts, list[bytes]]:
 
 def _checked(dataset: Any) -> int:
     """How many frames there are; refused is what has none, or too much."""
-    if "PixelData" not in dataset:
-        raise Undevelopable(Trouble.DAMAGED, "no pixels")
+    if not {"PixelData", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel"} <= set(dataset.dir()):
+        raise Undevelopable(Trouble.KIND, "no pixels")
     frames = int(dataset.get("NumberOfFrames") or 1)
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     if frames > FRAMES:
@@ -227,17 +227,17 @@ def _greys(values: Any, dataset: Any, size: tuple[int, int]) -> bytes:
     if allocated > 1 and stored < allocated:
         shift = max(0, int(dataset.get("HighBit", stored - 1)) + 1 - stored)
         values = (values >> shift) & ((1 << stored) - 1)
-        if dataset.PixelRepresentation == 1:
-            values = values.astype(numpy.int32)
-            values = numpy.where(values >= 1 << (stored - 1), values - (1 << stored), values)
+        if dataset.PixelRepresentation == 1:  # two's complement in so many bits
+            sign = 1 << (stored - 1)
+            values = (values ^ sign) - sign
     if dataset.get("ModalityLUTSequence"):
         values = apply_modality_lut(values, dataset)
     elif _by_table(dataset):
         values = apply_voi(values, dataset)
-    values = values.astype(numpy.int32) + _offset(dataset)
     if (values.shape[1], values.shape[0]) != size:
         image = Image.fromarray(values.astype(numpy.float32))
         values = numpy.rint(numpy.asarray(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)))
+    values = values.astype(numpy.int32) + _offset(dataset)
     return bytes(numpy.clip(values, 0, 65_535).astype("<u2").tobytes())
 
 

@@ -26,7 +26,7 @@ _BOXES = 60
 def seen(image: Image.Image) -> Seen:
     """What there is to be seen in a print."""
     found = lettered(image)
-    return Seen(image.width, image.height, found, crops(found, image.width, image.height))
+    return Seen(image.width, image.height, 1, 1, found, crops(found, image.width, image.height))
 
 
 def lettered(image: Image.Image) -> tuple[Box, ...]:

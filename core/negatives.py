@@ -23,10 +23,14 @@ from core.burning import burned
 from core.images import Undevelopable
 from core.lettering import seen
 from core.papers import PAGE_BYTES, Trouble
-from core.plates import ALL_PIXELS, FRAMES, LENGTH, MAGIC, Order, Seen, Window
+from core.plates import ALL_PIXELS, FRAMES, LENGTH, MAGIC, SHEET_EDGE, Order, Seen, Window
 
 _QUALITIES = (90, 80, 65, 45)
 _NEGATIVE_QUALITY = 95
+_BLOCK = 16
+_SHARES = (1.0, 0.7, 0.5)
+SMALL = 640
+"""The longer side of a print where it stands in a conversation."""
 _LOOKED_AT = 20  # each 20th frame: what devices write stands still
 
 
@@ -63,17 +67,50 @@ def coloured(image: Image.Image) -> bytes:
     return _jpeg(image, (_NEGATIVE_QUALITY,))
 
 
-def printed(plate: bytes, order: Order) -> Iterator[bytes]:
-    """What was ordered as JPEGs, and at the end what there is to be seen in the one with most of it (JSON)."""
-    found: Seen | None = None
+def printed(plate: bytes, order: Order) -> tuple[bytes, bytes, Seen]:
+    """What was ordered as it is kept: whole, small, and what there is to be seen in the frame with most writing."""
+    frames, found = [], None
     for number, image in enumerate(prints(plate, order)):
-        yield jpeg(image)
         if number % _LOOKED_AT == 0:
             looked = seen(image)
             if found is None or len(looked.lettered) > len(found.lettered):
                 found = looked
-    if found is not None:
-        yield msgspec.json.encode(found)
+        frames.append(image)
+    if found is None:
+        raise Undevelopable(Trouble.DAMAGED, "no such frame")
+    small = frames[len(frames) // 2].copy()
+    small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS)
+    whole, columns = _sheet(frames)
+    return whole, _jpeg(small, _QUALITIES), msgspec.structs.replace(found, frames=len(frames), columns=columns)
+
+
+def _sheet(frames: list[Image.Image]) -> tuple[bytes, int]:
+    """All frames on one sheet as large as may be, and its columns; of one frame, that frame."""
+    if len(frames) == 1:
+        return _jpeg(frames[0], _QUALITIES), 1
+    for share in _SHARES:
+        sheet, columns = _laid_out(frames, share)
+        try:
+            return _jpeg(sheet, _QUALITIES), columns
+        except Undevelopable:
+            continue
+    raise Undevelopable(Trouble.HEAVY, "a sheet is too large")
+
+
+def _laid_out(frames: list[Image.Image], share: float) -> tuple[Image.Image, int]:
+    """The frames side by side, and in how many columns. A cell's sides are multiples of what JPEG puts into one block, so that
+    nothing of a frame is in the cell of another one."""
+    width, height = frames[0].size
+    columns = min(range(1, len(frames) + 1), key=lambda many: max(many * width, -(-len(frames) // many) * height))
+    rows = -(-len(frames) // columns)
+    scale = share * min(1.0, (SHEET_EDGE - columns * _BLOCK) / (columns * width), (SHEET_EDGE - rows * _BLOCK) / (rows * height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    across, down = (-(-side // _BLOCK) * _BLOCK for side in size)
+    sheet = Image.new(frames[0].mode, (columns * across, rows * down))
+    for number, frame in enumerate(frames):
+        cell = frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        sheet.paste(cell, (number % columns * across, number // columns * down))
+    return sheet, columns
 
 
 def prints(plate: bytes, order: Order) -> Iterator[Image.Image]:
@@ -90,11 +127,6 @@ def prints(plate: bytes, order: Order) -> Iterator[Image.Image]:
         if order.only is None or order.only == number:
             image = _grey(piece, head, number, order) if head.grey else _turned(_picture(piece), order.inverted)
             yield burned(image, order.marks)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    """A print as it is kept, with nothing but its pixels; of at most `core.papers.PAGE_BYTES`."""
-    return _jpeg(image, _QUALITIES)
 
 
 def _jpeg(image: Image.Image, qualities: tuple[int, ...]) -> bytes:

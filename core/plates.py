@@ -31,8 +31,10 @@ EDGE = 2_000
 """The longer side of a single picture as it is kept, like that of every other one."""
 MOVING_EDGE = 1_024
 """The longer side of one frame out of several."""
-ALL_PIXELS = 32_000_000
-"""The most pixels of all frames of a file as they are kept: 120 of 512 × 512. More are made smaller."""
+ALL_PIXELS = 24_000_000
+"""The most pixels of all frames of a file as they are kept, such as 90 of 512 × 512. Larger ones are made smaller."""
+SHEET_EDGE = 5_600
+"""The longer side of a sheet with all frames."""
 PIECE_BYTES = 12 << 20
 """The most bytes of one frame of a negative."""
 NEGATIVE_BYTES = 80 << 20
@@ -112,11 +114,13 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A print: how large it is, where something looks like writing, and what to keep of it so that a strip with such things along
-    an edge is cut off."""
+    """A print: how large it is (one frame of it), of how many frames in how many columns, where something looks like writing, and
+    what to keep of it so that a strip with such things along an edge is cut off."""
 
     width: Side
     height: Side
+    frames: Annotated[int, msgspec.Meta(ge=1, le=FRAMES)]
+    columns: Annotated[int, msgspec.Meta(ge=1, le=FRAMES)]
     lettered: Annotated[tuple[Box, ...], msgspec.Meta(max_length=60)]
     crops: Annotated[tuple[Crop, ...], msgspec.Meta(max_length=4)]
 
@@ -129,9 +133,11 @@ class Exposure(NamedTuple):
 
 
 class Printed(NamedTuple):
-    """A plate's prints, frame by frame (JPEG), and what can be seen on them."""
+    """A plate's print, whole and small (JPEG), and what can be seen on it. Several frames are a sheet: side by side, from left to
+    right and then from above, in cells of one size; small is the middle one of them."""
 
-    frames: tuple[bytes, ...]
+    whole: bytes
+    small: bytes
     seen: Seen
 
 
