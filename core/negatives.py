@@ -20,7 +20,7 @@ import msgspec
 from PIL import Image
 
 from core.burning import burned
-from core.images import Undevelopable
+from core.images import SMALL, Undevelopable
 from core.lettering import seen
 from core.papers import PAGE_BYTES, Trouble
 from core.plates import ALL_PIXELS, FRAMES, LENGTH, MAGIC, SHEET_EDGE, Order, Seen, Window
@@ -29,8 +29,6 @@ _QUALITIES = (90, 80, 65, 45)
 _NEGATIVE_QUALITY = 95
 _BLOCK = 16
 _SHARES = (1.0, 0.7, 0.5)
-SMALL = 640
-"""The longer side of a print where it stands in a conversation."""
 _LOOKED_AT = 20  # each 20th frame: what devices write stands still
 
 

@@ -85,7 +85,7 @@ def refusal(trouble: Trouble, cause: str = "") -> KonsilError:
     return kind(_SENTENCES[trouble], values=values, reason=trouble, field="file", cause=cause)
 
 
-PAPERS = frozenset(Media) - {Media.WEBP}
+PAPERS = frozenset(Media) - {Media.WEBP, Media.DICOM}
 """What documents can be."""
 
 
