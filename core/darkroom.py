@@ -84,12 +84,12 @@ class Darkroom:
             raise refusal(Trouble.KIND, media)
         return await self._develop(Task.PORTRAIT, media, data)
 
-    async def picture(self, data: bytes, edge: int) -> tuple[bytes, bytes]:
+    async def picture(self, data: bytes, edge: int) -> plates.Printed:
         """A picture for a post, its longer side at most `edge`, and the same one small; JPEG. It may be a PDF of one page. The
         refusals are those of `core.pictures`."""
         with pictures.refused():
-            whole, small = await self._develop(Task.PICTURE, sniff(data, pictures.TAKEN), data, str(edge))
-        return whole, small
+            whole, small, said = await self._develop(Task.PICTURE, sniff(data, pictures.TAKEN), data, str(edge))
+            return plates.Printed(whole, small, _believed(said, plates.Seen))
 
     async def borrowed(self, data: bytes) -> tuple[bytes, bytes]:
         """A JPEG that a sibling has handed out as a picture of a post, drawn anew, and small. Nobody here has to wait for it
@@ -270,6 +270,8 @@ def serve(seconds: int, task: Task, media: Media) -> None:
             made = pdf.picture(data, int(text)) if media is Media.PDF else images.picture(data, media, int(text))
             for picture in made:
                 say(_PICTURE, picture)
+            if task is Task.PICTURE:
+                say(_PICTURE, negatives.looked_at(made[0]))
         elif task is Task.EXPOSED:
             facts, pieces = dicom.exposed(data)
             for piece in (msgspec.json.encode(facts), *pieces):

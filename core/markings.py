@@ -6,7 +6,9 @@ the new corner. `core.burning` puts them into the pixels, in the process of `cor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Mapping
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -21,6 +23,8 @@ THICKEST = 400
 """The thickest brush, in pixels."""
 LEAST = 16
 """What is left of a picture has at least so many pixels on each side."""
+
+_BETWEEN = re.compile(r"[;\s]+")
 
 Place = Annotated[int, msgspec.Meta(ge=-20_000, le=20_000)]
 Length = Annotated[int, msgspec.Meta(ge=1, le=20_000)]
@@ -118,6 +122,36 @@ def added(marks: tuple[Mark, ...], mark: Mark, size: Size) -> tuple[Mark, ...]:
     return (*marks, mark)
 
 
-def hides(mark: Mark) -> bool:
-    """Whether it takes something away that was to be seen."""
-    return not isinstance(mark, Arrow)
+def typed(fields: Mapping[str, str], size: Size) -> Mark:
+    """A mark as it was typed into a form, for a picture that is so large now: `tool`, `x`, `y`, `width`, `height` in the `unit`
+    `px` or `%`; for a brush `points` (pairs with a comma, and spaces between them) and `thickness` in pixels. `InvalidInput`."""
+    tool = fields.get("tool", "")
+    across, down = (size.width / 100, size.height / 100) if fields.get("unit") == "%" else (1.0, 1.0)
+    if tool == "brush":
+        thickness = _number(fields, "thickness", 1.0, 1, THICKEST)
+        points = [tuple(pair.split(",")) for pair in _BETWEEN.split(fields.get("points", "").strip()) if pair]
+        if not 0 < len(points) <= POINTS or any(len(pair) != 2 for pair in points):
+            raise InvalidInput("Give the brush its points as pairs, such as “120,40 160,44”: from left and from above.",
+                               reason="points", field="points")
+        return Brush(thickness, tuple((_number({"points": x}, "points", across), _number({"points": y}, "points", down))
+                                      for x, y in points))
+    x, y = _number(fields, "x", across), _number(fields, "y", down)
+    if tool == "arrow":
+        return Arrow(x, y, _number(fields, "width", across), _number(fields, "height", down))
+    if tool not in ("box", "crop"):
+        raise InvalidInput("Choose what to do: black out, brush, arrow or cut.", reason="tool", field="tool")
+    made = Box if tool == "box" else Crop
+    return made(x, y, _number(fields, "width", across, 1), _number(fields, "height", down, 1))
+
+
+def _number(fields: Mapping[str, str], name: str, unit: float, least: int = -20_000, most: int = 20_000) -> int:
+    """A number of pixels; what is no number or beyond all bounds is refused."""
+    try:
+        value = float(fields.get(name, "").strip().replace("−", "-").replace(",", ".")) * unit
+    except ValueError:
+        value = math.nan
+    if not least - 0.5 <= value <= most:
+        raise InvalidInput("This is not a number that fits. Count from the upper left corner: to the right, and down.",
+                           reason="number", field=name)
+    return max(least, round(value))
+

@@ -82,6 +82,11 @@ def printed(plate: bytes, order: Order) -> tuple[bytes, bytes, Seen]:
     return whole, _jpeg(small, _QUALITIES), msgspec.structs.replace(found, frames=len(frames), columns=columns)
 
 
+def looked_at(picture: bytes) -> bytes:
+    """What there is to be seen in a picture that was drawn anew (JSON)."""
+    return msgspec.json.encode(seen(_picture(picture)))
+
+
 def _sheet(frames: list[Image.Image]) -> tuple[bytes, int]:
     """All frames on one sheet as large as may be, and its columns; of one frame, that frame."""
     if len(frames) == 1:

@@ -103,6 +103,19 @@ class Facts(msgspec.Struct, frozen=True):
     reasons: Annotated[tuple[Reason, ...], msgspec.Meta(max_length=4)]
 
 
+class Film(msgspec.Struct, frozen=True):
+    """How frames lie on their sheet: how many, in how many columns of cells of one size, from left to right and then from above;
+    and how long each is shown (ms)."""
+
+    frames: Annotated[int, msgspec.Meta(ge=2, le=FRAMES)]
+    columns: Annotated[int, msgspec.Meta(ge=1, le=FRAMES)]
+    milliseconds: Annotated[int, msgspec.Meta(ge=20, le=_LONGEST_MS)]
+
+    def rows(self) -> int:
+        """In how many rows they lie."""
+        return -(-self.frames // self.columns)
+
+
 class Order(msgspec.Struct, frozen=True):
     """How a plate is to be printed: with which window (None: that of the file), with black and white exchanged or not, with which
     marks; `only`: just this frame, counted from 0."""
