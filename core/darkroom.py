@@ -91,11 +91,12 @@ class Darkroom:
             whole, small, said = await self._develop(Task.PICTURE, sniff(data, pictures.TAKEN), data, str(edge))
             return plates.Printed(whole, small, _believed(said, plates.Seen))
 
-    async def borrowed(self, data: bytes) -> tuple[bytes, bytes]:
-        """A JPEG that a sibling has handed out as a picture of a post, drawn anew, and small. Nobody here has to wait for it
-        but who wants to see another one of these."""
+    async def borrowed(self, data: bytes, film: plates.Film | None = None) -> tuple[bytes, bytes]:
+        """A JPEG that a sibling has handed out as a picture of a post, drawn anew, and small: of a film's sheet one frame.
+        Nobody here has to wait for it but who wants to see another one of these."""
+        how = f"{SIDE} {film.frames} {film.columns}" if film is not None else str(SIDE)
         with pictures.refused():
-            whole, small = await self._develop(Task.BORROWED, sniff(data, frozenset({Media.JPEG})), data, str(SIDE))
+            whole, small = await self._develop(Task.BORROWED, sniff(data, frozenset({Media.JPEG})), data, how)
         return whole, small
 
     async def marked(self, page: bytes, text: str) -> bytes:
@@ -267,11 +268,12 @@ def serve(seconds: int, task: Task, media: Media) -> None:
             for picture in images.portrait(data, media):
                 say(_PICTURE, picture)
         elif task in (Task.PICTURE, Task.BORROWED):
-            made = pdf.picture(data, int(text)) if media is Media.PDF else images.picture(data, media, int(text))
-            for picture in made:
+            edge, *film = map(int, text.split())
+            whole, small = pdf.picture(data, edge) if media is Media.PDF else images.picture(data, media, edge)
+            for picture in (whole, negatives.middle(whole, *film) if film else small):
                 say(_PICTURE, picture)
             if task is Task.PICTURE:
-                say(_PICTURE, negatives.looked_at(made[0]))
+                say(_PICTURE, negatives.looked_at(whole))
         elif task is Task.EXPOSED:
             facts, pieces = dicom.exposed(data)
             for piece in (msgspec.json.encode(facts), *pieces):

@@ -14,10 +14,10 @@ from core.plates import Seen
 _TILE = 8
 _STEP, _FLAT = 48, 4
 """Neighbours of writing differ by so much; those of flat ground by no more than this."""
-_FEWEST, _MOST, _GROUND = 0.10, 0.60, 0.30
-"""The shares of a tile that are strokes' edges, and flat ground."""
+_FEW, _FEWEST, _MOST, _GROUND = 0.05, 0.16, 0.60, 0.30
+"""The shares of a tile that are edges of strokes (one of several strokes, of any, and at most), and flat ground."""
 _RUN, _GAP = 4, 2
-"""Writing is so many tiles long; so many may be empty between its words."""
+"""Writing has so many such tiles in a row; so many may be empty between its words."""
 _BAND = 0.30
 """How far from an edge a strip may reach, as a share of the side."""
 _BOXES = 60
@@ -39,8 +39,8 @@ def lettered(image: Image.Image) -> tuple[Box, ...]:
     rows: list[Box] = []
     for row in range(down):
         at = row * across
-        strokes = [column for column in range(across)
-                   if _FEWEST <= edges[at + column] / 255 <= _MOST and flat[at + column] / 255 >= _GROUND]
+        strokes = {column: edges[at + column] / 255 for column in range(across)
+                   if _FEW <= edges[at + column] / 255 <= _MOST and flat[at + column] / 255 >= _GROUND}
         rows += [Box(first * _TILE, row * _TILE, (last - first + 1) * _TILE, _TILE) for first, last in _runs(strokes)]
     return tuple(_padded(box, grey.width, grey.height) for box in _joined(rows)[:_BOXES])
 
@@ -72,15 +72,16 @@ def _shares(grey: Image.Image, across: int, down: int) -> tuple[bytes, bytes]:
     return (edges.resize(size, Image.Resampling.BOX, box).tobytes(), flat.resize(size, Image.Resampling.BOX, box).tobytes())
 
 
-def _runs(columns: list[int]) -> list[tuple[int, int]]:
-    """The first and the last of columns that stand together, where they are enough to be writing."""
+def _runs(strokes: dict[int, float]) -> list[tuple[int, int]]:
+    """The first and the last of columns that stand together, where they are enough to be writing: the outline of a bone has one
+    stroke in a tile, letters have several."""
     runs: list[list[int]] = []
-    for column in columns:
+    for column in strokes:
         if runs and column - runs[-1][-1] <= _GAP:
             runs[-1].append(column)
         else:
             runs.append([column])
-    return [(run[0], run[-1]) for run in runs if len(run) >= _RUN]
+    return [(run[0], run[-1]) for run in runs if sum(strokes[one] >= _FEWEST for one in run) >= _RUN]
 
 
 def _joined(rows: list[Box]) -> list[Box]:

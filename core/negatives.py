@@ -76,15 +76,28 @@ def printed(plate: bytes, order: Order) -> tuple[bytes, bytes, Seen]:
         frames.append(image)
     if found is None:
         raise Undevelopable(Trouble.DAMAGED, "no such frame")
-    small = frames[len(frames) // 2].copy()
-    small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS)
     whole, columns = _sheet(frames)
-    return whole, _jpeg(small, _QUALITIES), msgspec.structs.replace(found, frames=len(frames), columns=columns)
+    small = _small(frames[len(frames) // 2]) if len(frames) == 1 else middle(whole, len(frames), columns)
+    return whole, small, msgspec.structs.replace(found, frames=len(frames), columns=columns)
 
 
 def looked_at(picture: bytes) -> bytes:
     """What there is to be seen in a picture that was drawn anew (JSON)."""
     return msgspec.json.encode(seen(_picture(picture)))
+
+
+def middle(sheet: bytes, frames: int, columns: int) -> bytes:
+    """The middle one of the frames on a sheet, small."""
+    whole = _picture(sheet)
+    across, down, at = whole.width // columns, whole.height // -(-frames // columns), frames // 2
+    left, top = at % columns * across, at // columns * down
+    return _small(whole.crop((left, top, left + across, top + down)))
+
+
+def _small(image: Image.Image) -> bytes:
+    made = image.copy()
+    made.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS)
+    return _jpeg(made, _QUALITIES)
 
 
 def _sheet(frames: list[Image.Image]) -> tuple[bytes, int]:
@@ -154,7 +167,7 @@ def _pieces(plate: bytes) -> Iterator[bytes]:
 
 def _picture(data: bytes) -> Image.Image:
     with Image.open(BytesIO(data), formats=("JPEG",)) as image:
-        if image.width * image.height > ALL_PIXELS:
+        if image.width * image.height > SHEET_EDGE * SHEET_EDGE:
             raise Undevelopable(Trouble.PIXELS, f"{image.width} x {image.height}")
         made = image.copy() if image.mode == "L" else image.convert("RGB")
     made.info.clear()

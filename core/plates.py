@@ -111,6 +111,7 @@ class Film(msgspec.Struct, frozen=True):
     columns: Annotated[int, msgspec.Meta(ge=1, le=FRAMES)]
     milliseconds: Annotated[int, msgspec.Meta(ge=20, le=_LONGEST_MS)]
 
+    @property
     def rows(self) -> int:
         """In how many rows they lie."""
         return -(-self.frames // self.columns)

@@ -75,7 +75,7 @@ def _picture(image: _Image, origin: str) -> Picture:
         raise _bad(str(error)) from None
     if digest[:2] != _SHA256 or len(digest) != 34:
         raise _bad("no digest")
-    if image.film is not None and (image.width % image.film.columns or image.height % image.film.rows()):
+    if image.film is not None and (image.width % image.film.columns or image.height % image.film.rows):
         raise _bad("frames that do not fill their sheet")
     return Picture(image.url, alt, image.image_class, image.width, image.height, digest[2:].hex(), image.content_warning,
                    image.film)

@@ -9,11 +9,11 @@ from core.access import Access, Route
 from core.errors import InvalidInput, KonsilError, NotFound
 from core.papers import BYTES
 from core.pictures import refused
+from core.plates import BYTES as DICOM_BYTES
 from instance.context import doctor, me, services
 from instance.guard import check_room
 from instance.media import picture as answered
 from instance.pages.drafts import address
-from core.plates import BYTES as DICOM_BYTES
 from posts.drafts import Sheet, What
 from posts.models import ALT_LENGTH, SORTS, WARNINGS
 from posts.shelves import Upload
@@ -69,7 +69,8 @@ async def picture_pixels(what: str, about: str, picture_name: str, size: str) ->
     """One as it would be seen: `size` is whole or small."""
     if size not in ("whole", "small"):
         raise NotFound("There is no such picture.")
-    return answered(await services().media.pixels(doctor(), await sheet_of_path(what, about), picture_name, small=size == "small"))
+    sheet = await sheet_of_path(what, about)
+    return answered(await services().media.pixels(doctor(), sheet, picture_name, small=size == "small"))
 
 
 async def sheet_of_path(what: str, about: str) -> Sheet:
@@ -83,7 +84,8 @@ async def sheet_of_path(what: str, about: str) -> Sheet:
 async def _page(sheet: Sheet, error: KonsilError | None = None) -> ResponseReturnValue:
     page = await render_template(
         "pictures.html", sheet=sheet, error=error, uploads=await services().media.in_work(doctor(), sheet),
-        back=address(sheet.what, sheet.about), most=services().settings.media.per_post, most_mb=BYTES >> 20, most_dicom_mb=DICOM_BYTES >> 20)
+        back=address(sheet.what, sheet.about), most=services().settings.media.per_post, most_mb=BYTES >> 20,
+        most_dicom_mb=DICOM_BYTES >> 20)
     return await _said(page, error)
 
 

@@ -11,8 +11,9 @@
     const said = place.querySelector("output");
     const button = place.querySelector("[data-act=play]");
     const canvas = document.createElement("canvas");
-    const across = sheet.width / columns;
-    const down = sheet.height / Math.ceil(frames / columns);
+    const [wide, high] = ["width", "height"].map((side) => Number(sheet.getAttribute(side)));
+    const across = wide / columns;
+    const down = high / Math.ceil(frames / columns);
     let at = 0;
     let timer = 0;
     [canvas.width, canvas.height] = [across, down];
@@ -26,7 +27,7 @@
     function show(next) {
       at = (next + frames) % frames;
       const [left, top] = [(at % columns) * across, Math.floor(at / columns) * down];
-      const scale = sheet.naturalWidth / sheet.width || 1; // a browser may hold a large sheet smaller
+      const scale = sheet.naturalWidth / wide || 1; // a browser may hold a large sheet smaller
       canvas.getContext("2d").drawImage(sheet, left * scale, top * scale, across * scale, down * scale, 0, 0, across, down);
       said.textContent = place.dataset.said.replace("{n}", at + 1).replace("{all}", frames);
     }
