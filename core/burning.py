@@ -37,6 +37,7 @@ def burned(image: Image.Image, marks: Iterable[Mark]) -> Image.Image:
 
 def _stroke(image: Image.Image, brush: Brush) -> None:
     draw, radius = ImageDraw.Draw(image), brush.thickness // 2
+    draw.point(brush.points, 0)  # an ellipse without extent has no pixel
     if len(brush.points) > 1:
         draw.line(brush.points, 0, brush.thickness, "curve")
     for x, y in brush.points:

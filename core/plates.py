@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from core.errors import InvalidInput, TooLarge
-from core.markings import Box, Crop, Marks
+from core.markings import Box, Crop, Marks, Size
 from core.papers import Trouble
 from core.words import N_
 
@@ -115,6 +115,10 @@ class Film(msgspec.Struct, frozen=True):
     def rows(self) -> int:
         """In how many rows they lie."""
         return -(-self.frames // self.columns)
+
+    def cell(self, width: int, height: int) -> Size:
+        """How large one frame's cell is on a sheet of this size."""
+        return Size(width // self.columns, height // self.rows)
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -62,6 +62,7 @@ def test_what_is_no_mark_names_the_field(changes: dict[str, str], field: str) ->
     assert error.value.field == field
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(("tool", "unit", "x", "y", "width", "height", "thickness", "points")),
                        st.one_of(st.sampled_from(("box", "crop", "brush", "arrow", "%", "px", "1,2 3,4", "12")),
                                  st.text("0123456789,.-+%e_ ;naif\u0661\0", max_size=12))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
@@ -23,6 +23,7 @@ def test_a_window_is_typed_as_two_numbers() -> None:
     assert all(preset.window.width > 0 for preset in PRESETS)
 
 
+@settings(deadline=None)
 @given(*[st.text("0123456789,.-+e_ naif\u0661\0", max_size=12)] * 2)
 def test_whatever_is_typed_is_a_window_or_refused(level: str, width: str) -> None:
     try:
