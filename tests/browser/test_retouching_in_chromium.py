@@ -51,7 +51,7 @@ async def test_a_rectangle_is_drawn_with_the_mouse_and_burned_in_by_the_server(d
     window = await browser.open()
     sheet, upload = await light(de)
     await opened_editor(de, window, sheet, upload)
-    await window.until("document.querySelector('[data-drawing] canvas')")
+    await window.until("document.querySelector('[data-drawing] canvas') !== null")
     left, top, scale = await window.evaluate(
         "(() => { const box = document.querySelector('[data-drawing] canvas').getBoundingClientRect();"
         " return [box.left, box.top, box.width / 400]; })()")
@@ -70,7 +70,7 @@ async def test_a_rectangle_is_drawn_with_keys_alone(de: Running, browser: Chromi
     window = await browser.open()
     sheet, upload = await light(de)
     await opened_editor(de, window, sheet, upload)
-    await window.until("document.querySelector('[data-drawing] canvas')")
+    await window.until("document.querySelector('[data-drawing] canvas') !== null")
     await window.tab_to("[data-drawing] canvas")
     await window.press(" ")
     for _ in range(5):
