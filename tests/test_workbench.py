@@ -206,7 +206,7 @@ async def test_no_word_of_a_data_set_and_no_file_name_is_on_the_disk_or_in_an_an
         status, one = await ada.post(f"/drafts/new/{about}/pictures", form)
         assert status == 303
         pages = [(await ada.get(path))[1].encode() for path in (one, f"{one}/edit", f"/drafts/new/{about}/pictures")]
-        for size in ("whole", "small", "frame/0"):
+        for size in ("pixels/whole", "pixels/small", "frame/0"):
             async with ada.session.get(f"{one}/{size}") as answer:
                 assert answer.status == 200
                 pages.append(await answer.read() + repr(answer.headers).encode())

@@ -111,5 +111,5 @@ ROUTES = (
     Route(f"{PATH}/<picture_name>", ("GET",), picture_page, Access.DOCTOR),
     Route(f"{PATH}/<picture_name>", ("POST",), picture_describe, Access.DOCTOR),
     Route(f"{PATH}/<picture_name>/remove", ("POST",), picture_remove, Access.DOCTOR, frees=True),
-    Route(f"{PATH}/<picture_name>/<size>", ("GET",), picture_pixels, Access.DOCTOR),
+    Route(f"{PATH}/<picture_name>/pixels/<size>", ("GET",), picture_pixels, Access.DOCTOR),
 )
