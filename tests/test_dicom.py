@@ -138,7 +138,7 @@ async def test_frames_become_one_sheet_whose_cells_hold_nothing_of_each_other() 
     one = opened((await room.printed(exposure.negative, Order(only=4, window=Window(128, 256)))).whole)
     assert one.size == (70, 50) and abs(grey(one, 35) - 106) < 4
     small = opened(printed.small)
-    assert small.size == (70, 50) and abs(grey(small, 35) - 130) < 4, "the middle one"
+    assert small.size == (80, 64) and abs(grey(small, 35) - 130) < 4, "the cell of the middle one"
 
 
 async def test_large_and_oblong_pixels_are_made_square_and_fit() -> None:
