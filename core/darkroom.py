@@ -15,8 +15,11 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
-from core import pictures
+import msgspec
+
+from core import pictures, plates
 from core.errors import KonsilError, Unavailable
 from core.papers import PAGE_BYTES, PAGES, SIDE, Media, Trouble, refusal, sniff
 from core.telemetry import get_logger
@@ -25,6 +28,8 @@ MEMORY = 640 << 20
 """The most address space of the process."""
 
 log = get_logger("darkroom")
+_BOUNDS = {"exposed": (plates.FRAMES + 2, plates.PIECE_BYTES)}
+"""The most answers of a task, and the most bytes of one, where they are not those of a document."""
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _FRAME = struct.Struct(">BI")
 _LENGTH = struct.Struct(">I")
@@ -35,6 +40,7 @@ _PATIENCE = 4
 _END_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 _WORD_LIMIT = 300
+_Said = TypeVar("_Said")
 
 
 class Task(StrEnum):
@@ -45,6 +51,8 @@ class Task(StrEnum):
     PICTURE = "picture"
     BORROWED = "borrowed"
     MARKED = "marked"
+    EXPOSED = "exposed"
+    PRINTED = "printed"
 
 
 class Darkroom:
@@ -76,24 +84,41 @@ class Darkroom:
             raise refusal(Trouble.KIND, media)
         return await self._develop(Task.PORTRAIT, media, data)
 
-    async def picture(self, data: bytes, edge: int) -> tuple[bytes, bytes]:
+    async def picture(self, data: bytes, edge: int) -> plates.Printed:
         """A picture for a post, its longer side at most `edge`, and the same one small; JPEG. It may be a PDF of one page. The
         refusals are those of `core.pictures`."""
         with pictures.refused():
-            whole, small = await self._develop(Task.PICTURE, sniff(data, pictures.TAKEN), data, str(edge))
-        return whole, small
+            whole, small, said = await self._develop(Task.PICTURE, sniff(data, pictures.TAKEN), data, str(edge))
+            return plates.Printed(whole, small, _believed(said, plates.Seen))
 
-    async def borrowed(self, data: bytes) -> tuple[bytes, bytes]:
-        """A JPEG that a sibling has handed out as a picture of a post, drawn anew, and small. Nobody here has to wait for it
-        but who wants to see another one of these."""
+    async def borrowed(self, data: bytes, film: plates.Film | None = None) -> tuple[bytes, bytes]:
+        """A JPEG that a sibling has handed out as a picture of a post, drawn anew, and small: of a film's sheet one frame.
+        Nobody here has to wait for it but who wants to see another one of these."""
+        how = f"{SIDE} {film.frames} {film.columns}" if film is not None else str(SIDE)
         with pictures.refused():
-            whole, small = await self._develop(Task.BORROWED, sniff(data, frozenset({Media.JPEG})), data, str(SIDE))
+            whole, small = await self._develop(Task.BORROWED, sniff(data, frozenset({Media.JPEG})), data, how)
         return whole, small
 
     async def marked(self, page: bytes, text: str) -> bytes:
         """A page that is kept, with a text across it."""
         [made] = await self._develop(Task.MARKED, Media.JPEG, page, text)
         return made
+
+    async def exposed(self, data: bytes) -> plates.Exposure:
+        """A DICOM file as a negative; nothing of its data set is in it. The refusals are those of `core.plates`."""
+        with plates.refused():
+            plates.check(data)
+            said, *pieces = await self._develop(Task.EXPOSED, Media.DICOM, data)
+            facts = _believed(said, plates.Facts)
+            if len(pieces) != facts.frames + 1 or sum(map(len, pieces)) > plates.NEGATIVE_BYTES:
+                raise refusal(Trouble.HEAVY, "the negative is too large")
+        return plates.Exposure(plates.packed(pieces), facts)
+
+    async def printed(self, plate: bytes, order: plates.Order) -> plates.Printed:
+        """What was ordered of a plate: of a negative, or of a picture that was drawn anew (JPEG). Refused like a DICOM file."""
+        with plates.refused():
+            whole, small, said = await self._develop(Task.PRINTED, Media.JPEG, plate, msgspec.json.encode(order).decode())
+            return plates.Printed(whole, small, _believed(said, plates.Seen))
 
     async def close(self) -> None:
         """End what is at work."""
@@ -108,7 +133,7 @@ class Darkroom:
             async with self._turns[task], self._process(task, media) as process:
                 try:
                     async with asyncio.timeout(_PATIENCE * self._seconds):
-                        return await _exchange(process, text.encode(), data)
+                        return await _exchange(process, text.encode(), data, *_BOUNDS.get(task, (PAGES, PAGE_BYTES)))
                 except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
                     raise await _silent(process, error) from None
         finally:
@@ -133,11 +158,11 @@ class Darkroom:
             await _end(process)
 
 
-async def _exchange(process: Process, text: bytes, data: bytes) -> tuple[bytes, ...]:
+async def _exchange(process: Process, text: bytes, data: bytes, most: int, largest: int) -> tuple[bytes, ...]:
     """Hand a file over, and take its pictures as they come: a process that says no need not have read all of it."""
     feeding = asyncio.create_task(_feed(process, text, data))
     try:
-        return await _answer(process)
+        return await _answer(process, most, largest)
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
@@ -153,12 +178,12 @@ async def _feed(process: Process, text: bytes, data: bytes) -> None:
     process.stdin.close()
 
 
-async def _answer(process: Process) -> tuple[bytes, ...]:
+async def _answer(process: Process, most: int, largest: int) -> tuple[bytes, ...]:
     assert process.stdout is not None
     pictures: list[bytes] = []
     while True:
         status, size = _FRAME.unpack(await process.stdout.readexactly(_FRAME.size))
-        if size > PAGE_BYTES or len(pictures) > PAGES:
+        if size > largest or len(pictures) > most:
             raise refusal(Trouble.HEAVY, "the answer is too large")
         answer = await process.stdout.readexactly(size)
         if status == _PICTURE:
@@ -167,6 +192,14 @@ async def _answer(process: Process) -> tuple[bytes, ...]:
             return tuple(pictures)
         else:
             raise _refused(answer)
+
+
+def _believed(answer: bytes, what: type[_Said]) -> _Said:
+    """What a process says of a file, within the bounds of its type."""
+    try:
+        return msgspec.json.decode(answer, type=what)
+    except msgspec.MsgspecError as error:
+        raise refusal(Trouble.DAMAGED, str(error)) from None
 
 
 def _refused(answer: bytes) -> KonsilError:
@@ -205,13 +238,17 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     import os
     import signal
 
-    from core import egress, images
+    from core import egress, images, negatives
 
     images.prepare(media)
     if media is Media.PDF:
         from core import pdf
 
         pdf.prepare()
+    if media is Media.DICOM:
+        from core import dicom
+
+        dicom.prepare()
     egress.arm()
     _die_with_parent()
     _bound(seconds)
@@ -231,9 +268,20 @@ def serve(seconds: int, task: Task, media: Media) -> None:
             for picture in images.portrait(data, media):
                 say(_PICTURE, picture)
         elif task in (Task.PICTURE, Task.BORROWED):
-            made = pdf.picture(data, int(text)) if media is Media.PDF else images.picture(data, media, int(text))
-            for picture in made:
+            edge, *film = map(int, text.split())
+            whole, small = pdf.picture(data, edge) if media is Media.PDF else images.picture(data, media, edge)
+            for picture in (whole, negatives.middle(whole, *film) if film else small):
                 say(_PICTURE, picture)
+            if task is Task.PICTURE:
+                say(_PICTURE, negatives.looked_at(whole))
+        elif task is Task.EXPOSED:
+            facts, pieces = dicom.exposed(data)
+            for piece in (msgspec.json.encode(facts), *pieces):
+                say(_PICTURE, piece)
+        elif task is Task.PRINTED:
+            whole, small, seen = negatives.printed(data, msgspec.json.decode(text, type=plates.Order))
+            for answer in (whole, small, msgspec.json.encode(seen)):
+                say(_PICTURE, answer)
         elif task is Task.MARKED:
             say(_PICTURE, images.marked(data, text))
         elif media is Media.PDF:
@@ -246,7 +294,8 @@ def serve(seconds: int, task: Task, media: Media) -> None:
     except MemoryError:
         say(_REFUSED, f"{Trouble.HEAVY} memory".encode())
     except Exception as error:  # whatever the libraries trip over is the file's fault
-        say(_REFUSED, f"{Trouble.DAMAGED} {type(error).__name__}: {error}"[:_WORD_LIMIT].encode(errors="replace"))
+        told = "" if media is Media.DICOM else f": {error}"  # its readers quote values of the data set
+        say(_REFUSED, f"{Trouble.DAMAGED} {type(error).__name__}{told}"[:_WORD_LIMIT].encode(errors="replace"))
     else:
         say(_DONE, b"")
 

@@ -40,6 +40,8 @@ class Media(StrEnum):
     HEIC = "image/heic"
     WEBP = "image/webp"
     """Taken as a picture of a post only."""
+    DICOM = "application/dicom"
+    """No document, and never looked for among them: `core.plates` says what is said of it."""
 
 
 class Trouble(StrEnum):
@@ -83,7 +85,7 @@ def refusal(trouble: Trouble, cause: str = "") -> KonsilError:
     return kind(_SENTENCES[trouble], values=values, reason=trouble, field="file", cause=cause)
 
 
-PAPERS = frozenset(Media) - {Media.WEBP}
+PAPERS = frozenset(Media) - {Media.WEBP, Media.DICOM}
 """What documents can be."""
 
 

@@ -12,7 +12,7 @@ from core.errors import InvalidInput, TooLarge
 from core.papers import BYTES, PIXELS, Media, Trouble
 from core.words import N_
 
-TAKEN = frozenset(Media)
+TAKEN = frozenset(Media) - {Media.DICOM}
 """What a picture can be made of; a PDF is taken if it has one page."""
 
 _SENTENCES = {

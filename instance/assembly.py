@@ -116,6 +116,7 @@ from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
 from posts.unmasking import Unmaskings
+from posts.workbench import Workbench
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Assembly:
     papers: Papers
     uploads: Uploads
     media: Media
+    workbench: Workbench
     borrowed: Borrowed
     gallery: Gallery
     consents: Consents
@@ -319,6 +321,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
             darkroom=darkroom, uploads=Uploads(), media=media, borrowed=borrowed,
             gallery=Gallery(database, media, borrowed, clock, audit),
+            workbench=Workbench(database, vault, darkroom, media, clock, settings.path("plates"), settings),
             consents=Consents(database, identity, clock, ids, audit, ledger.forget),
             papers=papers, portraits=Portraits(database, identity, darkroom, allowlist, client, clock, ids),
             unmaskings=Unmaskings(database, identity, clock, ids, audit),

@@ -19,6 +19,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.outside.prune(assembly.settings.retention.notice_days)
     await assembly.papers.delete_due()
     await assembly.media.tidy()
+    await assembly.workbench.tidy()
     await assembly.joining.lapsing.prune()
     await assembly.judging.prune()
     await assembly.sessions.prune()

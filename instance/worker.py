@@ -232,6 +232,7 @@ async def _pictures(assembly: Assembly) -> None:
     assembly.database.listen(shelves.TOPIC, woken.set)
     while True:
         if not await assembly.media.sweep():
+            await assembly.workbench.sweep()
             await happens(woken, _SWEEP_SECONDS)
             woken.clear()
 

@@ -14,6 +14,7 @@ import msgspec
 
 from core.errors import InvalidInput
 from core.papers import SIDE
+from core.plates import Film
 from core.text import visible
 from federation.signatures.multikey import multibase, read_multibase
 from posts.models import ALT_LENGTH, PICTURES, SORTS, WARNINGS, Picture
@@ -34,6 +35,7 @@ class _Image(msgspec.Struct, frozen=True, rename="camel"):
     digest_multibase: str
     image_class: str
     content_warning: str = ""
+    film: Film | None = None
 
 
 def document(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
@@ -42,7 +44,8 @@ def document(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
         "type": "Image", "mediaType": JPEG, "url": picture.url, "name": picture.alt, "width": picture.width,
         "height": picture.height, "digestMultibase": multibase(_SHA256 + bytes.fromhex(picture.digest)),
         "imageClass": picture.sort,
-    } | ({"contentWarning": picture.warning, "sensitive": True} if picture.warning else {}) for picture in pictures]
+    } | ({"contentWarning": picture.warning, "sensitive": True} if picture.warning else {})
+        | ({"film": msgspec.to_builtins(picture.film)} if picture.film else {}) for picture in pictures]
 
 
 def read(attachment: Any, origin: str) -> tuple[Picture, ...]:
@@ -72,7 +75,10 @@ def _picture(image: _Image, origin: str) -> Picture:
         raise _bad(str(error)) from None
     if digest[:2] != _SHA256 or len(digest) != 34:
         raise _bad("no digest")
-    return Picture(image.url, alt, image.image_class, image.width, image.height, digest[2:].hex(), image.content_warning)
+    if image.film is not None and (image.width % image.film.columns or image.height % image.film.rows):
+        raise _bad("frames that do not fill their sheet")
+    return Picture(image.url, alt, image.image_class, image.width, image.height, digest[2:].hex(), image.content_warning,
+                   image.film)
 
 
 def _bad(cause: str) -> InvalidInput:

@@ -81,7 +81,7 @@ class Borrowed:
                     self._refusals.record(direction=Direction.OUT, origin=origin, purpose=Purpose.MEDIA, reason="picture-changed",
                                           path=picture.url, detail=f"{len(body)} bytes")
                     raise InvalidInput("A picture is another one than its post has said.", reason="picture-changed")
-                whole, small = await self._darkroom.borrowed(body)
+                whole, small = await self._darkroom.borrowed(body, picture.film)
             except KonsilError as error:
                 log.info("no picture", url=picture.url, reason=error.reason, cause=error.cause)
                 raise _closed(origin, error) from None

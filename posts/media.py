@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from actors import aliases
 from actors.models import Actor
 from core.clock import Clock
@@ -23,7 +25,8 @@ from core.database import Database, Row, Tx
 from core.disk import sync, sync_directory, unfinished
 from core.errors import Conflict, InvalidInput, NotFound, TooMany, Unavailable
 from core.papers import Trouble
-from core.pictures import refused, size_of
+from core.pictures import size_of
+from core.plates import Film, Printed, Reason
 from core.settings import Settings
 from core.text import visible
 from core.throttle import count
@@ -74,20 +77,12 @@ class Media:
         """Draw, seal and keep a picture for what a form will send. The refusals are those of `core.pictures`, with the field
         `file`; `InvalidInput` when there are enough."""
         try:
-            whole, small = await self._darkroom.picture(upload, self._settings.edge_pixels)
+            drawn = await self._darkroom.picture(upload, self._settings.edge_pixels)
         except InvalidInput as error:
             if error.reason == Trouble.HEAVY:  # meanwhile all others had to wait
                 await self._database.write(lambda tx: self._count(tx, owner, _HEAVY - 1))
             raise
-        return await self._keep(owner, sheet, whole, small)
-
-    async def replace(self, owner: Actor, sheet: Sheet, name: str, drawn: bytes) -> Upload:
-        """Put other pixels in the place of a picture in work, as the editor has drawn them; they are drawn anew once more. It has
-        another name then, keeps what was said of it, and has to be looked at again."""
-        old = await self.one(owner, sheet, name)
-        with refused():
-            whole, small = await self._darkroom.picture(drawn, self._settings.edge_pixels)
-        return await self._keep(owner, sheet, whole, small, old)
+        return await self.keep(owner, sheet, drawn, (Reason.SEEN,) if drawn.seen.lettered else ())
 
     async def in_work(self, owner: Actor, sheet: Sheet) -> tuple[Upload, ...]:
         """The pictures that a form would send, in their order."""
@@ -109,9 +104,11 @@ class Media:
 
         return await self._opened(await self._database.read(look), small=small)
 
-    async def describe(self, owner: Actor, sheet: Sheet, name: str, *, alt: str, sort: str, warning: str, seen: bool) -> None:
+    async def describe(self, owner: Actor, sheet: Sheet, name: str, *, alt: str, sort: str, warning: str, seen: bool,
+                       clean: bool = False) -> None:
         """Say what a picture shows, of which kind it is and whether it is covered, and that its owner has looked at the whole of
-        it. `InvalidInput` names the field."""
+        it; where there may be writing in it, also that nothing of that says who the patient is (`clean`). `InvalidInput` names
+        the field."""
         alt = " ".join(visible(alt.replace("\0", "")).split())
         if not any(map(str.isalnum, alt)) or len(alt) > ALT_LENGTH:
             raise InvalidInput("Say in 1 to %(most)s characters what the picture shows: colleagues who cannot see it read this.",
@@ -126,7 +123,9 @@ class Media:
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
-            _one(shelves.in_work(tx, desk_of(owner, sheet)), name)
+            if _one(shelves.in_work(tx, desk_of(owner, sheet)), name).doubts and not clean:
+                raise InvalidInput("There may be writing in this picture. Cut it off or black it out, or confirm that nothing"
+                                   " in it says who the patient is.", field="clean", reason="writing")
             tx.run("UPDATE pictures SET alt = ?, sort = ?, warning = ?, seen_at = ?, touched_at = ? WHERE name = ?",
                    (alt, sort, warning, now, now, name))
             tx.scrub()
@@ -193,37 +192,44 @@ class Media:
         known = {row["name"] for row in await self._database.read(lambda tx: tx.rows("SELECT name FROM pictures"))}
         await asyncio.to_thread(self._unlink, sorted(lying - known))
 
-    async def _keep(self, owner: Actor, sheet: Sheet, whole: bytes, small: bytes, old: Upload | None = None) -> Upload:
-        """First the row, then the files, then what the row says of them: a file that no row knows is nobody's."""
+    async def keep(self, owner: Actor, sheet: Sheet, drawn: Printed, doubts: tuple[Reason, ...] = (), film: Film | None = None,
+                   old: str = "") -> Upload:
+        """Seal and keep what the darkroom has drawn, also in the place of a picture in work (`old`): it has another name then,
+        keeps what was said of it, and has to be looked at again. `NotFound` where that is none of hers.
+
+        First the row, then the files, then what the row says of them: a file that no row knows is nobody's."""
+        before = await self.one(owner, sheet, old) if old else None
         name, key, desk, now = secrets.token_urlsafe(18), secrets.token_bytes(_KEY_BYTES), desk_of(owner, sheet), self._clock.ms()
-        width, height = size_of(whole)
-        made = Upload(name, old.place if old else 0, old.alt if old else "", old.sort if old else "", old.warning if old else "",
-                      width, height, len(whole), hashlib.sha256(whole).hexdigest(), None)
+        width, height = size_of(drawn.whole)
+        alt, sort, warning = (before.alt, before.sort, before.warning) if before else ("", "", "")
+        made = Upload(name, before.place if before else 0, alt, sort, warning, width, height, len(drawn.whole),
+                      hashlib.sha256(drawn.whole).hexdigest(), None, doubts, film)
 
         def reserve(tx: Tx) -> Upload:
             there, about = shelves.in_work(tx, desk), len(_carried(tx, owner, sheet))
-            if old is None and len(there) + about >= self._settings.per_post:
+            if before is None and len(there) + about >= self._settings.per_post:
                 raise Conflict("There are %(most)s pictures already. Please remove one first.",
                                values={"most": self._settings.per_post}, field="file", reason="enough")
             row = tx.row("SELECT count(*) AS n FROM pictures WHERE actor_id = ? AND post_id IS NULL AND gone_at IS NULL",
                          (owner.id,))
-            if old is None and row is not None and row["n"] >= IN_WORK:
+            if before is None and row is not None and row["n"] >= IN_WORK:
                 raise Conflict("You have %(most)s pictures in drafts already. Send or discard some first.",
                                values={"most": IN_WORK}, field="file", reason="enough")
-            place = old.place if old is not None else max((one.place for one in there), default=0) + 1
+            place = before.place if before is not None else max((one.place for one in there), default=0) + 1
             tx.run("INSERT INTO pictures (name, actor_id, what, about, place, sealed_key, touched_at)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?)", (name, *desk, place, self._vault.seal(key, f"picture {name}"), now))
-            return Upload(name, place, *_said_of(made))
+            return msgspec.structs.replace(made, place=place)
 
         def settle(tx: Tx) -> None:
-            if old is not None and not shelves.drop(tx, desk, now, old.name):
+            if before is not None and not shelves.drop(tx, desk, now, before.name):
                 raise NotFound("This picture is not here any more.")
-            tx.run("UPDATE pictures SET alt = ?, sort = ?, warning = ?, width = ?, height = ?, bytes = ?, digest = ?"
-                   " WHERE name = ?", (*_said_of(made)[:-1], name))
+            tx.run("UPDATE pictures SET alt = ?, sort = ?, warning = ?, width = ?, height = ?, bytes = ?, digest = ?, doubts = ?,"
+                   " film = ? WHERE name = ?", (alt, sort, warning, width, height, made.bytes, made.digest, " ".join(doubts),
+                                               msgspec.json.encode(film).decode() if film else "", name))
 
         placed = await self._database.write(reserve)
         try:
-            await asyncio.to_thread(self._write, name, KeyVault.holding(key), whole, small)
+            await asyncio.to_thread(self._write, name, KeyVault.holding(key), drawn.whole, drawn.small)
             await self._database.write(settle)
         except BaseException as error:
             await self._database.write(lambda tx: shelves.drop(tx, desk, now, name))
@@ -259,11 +265,6 @@ class Media:
     def _count(self, tx: Tx, owner: Actor, times: int) -> int | None:
         waits = [count(tx, {f"pictures:{owner.id}": _TRIES}, self._clock.ms(), self._window) for _ in range(times)]
         return next((wait for wait in waits if wait is not None), None)
-
-
-def _said_of(one: Upload) -> tuple[str, str, str, int, int, int, str, None]:
-    """What is known of a picture beside its name and place; nobody has looked at it yet."""
-    return one.alt, one.sort, one.warning, one.width, one.height, one.bytes, one.digest, None
 
 
 def _carried(tx: Tx, owner: Actor, sheet: Sheet) -> tuple[Picture, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors.models import Actor
+from core.plates import Film
 from core.words import Sentence
 from posts.parts import NO_PARTS, Parts
 
@@ -216,7 +217,8 @@ ALT_LENGTH = 1500
 
 class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     """A picture of a post: where it lies at its author's instance, what it shows in words, one of `SORTS`, its size in pixels,
-    the SHA-256 of its bytes (a JPEG) in hexadecimal, and one of `WARNINGS` if it is covered until somebody wants to see it."""
+    the SHA-256 of its bytes (a JPEG) in hexadecimal, one of `WARNINGS` if it is covered until somebody wants to see
+    it, and how its frames lie if it moves."""
 
     url: str
     alt: str
@@ -225,6 +227,7 @@ class Picture(msgspec.Struct, frozen=True, omit_defaults=True):
     height: int
     digest: str
     warning: str = ""
+    film: Film | None = None
 
     @property
     def name(self) -> str:

@@ -12,13 +12,15 @@ import msgspec
 
 from core.database import Row, Tx, marks
 from core.errors import InvalidInput
+from core.plates import Film, Reason
 from posts.attachments import PATH
 from posts.models import Picture
 
 TOPIC = "pictures"
 """What wakes whoever removes files."""
 _IN_WORK = "actor_id = ? AND what = ? AND about = ? AND post_id IS NULL AND gone_at IS NULL"
-_COLUMNS = "name, place, alt, sort, warning, width, height, bytes, digest, seen_at"
+_COLUMNS = "name, place, alt, sort, warning, width, height, bytes, digest, seen_at, doubts, film"
+_FILM = msgspec.json.Decoder(Film)
 
 
 class Desk(NamedTuple):
@@ -30,7 +32,8 @@ class Desk(NamedTuple):
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """A picture in work; `seen_at` (ms) is when its owner has confirmed that she has looked at the whole of it."""
+    """A picture in work; `seen_at` (ms) is when its owner has confirmed that she has looked at the whole of it, `doubts` why
+    there may be writing in it."""
 
     name: str
     place: int
@@ -42,6 +45,8 @@ class Upload(msgspec.Struct, frozen=True):
     bytes: int
     digest: str
     seen_at: int | None
+    doubts: tuple[Reason, ...] = ()
+    film: Film | None = None
 
     @property
     def ready(self) -> bool:
@@ -51,7 +56,7 @@ class Upload(msgspec.Struct, frozen=True):
 
 def in_work(tx: Tx, desk: Desk) -> tuple[Upload, ...]:
     """The pictures that belong to a form, in their order."""
-    return tuple(Upload(*row) for row in tx.rows(
+    return tuple(_upload(row) for row in tx.rows(
         f"SELECT {_COLUMNS} FROM pictures WHERE {_IN_WORK} AND width > 0 ORDER BY place", desk))
 
 
@@ -64,7 +69,8 @@ def attach(tx: Tx, desk: Desk | None, origin: str) -> tuple[Picture, ...]:
         if not upload.ready:
             raise InvalidInput("Picture %(place)s is not ready: say what it shows and of which kind it is, and confirm that you"
                                " have looked at it.", values={"place": place}, reason="picture", field="pictures")
-    return tuple(Picture(f"{origin}{PATH}{one.name}", one.alt, one.sort, one.width, one.height, one.digest, one.warning)
+    return tuple(Picture(f"{origin}{PATH}{one.name}", one.alt, one.sort, one.width, one.height, one.digest, one.warning,
+                         one.film)
                  for one in found)
 
 
@@ -73,6 +79,7 @@ def keep(tx: Tx, pictures: Sequence[Picture], author_id: int, post_id: int) -> N
     for place, picture in enumerate(pictures, 1):
         tx.run("UPDATE pictures SET post_id = ?, actor_id = ?, place = ?, what = '', about = 0, alt = '', warning = ''"
                " WHERE name = ? AND gone_at IS NULL", (post_id, author_id, place, picture.name))
+        tx.run("DELETE FROM plates WHERE name = ?", (picture.name,))
     if pictures:
         tx.scrub()
 
@@ -107,7 +114,14 @@ def of(tx: Tx, name: str) -> Row | None:
                   (name,))
 
 
+def _upload(row: Row) -> Upload:
+    made = dict(zip(Upload.__struct_fields__, row, strict=True))
+    return Upload(**made | {"doubts": tuple(map(Reason, made["doubts"].split())),
+                            "film": _FILM.decode(made["film"]) if made["film"] else None})
+
+
 def _end(tx: Tx, where: str, values: tuple[object, ...], now: int) -> int:
+    tx.run(f"DELETE FROM plates WHERE name IN (SELECT name FROM pictures WHERE {where})", values)
     gone = tx.run("UPDATE pictures SET gone_at = ?, sealed_key = NULL, alt = '', post_id = NULL, actor_id = NULL, what = '',"
                   f" about = 0, digest = '' WHERE {where}", (now, *values))
     if gone:

@@ -187,7 +187,8 @@ async def test_where_the_process_cannot_work_it_is_said_that_this_is_our_fault(t
 
 def test_nothing_that_reads_files_of_strangers_is_loaded_into_the_server() -> None:
     asked = ("import sys, instance.app;"
-             " print([name for name in sys.modules if name.split('.')[0] in ('PIL', 'pypdfium2', 'pillow_heif')])")
+             " print([name for name in sys.modules if name.split('.')[0] in ('PIL', 'pypdfium2', 'pillow_heif', 'numpy',"
+             " 'pydicom', 'pylibjpeg', 'libjpeg', 'openjpeg', 'rle')])")
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 

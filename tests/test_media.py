@@ -225,15 +225,16 @@ async def test_other_pixels_take_the_place_of_a_picture_in_work_and_have_to_be_l
     de, _ = pair
     ada, sheet = await de.author("ada"), new_sheet(de)
     first, second = [await described(de, ada, sheet) for _ in range(2)]
-    made = await de.its.media.replace(ada.actor, sheet, first.name, scan((640, 480)))
+    drawn = await de.its.darkroom.picture(scan((640, 480)), 3_000)
+    made = await de.its.media.keep(ada.actor, sheet, drawn, old=first.name)
     found = await de.its.media.in_work(ada.actor, sheet)
     assert [one.name for one in found] == [made.name, second.name] and made.name != first.name
     assert (found[0].alt, found[0].sort, found[0].ready, found[0].width) == (first.alt, first.sort, False, 640)
     assert Image.open(BytesIO(await de.its.media.pixels(ada.actor, sheet, made.name))).size == (640, 480)
     with pytest.raises(NotFound):
-        await de.its.media.replace(ada.actor, sheet, first.name, scan())
+        await de.its.media.keep(ada.actor, sheet, drawn, old=first.name)
     with pytest.raises(NotFound):
-        await de.its.media.replace((await de.author("ben")).actor, sheet, made.name, scan())
+        await de.its.media.keep((await de.author("ben")).actor, sheet, drawn, old=made.name)
     await until(lambda: len(files(de)) == 4)
 
 

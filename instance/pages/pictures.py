@@ -9,11 +9,11 @@ from core.access import Access, Route
 from core.errors import InvalidInput, KonsilError, NotFound
 from core.papers import BYTES
 from core.pictures import refused
+from core.plates import BYTES as DICOM_BYTES
 from instance.context import doctor, me, services
 from instance.guard import check_room
 from instance.media import picture as answered
 from instance.pages.drafts import address
-from instance.uploads import BODY_LIMIT
 from posts.drafts import Sheet, What
 from posts.models import ALT_LENGTH, SORTS, WARNINGS
 from posts.shelves import Upload
@@ -21,19 +21,19 @@ from posts.shelves import Upload
 
 async def pictures_page(what: str, about: str) -> ResponseReturnValue:
     """What is there so far, and the form that takes one more."""
-    return await _page(await _sheet(what, about))
+    return await _page(await sheet_of_path(what, about))
 
 
 async def pictures_add(what: str, about: str) -> ResponseReturnValue:
     """Take one picture in, and lead on to it in its full size."""
-    sheet = await _sheet(what, about)
+    sheet = await sheet_of_path(what, about)
     try:
         check_room()
         await services().media.begin(doctor())
         with services().uploads.place() as place:
             with refused():
                 received = await place.receive(request)
-            made = await services().media.add(doctor(), sheet, received.file)
+            made = await services().workbench.add(doctor(), sheet, received.file)
     except KonsilError as error:
         return await _page(sheet, error)
     return redirect(f"/drafts/{sheet.what}/{about}/pictures/{made.name}", 303)
@@ -41,19 +41,19 @@ async def pictures_add(what: str, about: str) -> ResponseReturnValue:
 
 async def picture_page(what: str, about: str, picture_name: str) -> ResponseReturnValue:
     """One picture in its full size, and the form that describes it."""
-    sheet = await _sheet(what, about)
+    sheet = await sheet_of_path(what, about)
     return await _one(sheet, await services().media.one(doctor(), sheet, picture_name))
 
 
 async def picture_describe(what: str, about: str, picture_name: str) -> ResponseReturnValue:
     """Say what it shows, and that one has looked at it."""
-    sheet = await _sheet(what, about)
+    sheet = await sheet_of_path(what, about)
     form = await request.form
     one = await services().media.one(doctor(), sheet, picture_name)
     alt, sort, warning = form.get("alt", "")[:ALT_LENGTH + 1], form.get("sort", "")[:20], form.get("warning", "")[:20]
     try:
         await services().media.describe(doctor(), sheet, picture_name, alt=alt, sort=sort, warning=warning,
-                                        seen=form.get("seen") == one.digest)
+                                        seen=form.get("seen") == one.digest, clean=form.get("clean") == one.digest)
     except InvalidInput as error:
         return await _one(sheet, one, error, (alt, sort, warning))
     return redirect(f"/drafts/{sheet.what}/{about}/pictures", 303)
@@ -61,7 +61,7 @@ async def picture_describe(what: str, about: str, picture_name: str) -> Response
 
 async def picture_remove(what: str, about: str, picture_name: str) -> ResponseReturnValue:
     """Take one away."""
-    await services().media.remove(doctor(), await _sheet(what, about), picture_name)
+    await services().media.remove(doctor(), await sheet_of_path(what, about), picture_name)
     return redirect(f"/drafts/{what}/{about}/pictures", 303)
 
 
@@ -69,10 +69,12 @@ async def picture_pixels(what: str, about: str, picture_name: str, size: str) ->
     """One as it would be seen: `size` is whole or small."""
     if size not in ("whole", "small"):
         raise NotFound("There is no such picture.")
-    return answered(await services().media.pixels(doctor(), await _sheet(what, about), picture_name, small=size == "small"))
+    sheet = await sheet_of_path(what, about)
+    return answered(await services().media.pixels(doctor(), sheet, picture_name, small=size == "small"))
 
 
-async def _sheet(what: str, about: str) -> Sheet:
+async def sheet_of_path(what: str, about: str) -> Sheet:
+    """The form whose pictures an address is about; `NotFound` where there is none, and whoever may not write is told so."""
     if what not in tuple(What):
         raise NotFound("There is no such draft here.")
     await services().credentials.author(me().account, "post" if what == What.NEW else "reply")
@@ -82,7 +84,8 @@ async def _sheet(what: str, about: str) -> Sheet:
 async def _page(sheet: Sheet, error: KonsilError | None = None) -> ResponseReturnValue:
     page = await render_template(
         "pictures.html", sheet=sheet, error=error, uploads=await services().media.in_work(doctor(), sheet),
-        back=address(sheet.what, sheet.about), most=services().settings.media.per_post, most_mb=BYTES >> 20)
+        back=address(sheet.what, sheet.about), most=services().settings.media.per_post, most_mb=BYTES >> 20,
+        most_dicom_mb=DICOM_BYTES >> 20)
     return await _said(page, error)
 
 
@@ -101,12 +104,12 @@ async def _said(page: str, error: KonsilError | None) -> ResponseReturnValue:
     return response
 
 
-_PATH = "/drafts/<what>/<about>/pictures"
+PATH = "/drafts/<what>/<about>/pictures"
 ROUTES = (
-    Route(_PATH, ("GET",), pictures_page, Access.DOCTOR),
-    Route(_PATH, ("POST",), pictures_add, Access.DOCTOR, body_limit=BODY_LIMIT),
-    Route(f"{_PATH}/<picture_name>", ("GET",), picture_page, Access.DOCTOR),
-    Route(f"{_PATH}/<picture_name>", ("POST",), picture_describe, Access.DOCTOR),
-    Route(f"{_PATH}/<picture_name>/remove", ("POST",), picture_remove, Access.DOCTOR, frees=True),
-    Route(f"{_PATH}/<picture_name>/pixels/<size>", ("GET",), picture_pixels, Access.DOCTOR),
+    Route(PATH, ("GET",), pictures_page, Access.DOCTOR),
+    Route(PATH, ("POST",), pictures_add, Access.DOCTOR, body_limit=DICOM_BYTES + (64 << 10)),
+    Route(f"{PATH}/<picture_name>", ("GET",), picture_page, Access.DOCTOR),
+    Route(f"{PATH}/<picture_name>", ("POST",), picture_describe, Access.DOCTOR),
+    Route(f"{PATH}/<picture_name>/remove", ("POST",), picture_remove, Access.DOCTOR, frees=True),
+    Route(f"{PATH}/<picture_name>/pixels/<size>", ("GET",), picture_pixels, Access.DOCTOR),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy
 
 from actors.applications import ApplicationState
 from actors.decisions import WANTED, Acceptance, Rejection
@@ -19,6 +20,7 @@ from actors.profiles import Said
 from actors.verifications import Method
 from core.database import Tx
 from core.ids import number, public
+from core.markings import Arrow, Box, Brush
 from core.settings import Imprint, Settings
 from core.vault import token, token_hash
 from federation import reconciliation
@@ -33,6 +35,7 @@ from tests.applicants import applied
 from tests.drawn import photograph
 from tests.illustrated import described, illustrated, new_sheet, scan
 from tests.mailserver import MailServer, mailserver
+from tests.radiographs import lettered, radiograph, ramp
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 from tests.test_portraits import picture
 
@@ -362,7 +365,18 @@ async def _drafts(de: Running, made: dict[str, str]) -> dict[str, str]:
     for about in (made["answer"], made["consult"]):
         await keep(ada, Sheet(What.REPLY, about, "", "1"), Written(text="Dazu später mehr.", language="de"))
     assert new is not None
-    return {"draft": new.about}
+    return {"draft": new.about} | await _workbench(de, Sheet(What.REPLY, made["answer"]))
+
+
+async def _workbench(de: Running, sheet: Sheet) -> dict[str, str]:
+    """Two DICOM files in an answer that is not sent: one with a name written into it and something done to it, one that moves."""
+    ada, its = (await de.author("ada")).actor, de.its.workbench
+    written = await its.add(ada, sheet, radiograph(lettered(("GRÜNSPAN, WALPURGA", "*12.03.1951")), Modality="US",
+                                                   BurnedInAnnotation="YES"))
+    marked = await its.mark(ada, sheet, written.name, Arrow(300, 200, 90, -60), Box(0, 440, 300, 40),
+                            Brush(9, ((9, 99), (60, 90))))
+    film = await its.add(ada, sheet, radiograph(numpy.stack([ramp(60, 90)] * 5), FrameTime="40"))
+    return {"retouched": marked.name, "film": film.name}
 
 
 async def _applications(de: Running) -> dict[str, str]:

@@ -107,6 +107,10 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/compose?kind=case", "/compose?kind=poll", "/compose?draft={draft}", "/compose?abroad={home}",
         *(Sight(path, 404) for path in (
             "/nothing", "/p/0000000000000", "/specialties/nothing", "/conditions/nothing", "/tags/1", "/@nobody")),
+        *(f"/drafts/reply/{{answer}}/pictures/{{{name}}}{page}" for name in ("retouched", "film") for page in ("", "/edit")),
+        Sight("/drafts/reply/{answer}/pictures/{retouched}/edit", 400, (("form[data-marking] .row .button", {"x": "links"}),)),
+        Sight("/drafts/reply/{answer}/pictures/{retouched}/edit", 400, (("form:has(#level) > .row:last-child .button",
+                                                                        {"level": "hell"}),)),
         Sight("/compose?kind=case", 400, ((_NEXT, {}),)),
         Sight("/compose?kind=note", 400, ((_NEXT, {"question": "Wer?", "text": "@nobody@home"}),)),
         Sight("/compose?kind=poll", 400, ((_NEXT, {"question": "Wann?", "options": "Heute\nHeute"}),)),

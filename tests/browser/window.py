@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 20
 _SHIFT, _CONTROL = 8, 2
-_KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "ArrowDown": (40, ""), "Shift": (16, "")}
+_KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "ArrowDown": (40, ""), "ArrowRight": (39, ""),
+         "ArrowLeft": (37, ""), "Shift": (16, "")}
 
 
 class Window:

@@ -8,15 +8,18 @@ from io import BytesIO
 
 import pillow_heif
 from PIL import Image, ImageCms
+from pydicom.sequence import Sequence
 
 from tests.drawn import drawn
 from tests.faults.planting import word
 from tests.promises.hostile_papers import raw_pdf, stream
+from tests.radiographs import dataset, ramp, stored
 
 JPEG = ("gps", "maker", "xmp", "iptc", "comment", "icc", "jpegtail", "thumbnail")
 PNG = ("text", "ztxt", "itxt", "pngexif", "private", "pngtail")
 WEBP = ("webpexif", "webpxmp", "webptail")
 PDF = ("info", "pdfxmp", "pdftail")
+DICOM = ("patient", "imagecomment", "element", "overlay", "icon", "nested", "preamble", "dicomtail")
 HEIC = ("heicexif", "heicxmp")
 _XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><photoshop:City>%s</photoshop:City></x:xmpmeta>'
 
@@ -86,4 +89,16 @@ def pdf() -> bytes:
                    trailer=b"/Info 5 0 R") + word("pdftail").encode()
 
 
-FILES = {"jpg": (jpeg, JPEG), "png": (png, PNG), "webp": (webp, WEBP), "heic": (heic, HEIC), "pdf": (pdf, PDF)}
+def dicom() -> bytes:
+    """The patient, a comment, a private element, an overlay, an icon, a sequence, what comes before the mark and a tail."""
+    made = dataset(ramp(120, 160), PatientName=word("patient"), ImageComments=word("imagecomment"))
+    made.private_block(0x0011, "KONSIL", create=True).add_new(0x01, "LT", word("element"))
+    made.add_new((0x6000, 0x0022), "LO", word("overlay"))
+    made.IconImageSequence = Sequence([dataset(ramp(8, 8), ImageComments=word("icon"))])
+    made.ReferencedImageSequence = Sequence([dataset(ramp(2, 2), PatientComments=word("nested"))])
+    data = stored(made)
+    return word("preamble").encode().ljust(128, b"\0") + data[128:] + word("dicomtail").encode()
+
+
+FILES = {"jpg": (jpeg, JPEG), "png": (png, PNG), "webp": (webp, WEBP), "heic": (heic, HEIC), "pdf": (pdf, PDF),
+         "dcm": (dicom, DICOM)}

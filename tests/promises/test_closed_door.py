@@ -78,6 +78,9 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
                                                          ("POST", "/drafts/<what>/<about>/discard"))
        for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     ("POST", "/drafts/<what>/<about>", "student"): FORBIDDEN,
+    # no picture is in work there
+    **{(method, f"/drafts/<what>/<about>/pictures/<picture_name>{page}", who): FORBIDDEN if who == "student" else NOWHERE
+       for method, page in (("GET", "/edit"), ("POST", "/edit"), ("GET", "/frame/<number>")) for who in ("student", "doctor")},
     # the notification in this table is nobody's, the link was sent to nobody, and this instance sends no mail
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},

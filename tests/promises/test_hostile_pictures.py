@@ -27,7 +27,7 @@ async def test_a_hostile_file_is_refused_in_a_sentence_or_harmless_within_bounds
     begun = time.monotonic()
     async with watched(None, darkroom) as worst:
         if FILES[name].refused is None or name in _ONE:
-            whole, small = await darkroom.picture(FILES[name].make(), 3_000)
+            whole, small, _ = await darkroom.picture(FILES[name].make(), 3_000)
             assert max(size_of(whole)) <= 3_000 and max(size_of(small)) <= 640
             assert opened(whole).size == size_of(whole) and len(whole) <= PAGE_BYTES
         else:
@@ -39,7 +39,7 @@ async def test_a_hostile_file_is_refused_in_a_sentence_or_harmless_within_bounds
 
 
 async def test_a_pdf_is_a_picture_if_it_has_one_page() -> None:
-    whole, small = await Darkroom().picture(pdf(1), 3_000)
+    whole, small, _ = await Darkroom().picture(pdf(1), 3_000)
     assert max(size_of(whole)) == 3_000 and max(size_of(small)) == 640
     with pytest.raises(KonsilError) as error:
         await Darkroom().picture(pdf(2), 3_000)
@@ -49,7 +49,7 @@ async def test_a_pdf_is_a_picture_if_it_has_one_page() -> None:
 @pytest.mark.parametrize(("form", "size"), [
     ("WEBP", (500, 400)), ("PNG", (4_000, 1_000)), ("HEIF", (800, 600)), ("JPEG", (20, 10))])
 async def test_every_kind_is_drawn_no_larger_than_it_is_kept(form: str, size: tuple[int, int]) -> None:
-    whole, _ = await Darkroom().picture(written(drawn(size), form), 2_000)
+    whole, *_ = await Darkroom().picture(written(drawn(size), form), 2_000)
     assert size_of(whole) == (size if max(size) <= 2_000 else (2_000, 500)) and opened(whole).format == "JPEG"
 
 

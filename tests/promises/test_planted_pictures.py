@@ -62,7 +62,7 @@ async def test_no_word_in_a_picture_is_found_in_anything_served_sent_exported_or
             for path in (where, f"{where}/pixels/whole", f"{where}/pixels/small", f"/drafts/new/{sheet.about}/pictures"):
                 await read(ada, path)
             await de.its.media.describe(author.actor, sheet, where.rpartition("/")[2], alt="Blue", sort="photo", warning="",
-                                        seen=True)
+                                        seen=True, clean=True)
         assert STEM not in b"".join(served.values())
         draft = Draft(Kind.CASE, "Blue?", "Blue.", "en", CaseFacts(("cardiology",)))
         seen = de.its.compose.network_digest(await de.its.compose.destinations())
