@@ -15,6 +15,7 @@ from instance.guard import check_room
 from instance.media import picture as answered
 from instance.pages.drafts import address
 from posts.drafts import Sheet, What
+from posts.linter.looking import NOTHING, Look
 from posts.models import ALT_LENGTH, SORTS, WARNINGS
 from posts.shelves import Upload
 
@@ -46,16 +47,24 @@ async def picture_page(what: str, about: str, picture_name: str) -> ResponseRetu
 
 
 async def picture_describe(what: str, about: str, picture_name: str) -> ResponseReturnValue:
-    """Say what it shows, and that one has looked at it."""
+    """Say what it shows, and that one has looked at it; what in that could identify the patient is shown first."""
     sheet = await sheet_of_path(what, about)
     form = await request.form
     one = await services().media.one(doctor(), sheet, picture_name)
     alt, sort, warning = form.get("alt", "")[:ALT_LENGTH + 1], form.get("sort", "")[:20], form.get("warning", "")[:20]
+    typed = (alt, sort, warning)
+    linter, language = services().linter, await _language(sheet)
+    if "apply" in form:
+        alt = linter.replaced({"alt": alt}, language, form["apply"])["alt"]
+        return await _one(sheet, one, None, (alt, sort, warning), linter.look({"alt": alt}, language), replaced=True)
+    look, looked = linter.look({"alt": alt}, language), form.get("looked", "")
+    if not look.blocks and not look.settled(looked):
+        return await _one(sheet, one, None, typed, look)
     try:
         await services().media.describe(doctor(), sheet, picture_name, alt=alt, sort=sort, warning=warning,
                                         seen=form.get("seen") == one.digest, clean=form.get("clean") == one.digest)
     except InvalidInput as error:
-        return await _one(sheet, one, error, (alt, sort, warning))
+        return await _one(sheet, one, error, typed, look if error.reason == "identifies" else NOTHING, looked=looked)
     return redirect(f"/drafts/{sheet.what}/{about}/pictures", 303)
 
 
@@ -90,11 +99,18 @@ async def _page(sheet: Sheet, error: KonsilError | None = None) -> ResponseRetur
 
 
 async def _one(sheet: Sheet, one: Upload, error: KonsilError | None = None,
-               typed: tuple[str, str, str] | None = None) -> ResponseReturnValue:
+               typed: tuple[str, str, str] | None = None, look: Look = NOTHING, *, replaced: bool = False,
+               looked: str = "") -> ResponseReturnValue:
     alt, sort, warning = typed if typed is not None else (one.alt, one.sort, one.warning)
     return await _said(await render_template(
-        "picture.html", sheet=sheet, one=one, error=error, alt=alt, sort=sort, warning=warning, sorts=SORTS, warnings=WARNINGS),
-        error)
+        "picture.html", sheet=sheet, one=one, error=error, alt=alt, sort=sort, warning=warning, sorts=SORTS, warnings=WARNINGS,
+        look=look, replaced=replaced, looked=looked, language=await _language(sheet)), error)
+
+
+async def _language(sheet: Sheet) -> str:
+    """What the draft is written in that a picture goes along with."""
+    kept = await services().drafts.of(doctor(), sheet.what, sheet.about)
+    return (kept.written.language if kept is not None else "") or services().pack.languages[0]
 
 
 async def _said(page: str, error: KonsilError | None) -> ResponseReturnValue:
