@@ -171,7 +171,7 @@ async def test_an_edit_takes_pictures_away_for_good_and_brings_new_ones(pair: tu
     await there(fr)
     sheet = Sheet(What.EDIT, post)
     await described(de, ada, sheet, scan((700, 700)), "A new one")
-    await de.its.editing.edit(ada, post, "What is the disc?", "A disc.", None, 1, sheet, without=[before[0].name])
+    await de.its.editing.edit(ada, post, "What is the disc?", "A disc.", 1, sheet, without=[before[0].name])
     after = (await de.its.threads.thread(ada.actor, post)).posts[0].pictures
     assert [one.alt for one in after] == ["Picture number 2", "A new one"]
     await until(lambda: len(files(de)) == 4)
