@@ -18,9 +18,12 @@ from core.errors import Conflict, InvalidInput, NotFound, TooMany
 from core.ids import number
 from posts.drafts import Sheet, What, Written
 from posts.models import PostView
+from posts.sought import Filters
 from tests.illustrated import ANONYMOUS, described, illustrated, new_sheet, scan
 from tests.servers import FakeSibling, Running, countries, know, until
 from tests.test_pages import Browser, fields
+
+NUMBER = "Die Karte 756.8297.0572.04 im Bild"
 
 
 @pytest.fixture
@@ -267,3 +270,58 @@ async def test_an_answer_has_pictures_too(pair: tuple[Running, Running]) -> None
     assert Image.open(BytesIO(bodies[0])).size == (500, 400) and len(set(bodies)) == 1
     await fr.its.disclosures.flush()
     assert await fr.count("disclosures", "kind = 'picture' AND count = 1") == 1
+
+
+async def test_what_identifies_in_the_words_for_a_picture_is_shown_beside_them_and_a_number_goes_nowhere(
+        pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    ada, sheet = await de.author("ada"), new_sheet(de)
+    made = await de.its.media.add(ada.actor, sheet, scan())
+    with pytest.raises(InvalidInput) as error:
+        await de.its.media.describe(ada.actor, sheet, made.name, alt=NUMBER, sort="photo", warning="", seen=True)
+    assert (error.value.field, error.value.reason) == ("alt", "identifies")
+    where = f"/drafts/new/{sheet.about}/pictures/{made.name}"
+    told = {"sort": "photo", "warning": "", "seen": made.digest}
+    async with Browser(de) as browser:
+        await browser.login("ada")
+        status, page = await browser.post(where, told | {"alt": NUMBER})
+        assert status == 400 and 'id="error-alt"' in page and 'id="findings-alt"' in page and 'name="looked"' not in page
+        alt = "Frau Muster, die Hand"
+        status, page = await browser.post(where, told | {"alt": alt})
+        looked = re.search(r'name="looked" value="(\w+)"', page)
+        assert status == 200 and 'id="findings-alt"' in page and looked is not None
+        assert not (await de.its.media.one(ada.actor, sheet, made.name)).ready
+        apply = re.search(r'name="apply" value="([^"]+)"', page)
+        assert apply is not None
+        status, page = await browser.post(where, told | {"alt": alt, "apply": apply[1]})
+        assert status == 200 and "Replaced." in page and "Muster" not in page
+        assert (await browser.post(where, told | {"alt": alt, "looked": looked[1]}))[0] == 303
+    assert (await de.its.media.one(ada.actor, sheet, made.name)).alt == alt
+
+
+async def test_a_post_is_found_by_the_words_for_its_pictures_until_they_are_taken_away(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    post, ada = await illustrated(de, (fr.url,)), await de.author("ada")
+    there_too = (await there(fr)).id
+    for at, found in ((de, post), (fr, there_too)):
+        while await at.its.indexing.step():
+            pass
+        reader = (await at.author("ben")).actor
+        assert [one.post.id for one in (await at.its.search.find(reader, "picture number", Filters(), None)).found] == [found]
+        assert [one.post.id for one in (await at.its.search.find(reader, '"number 1"', Filters(), None)).found] == [found]
+    [picture] = (await de.its.threads.thread(ada.actor, post)).posts[0].pictures
+    await de.its.editing.edit(ada, post, "What is the disc?", "A disc.", 1, Sheet(What.EDIT, post), without=[picture.name])
+    assert (await de.its.search.find(ada.actor, "picture", Filters(), None)).found == ()
+
+
+async def test_an_answer_that_is_recalled_folds_its_pictures_away(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    post, ben = await illustrated(de), await de.author("ben", "reply")
+    await described(de, ben, Sheet(What.REPLY, post), alt="Another disc")
+    answer = await de.its.compose.reply(ben, post, "Look.", "en", sheet=Sheet(What.REPLY, post))
+    await de.its.editing.recall(ben, answer, "It was another one.")
+    async with Browser(de) as browser:
+        await browser.login("ada")
+        page = (await browser.get(f"/p/{post}"))[1]
+    folded = page[page.index("What it said, and no longer holds"):]
+    assert page.count('alt="Another disc"') == 1 and 'alt="Another disc"' in folded[:folded.index("</details>")]
