@@ -18,9 +18,9 @@ NO_PAGES = {"/drafts/<what>/<about>/pictures/<picture_name>/frame/<number>",
             "/admin/identity/descriptor", "/drafts/<what>/<about>", "/locked", "/login/second", "/login/identity/callback",
             "/admin/documents/<document_id>/<page>", "/portraits/<actor_id>/<version>/<size>",
             "/admin/posts/<post_id>/pictures/<number>", "/drafts/<what>/<about>/pictures/<picture_name>/pixels/<size>",
-            "/p/<post_id>/pictures/<number>/<size>"}
+            "/p/<post_id>/pictures/<number>/<size>", "/p/<post_id>/congress.ics"}
 """What people may fetch and is no page to read: drafts lead on to where they are written, the second step is seen on the way, the
-first and the last five are pictures."""
+first and five at the end are pictures, the last is for a calendar."""
 
 
 def test_every_page_a_person_can_open_is_among_the_sights() -> None:
