@@ -10,7 +10,8 @@ from tests.servers import countries
 from tests.test_pages import Browser, fields
 
 _CASE = {"kind": "case", "question": "Which test first?", "text": "Short.", "language": "en", "specialties": "cardiology",
-         "aim": "diagnostic", "history": "**Long** ago.", "day": "3", "happened": "Fever", "doi": "10.1000/182"}
+         "aim": "diagnostic", "history": "**Long** ago.", "day": "3", "happened": "Fever", "doi": "10.1000/182",
+         "condition": "E85.4"}
 
 
 async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None
         post = (await de.its.threads.thread((await de.author("ada")).actor, where.removeprefix("/p/"))).posts[0]
         assert post.parts.sections[0].html == "<p>New.</p>" and post.parts.timeline == (Row(4, "Better"),)
         assert post.facts.specialties == ("neurology",) and post.parts.outcome is not None
+        assert post.facts.conditions == ("E85.4",)
         assert isinstance(post.parts.sections[0], Section) and "<del>" in (await ben.get(f"{where}/history"))[1]
 
 
