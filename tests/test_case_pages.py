@@ -23,7 +23,7 @@ async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None
         status, page = await ada.post("/compose", _CASE | {"step": "audience", "rows": "more"})
         assert status == 200 and page.count('name="happened"') == 3 and 'value="Fever"' in page and 'value="10.1000/182"' in page
         page = (await ada.post("/compose", _CASE | {"step": "confirm", "reach": "home"}))[1]
-        assert "<strong>Long</strong> ago." in page and "Day 3" in page and "Medical history" in page
+        assert "<strong>Long</strong> ago." in page and "Day 3" in page and "Patient history" in page
         status, where = await ada.post("/compose", _CASE | fields(page) | {"step": "publish"})
         assert status == 303
         [post] = (await de.its.threads.thread((await de.author("ada")).actor, where.removeprefix("/p/"))).posts

@@ -12,7 +12,7 @@ from core import conditions
 from core.ids import number
 from instance.assembly import Assembly
 from posts import matters
-from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach, State
+from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from posts.search import PAGE, Results, Search
 from posts.sought import Filters
 from tests.test_timelines import doctor, follows
