@@ -63,11 +63,11 @@ class Desks:
         number, now = self._ids.new(), self._clock.ms()
 
         def write(tx: Tx) -> Actor:
+            self._accounts.check_name(tx, handle, name)
             account_id, answering = self._verified(tx, doctor, now)
             badge = Badge(Role.EDITOR, codes, self._identity.country, self._identity.name, now)
             actor = Actor(number, f"{self._identity.origin}/actors/{public(number)}", handle, self._identity.domain, name.strip(),
                           badge, desk=True, answered_by=answering)
-            self._accounts.check_name(tx, handle, name)
             save(tx, actor, now)
             self._accounts.open_desk(tx, handle, actor, account_id)
             self._audit.note(tx, by=by, action="desk.added", target=handle, detail=doctor)

@@ -105,7 +105,7 @@ def _parts(parts: Parts, words: Translator) -> list[str]:
     if parts.outcome is not None:
         made.append(f"<h3>{escape(words.gettext('Outcome'), quote=False)}</h3>{parts.outcome.html}")
     if parts.sponsor is not None:
-        made.append(f"<p>{_pair(words.gettext('Sponsor'), parts.sponsor or words.gettext('none'))}</p>")
+        made.append(f"<p>{_pair(words.gettext('Sponsor'), parts.sponsor or words.gettext('nobody'))}</p>")
     return made
 
 

@@ -71,7 +71,7 @@ SEXES = ("f", "m", "x")
 
 
 class Aim(StrEnum):
-    """What a post is for, which is how doctors sort them; each goes with one `Kind` (`AIMS_OF`)."""
+    """What a post is for, which is how doctors sort them; each goes with one `Kind`, an opinion with two (`AIMS_OF`)."""
 
     DIAGNOSTIC = "diagnostic"
     THERAPEUTIC = "therapeutic"
@@ -85,7 +85,7 @@ class Aim(StrEnum):
 
 
 AIMS_OF: dict[Kind, tuple[Aim, ...]] = {
-    Kind.CASE: (Aim.DIAGNOSTIC, Aim.THERAPEUTIC, Aim.OBSERVATION, Aim.LITERATURE, Aim.ADMINISTRATIVE),
+    Kind.CASE: (Aim.DIAGNOSTIC, Aim.THERAPEUTIC, Aim.OPINION, Aim.OBSERVATION, Aim.LITERATURE, Aim.ADMINISTRATIVE),
     Kind.POLL: (Aim.OPINION,),
     Kind.NOTE: (Aim.STUDY, Aim.NEWS, Aim.CONGRESS),
     Kind.REPLY: ()}

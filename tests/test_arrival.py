@@ -129,7 +129,7 @@ async def test_a_page_of_my_posts_asks_once_for_all_of_them(tmp_path: Path, monk
             page = await de.its.timelines.home(ada, "all", None)
             counts.append(asked[0])
         assert len(page.posts) == 7 and all(post.delivery is not None for post in page.posts)
-        assert counts[0] == counts[1] <= 9
+        assert counts[0] == counts[1] <= 10
 
 
 async def test_only_the_author_sees_where_it_has_arrived(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from tests.servers import countries
 from tests.test_pages import Browser, fields
 
 _CASE = {"kind": "case", "question": "Which test first?", "text": "Short.", "language": "en", "specialties": "cardiology",
-         "aim": "diagnostic", "history": "**Long** ago.", "day": "3", "happened": "Fever", "doi": "10.1000/182"}
+         "aim": "diagnostic", "history": "**Long** ago.", "day": "3", "happened": "Fever", "doi": "10.1000/182",
+         "condition": "sarcoidosis"}
 
 
 async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None
         status, page = await ada.post("/compose", _CASE | {"step": "audience", "rows": "more"})
         assert status == 200 and page.count('name="happened"') == 3 and 'value="Fever"' in page and 'value="10.1000/182"' in page
         page = (await ada.post("/compose", _CASE | {"step": "confirm", "reach": "home"}))[1]
-        assert "<strong>Long</strong> ago." in page and "Day 3" in page and "History" in page
+        assert "<strong>Long</strong> ago." in page and "Day 3" in page and "Patient history" in page
         status, where = await ada.post("/compose", _CASE | fields(page) | {"step": "publish"})
         assert status == 303
         [post] = (await de.its.threads.thread((await de.author("ada")).actor, where.removeprefix("/p/"))).posts
@@ -53,6 +54,7 @@ async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None
         post = (await de.its.threads.thread((await de.author("ada")).actor, where.removeprefix("/p/"))).posts[0]
         assert post.parts.sections[0].html == "<p>New.</p>" and post.parts.timeline == (Row(4, "Better"),)
         assert post.facts.specialties == ("neurology",) and post.parts.outcome is not None
+        assert post.facts.conditions == ("sarcoidosis",)
         assert isinstance(post.parts.sections[0], Section) and "<del>" in (await ben.get(f"{where}/history"))[1]
 
 
@@ -82,7 +84,7 @@ async def test_a_study_and_what_desks_publish_have_forms_of_their_own(tmp_path: 
         told = news | {"desk": "desk", "sponsored": "no", "step": "confirm", "reach": "home"}
         page = (await red.post("/compose", told))[1]
         where = (await red.post("/compose", fields(page) | {"step": "publish"}))[1]
-        assert re.search(r"<dt>Sponsor</dt><dd>none</dd>", (await ada.get(where))[1])
+        assert re.search(r"<dt>Sponsor</dt><dd>nobody</dd>", (await ada.get(where))[1])
         hers = fields(page)
         hers.pop("by")
         assert (await ada.post("/compose", hers | {"step": "publish"}))[0] == 403 and await de.count("posts") == 2

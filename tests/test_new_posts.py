@@ -40,11 +40,11 @@ async def new(browser: Browser, page: str) -> int:
 async def test_a_page_learns_how_many_posts_of_others_have_come_since(de: Running) -> None:
     async with Browser(de) as ada:
         await ada.login("ada")
-        empty = (await ada.get("/"))[1]
+        empty = (await ada.get("/?tab=specialties"))[1]
         assert await new(ada, empty) == 0
         await ask(de, "ben")
         assert await new(ada, empty) == 1
-        page = (await ada.get("/"))[1]
+        page = (await ada.get("/?tab=specialties"))[1]
         assert await new(ada, page) == 0 and 'data-one="{n} new"' in page
         await ask(de, "ada")
         await de.its.compose.consult(await de.author("ben"), CASE, [(await de.author("ada")).actor])
@@ -64,7 +64,7 @@ async def test_a_page_learns_how_many_posts_of_others_have_come_since(de: Runnin
 async def test_very_many_are_not_counted(de: Running) -> None:
     async with Browser(de) as ada:
         await ada.login("ada")
-        empty = (await ada.get("/"))[1]
+        empty = (await ada.get("/?tab=specialties"))[1]
         for _ in range(PAGE + 3):
             await ask(de, "ben")
         assert await new(ada, empty) == PAGE + 1

@@ -72,7 +72,9 @@ async def test_two_doctors_in_two_countries_have_a_morning(
 
 
 async def home(hands: Hands) -> None:
+    """All that concerns her specialties, answered or not."""
     await hands.push(".brand")
+    await hands.push(".also a[href$='specialties']")
 
 
 async def read(hands: Hands, question: str) -> None:

@@ -13,7 +13,7 @@ from core.errors import InvalidInput, NotFound
 from posts.models import CaseFacts, Draft, Kind, PollDraft
 from tests.servers import FakeSibling, Running, countries, know, until
 
-CASE = Draft(Kind.CASE, "Would you operate?", "A story for few.", "de", CaseFacts(("cardiology",), "40-49", "f", "opinion"))
+CASE = Draft(Kind.CASE, "Would you operate?", "A story for few.", "de", CaseFacts(("cardiology",), "40-49", "f", "therapeutic"))
 
 
 async def met(place: Running, other: Running, handle: str) -> Actor:

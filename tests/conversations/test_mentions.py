@@ -138,7 +138,7 @@ async def test_erasing_takes_tags_and_topics_along(tmp_path: Path) -> None:
         draft = Draft(Kind.CASE, "A question?", f"{claire.mention} #planted9d3f", "de", CaseFacts(("cardiology",)))
         made = await published(de, draft, fr)
         await until(lambda: fr.count("topic_posts"))
-        assert await de.count("topic_posts") == 2 and await de.count("posts", "tags <> ''") == 1
+        assert await de.count("topic_posts") == 3 and await de.count("posts", "tags <> ''") == 1
         await de.its.editing.delete((await de.author("ada")).actor, made)
         await until(lambda: fr.count("tombstones"))
         for place in (de, fr):

@@ -62,7 +62,7 @@ _KEPT_DAYS, _PATIENCE = 181, 60
 IN_HER_APPLICATION = {"name", "birthname", "address", "university", "register", "evidence", "proof"}
 IN_HER_PROFILE = {"about", "workplace", "passkey"}
 IN_HER_POSTS = {"question", "text", "tag", "corrected", "recalled", "edited", "poll", "option", "down", "downtext", "left",
-                "lefttext", "answer", "consult", "role", "roletext", "draft"}
+                "lefttext", "answer", "consult", "role", "roletext", "draft", "history", "timeline", "outcome", "outcomedraft"}
 IN_OTHER_APPLICATIONS = {"note", "appealed"}
 FOR_A_WHILE = {"report", "reason", "role", "roletext", "answer", "recalled"}
 NEVER = {"exif", "portrait", "filename"}

@@ -95,7 +95,7 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     # nobody has proposed to find out what is called so
     **{(method, "/admin/unmask/<unmasking_id>", "operator"): NOWHERE for method in ("GET", "POST")},
     # no desk is called so, and the post in this table is no congress
-    **{("POST", f"/admin/desks/<handle>/{deed}", "operator"): NOWHERE for deed in ("hand-over", "close")},
+    ("POST", "/admin/desks/<handle>/hand-over", "operator"): NOWHERE,
     **{("GET", "/p/<post_id>/congress.ics", who): NOWHERE for who in ("student", "doctor")},
     # nobody has reported anything
     **{(method, rule, who): NOWHERE for method, rule in (("GET", "/reports/<matter_id>"), ("POST", "/reports/<matter_id>/appeal"))

@@ -134,7 +134,8 @@ async def standing(directory: Path) -> AsyncIterator[tuple[Place, Scripted]]:
 
 
 async def _settled(de: Running) -> bool:
-    return await de.count("deliveries", "state = 'pending'") == 0 and await de.count("held") == 0
+    waiting = [await de.count(*table) for table in (("deliveries", "state = 'pending'"), ("held",), ("unindexed",))]
+    return waiting == [0, 0, 0]
 
 
 async def _sent(place: Place, made: Any) -> tuple[int, str]:
@@ -416,17 +417,17 @@ async def test_what_other_servers_have_is_not_there(tmp_path: Path) -> None:
     """No proxy, no preview, no search by address, no import: nothing that fetches what somebody names."""
     words = ("proxy", "media", "preview", "oembed", "search", "fetch", "resolve", "import", "authorize_interaction", "relay")
     rules = [route.rule for route in routes()]
-    # pictures of our own doctors and of their posts, named by nobody's address
-    own = {"/media/portraits/<actor_id>/<version>", "/media/<picture_name>"}
+    own = {"/media/portraits/<actor_id>/<version>", "/media/<picture_name>",  # our doctors' pictures, named by nobody's address
+           "/search"}  # among what lies here
     assert [rule for rule in rules if any(word in rule for word in words) and rule not in own] == []
     async with standing(tmp_path) as (place, server), Browser(place.de) as ada:
         assert await ada.login("ada") == 303
         target = f"{place.fake.origin}/posts/new"
         with sockets(_port(place.de.url)) as seen:
             for path in ("/proxy?url={}", "/media_proxy/{}", "/api/v2/search?q={}&resolve=true", "/authorize_interaction?uri={}",
-                         "/oembed?url={}", "/preview?url={}", "/search?q={}", "/api/v1/accounts/lookup?acct={}", "/relay"):
+                         "/oembed?url={}", "/preview?url={}", "/api/v1/accounts/lookup?acct={}", "/relay"):
                 assert (await ada.get(path.format(target)))[0] == 404, path
-            for path in ("/directory?q={}", "/directory?name={}", "/?tab={}", "/tags/{}", "/@{}"):
+            for path in ("/directory?q={}", "/search?q={}", "/directory?name={}", "/?tab={}", "/tags/{}", "/@{}"):
                 assert (await ada.get(path.format(target.replace("/", "%2F"))))[0] in (200, 303, 400, 404), path
         assert seen == [] and server.received == []
 
