@@ -29,7 +29,7 @@ from federation.identity import Identity
 from federation.listed import sent_to
 from federation.store import enqueue
 from federation.store import forget as forget_outgoing
-from posts import pollstore, reactions, store, telling
+from posts import pollstore, reactions, store, telling, translations
 from posts import wire as posts_wire
 from posts.departed import Departed, Leaving, departed, leaving
 from posts.network import network
@@ -256,6 +256,10 @@ def _told(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) 
     telling.take_out(tx, [row["id"] for row in rows])
 
 
+def _translations(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:
+    translations.withdraw(tx, person.id, [row["id"] for row in rows])
+
+
 def _follows(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:
     for row in rows:
         tx.run("DELETE FROM follows WHERE uri_key = ?", (row["uri_key"],))
@@ -288,6 +292,7 @@ _STAGES: dict[str, tuple[_Find, _Take]] = {
         f"SELECT post_id FROM votes WHERE voter_id = ? LIMIT {_ROWS}", (actor_id,)), _votes),
     "told": (lambda tx, actor_id: tx.rows(
         f"SELECT id FROM notification_events WHERE by_id = ? LIMIT {_ROWS}", (actor_id,)), _told),
+    "translations": (lambda tx, actor_id: translations.confirmed_by(tx, actor_id, _POSTS), _translations),
     "follows": (lambda tx, actor_id: tx.rows(
         "SELECT uri_key FROM follows WHERE follower_id = ? UNION SELECT uri_key FROM follows WHERE followed_id = ?"
         f" LIMIT {_ROWS}", (actor_id, actor_id)), _follows),

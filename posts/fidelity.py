@@ -254,7 +254,9 @@ def _of_amounts(here: Sequence[_Amount], there: Sequence[_Amount]) -> Iterable[D
                               lambda one, wanted=ours: _is_soft(one, wanted),  # type: ignore[misc]
                               lambda one, wanted=theirs: _is_soft(one, wanted))  # type: ignore[misc]
     made: list[tuple[_Amount | None, _Amount | None, What]] = []
-    for what, key in ((What.UNIT, lambda one: one.value), (What.NUMBER, lambda one: one.unit)):
+    keys: tuple[tuple[What, Callable[[_Amount], Hashable]], ...] = (
+        (What.UNIT, lambda one: one.value), (What.NUMBER, lambda one: one.unit))
+    for what, key in keys:
         waiting = _by(right, key)
         paired, rest = set[int](), []
         for one in left:

@@ -20,7 +20,7 @@ from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
-from posts import degraded, seals, wire_parts
+from posts import degraded, seals, wire_parts, wire_translations
 from posts.linter import gate
 from posts.models import (
     NO_FACTS,
@@ -39,6 +39,7 @@ from posts.models import (
 from posts.parts import NO_PARTS
 from posts.seals import Seal
 from posts.store import Poll, Post
+from posts.translated import Translation
 from posts.wire_parts import CLEAN_LENGTH, FactsOnTheWire
 
 OPTIONS = range(2, 21)
@@ -87,6 +88,8 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     content: str | None = None
     content_map: dict[str, str] | None = None
     name: str | None = None
+    name_map: Any = None
+    translations: Any = None
     in_reply_to: str | None = None
     to: Any = ()
     cc: Any = ()
@@ -275,8 +278,9 @@ def _tags(post: Post, author_uri: str) -> list[dict[str, str]]:
 
 def language_of(parsed: Note) -> str:
     """The language a note says it is in, or `und`."""
+    translated = wire_translations.languages_of(parsed.translations)
     for tag in parsed.content_map or ():
-        if 1 < len(tag) <= 20 and tag.isascii() and all(part.isalnum() for part in tag.split("-")):
+        if tag not in translated and 1 < len(tag) <= 20 and tag.isascii() and all(part.isalnum() for part in tag.split("-")):
             return tag
     return "und"
 
@@ -289,6 +293,14 @@ def facts_of(parsed: Note) -> CaseFacts:
 def said_of(parsed: Note) -> wire_parts.Read:
     """What a post says, its text apart from its parts."""
     return wire_parts.read(parsed.content or "", parsed.parts)
+
+
+def translations_of(parsed: Note, said: wire_parts.Read) -> tuple[Translation, ...]:
+    """The translations that came with a note, each confirmed by a colleague whom it names."""
+    if not parsed.translations:
+        return ()
+    question = (parsed.name or "") if parsed.in_reply_to is None else ""
+    return wire_translations.read(parsed.translations, parsed.content_map or {}, parsed.name_map, language_of(parsed), question, said)
 
 
 def helpful_of(parsed: Note) -> tuple[str, ...]:
@@ -358,6 +370,7 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
                               "revision": post.correction.revision}
         if post.correction.is_recall:  # other software folds a text with a summary behind it
             made["summary"] = f"\u26a0 {post.correction.reason}"
+    wire_translations.add(made, post)
     if found := _tags(post, author_uri):
         made["tag"] = found
     if poll is not None:

@@ -95,9 +95,9 @@ def test_a_difference_says_what_stands_where() -> None:
     assert one == Difference(What.UNIT, "10 mg täglich", "10 g daily")
     assert str(one.sentence) == "The original says “10 mg täglich”, the translation “10 g daily”: another unit."
     [gone] = differences("Zuerst 40 mg.", "First.", "de", "en")
-    assert "“40 mg” stands in the original and not in the translation." == str(gone.sentence)
+    assert str(gone.sentence) == "“40 mg” stands in the original and not in the translation."
     [new] = differences("Zuerst.", "First 40 mg.", "de", "en")
-    assert "“40 mg” stands in the translation and not in the original." == str(new.sentence)
+    assert str(new.sentence) == "“40 mg” stands in the translation and not in the original."
 
 
 def test_two_mistakes_that_undo_each_other_are_two() -> None:
@@ -114,7 +114,8 @@ def test_saying_the_same_otherwise_denies_as_often() -> None:
     for text, language, times in (
             ("Elle ne prend que du paracétamol.", "fr", 0), ("Elle n'a ni fièvre ni toux.", "fr", 1),
             ("No tiene ningún dolor ni fiebre.", "es", 1), ("Non ha mai avuto febbre né tosse.", "it", 1),
-            ("Neither fever nor cough, not even pain.", "en", 2), ("Nichtraucher ohne Beschwerden", "de", 2), ("Nothing", "xx", 0)):
+            ("Neither fever nor cough, not even pain.", "en", 2), ("Nichtraucher ohne Beschwerden", "de", 2),
+            ("Nothing", "xx", 0)):
         assert denials(text, language) == times, text
 
 
@@ -145,7 +146,8 @@ def test_whatever_it_is_given_it_answers(one: str, other: str, source: str, targ
     assert isinstance(plain(clean(one)), str)
 
 
-@pytest.mark.parametrize("piece", ("1", "1 ", "1.", "1,", "- ", "a-", "no ", "ne pas, ", "10.1234/", "5 mg/", "<", "1 000 ", "½", "i.", "/ ", "^1", "5 à "))
+@pytest.mark.parametrize("piece", ("1", "1 ", "1.", "1,", "- ", "a-", "no ", "ne pas, ", "10.1234/",
+                                   "5 mg/", "<", "1 000 ", "½", "i.", "/ ", "^1", "5 à "))
 def test_the_time_grows_with_the_length(piece: str) -> None:
     def seconds(times: int) -> float:
         text = piece * (times // len(piece))

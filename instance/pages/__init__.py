@@ -28,6 +28,7 @@ from instance.pages import (
     settings,
     thread,
     topics,
+    translations,
     verification,
 )
 
@@ -36,6 +37,7 @@ _MODULES = (
     home,
     notifications,
     thread,
+    translations,
     cases,
     reactions,
     reports,
