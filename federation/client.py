@@ -324,8 +324,10 @@ class Client:
     async def ask(self, service: Service, url: str, form: Mapping[str, str] | None = None,
                   login: tuple[str, str] | None = None, bearer: str = "", *, document: Mapping[str, Any] | None = None,
                   limit: int = _SERVICE_LIMIT, seconds: float | None = None) -> dict[str, Any]:
-        """What a service answers as JSON to a GET, or to a form or a JSON document that is sent to it; `login` is a name and a password (RFC 7617),
-        `bearer` a token (RFC 6750). An answer has at most `limit` bytes and takes at most so many `seconds`, else as long as others.
+        """What a service answers as JSON to a GET, or to a form or a JSON document that is sent to it; `login` is a name and a
+        password (RFC 7617),
+        `bearer` a token (RFC 6750).
+        An answer has at most `limit` bytes and takes at most so many `seconds`, else as long as others.
         `Refused` for an address that is not its own, `Unavailable` where it does not answer, `InvalidInput` where what it
         answers is no such document; the status of a refusal stands in the error's cause."""
         if origin_of(url) not in service.origins:

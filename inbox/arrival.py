@@ -32,8 +32,8 @@ class Arrival(msgspec.Struct):
     the post, `html` its text after the gate, `parts` what it holds beside that, `tags` what that points at and `audience` whom
     it is for; `tally` is what a `Count` carries, its proof checked, and `result` that of a poll; `said` what a `Flag` says and
     `verdict` what is answered to one; `translations` are those that come
-    with a post, `offered` the one that an `Offer` brings; `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence` its number where it
-    came in a bundle. All that needs no database is worked out before the writer gets it."""
+    with a post, `offered` the one that an `Offer` brings; `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence`
+    its number where it came in a bundle. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str

@@ -167,7 +167,8 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeTranslation | TakeVerdict | KeyAnnounced | KeyAnswered | ErasePerson | EraseOrigin)
+          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeTranslation | TakeVerdict | KeyAnnounced | KeyAnswered |
+          ErasePerson | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:

@@ -1,6 +1,7 @@
 """Who this instance may open connections to, for operators and for the firewall: `konsil egress`.
 
-Siblings that the gate lets through for at least one purpose, the mail server, the identity provider, the translation server, and the resolvers that find
+Siblings that the gate lets through for at least one purpose, the mail server, the identity provider, the translation server, and
+the resolvers that find
 them. What the firewall's sets hold is written anew from this list; their names stand in deploy/konsil.nft too.
 """
 
@@ -30,8 +31,8 @@ SETS = ("siblings4", "siblings6", "mail4", "mail6", "identity4", "identity6", "t
 
 
 class Exit(NamedTuple):
-    """One place connections may go to: `kind` is sibling, mail, identity, translation or resolver. `addresses` is empty where `trouble` says
-    why; `state` is a sibling's, and nothing goes where it is not `open`."""
+    """One place connections may go to: `kind` is sibling, mail, identity, translation or resolver. `addresses` is empty where
+    `trouble` says why; `state` is a sibling's, and nothing goes where it is not `open`."""
 
     kind: str
     host: str

@@ -25,7 +25,8 @@ _LENGTH = 200_000
 _SHOWN = 80
 _TOKEN = re.compile(
     r"(?P<doi>10\.[0-9]{4,9}/[^\s<>\"]{1,200})"
-    r"|(?P<number>(?:[<>≤≥±][ ]?)?(?:(?<![\w.,/])[-−\u2013])?(?<![\w])[0-9]{1,3}(?:[ \u00a0\u2009\u202f'’][0-9]{3})+(?![0-9])(?:[.,][0-9]{1,9})?"
+    r"|(?P<number>(?:[<>≤≥±][ ]?)?(?:(?<![\w.,/])[-−\u2013])?(?<![\w])[0-9]{1,3}"
+    r"(?:[ \u00a0\u2009\u202f'’][0-9]{3})+(?![0-9])(?:[.,][0-9]{1,9})?"
     r"|(?:[<>≤≥±][ ]?)?(?:(?<![\w.,/])[-−\u2013])?(?<![\w])[0-9]{1,18}(?:[.,][0-9]{1,18})*)(?P<power>\^[-−]?[0-9]{1,3})?"
     r"|(?P<word>[^\W_]+(?:[-‐‑][^\W_]+)*)")
 _UNIT = re.compile(r"[ \u00a0\u2009\u202f]?[-‐‑]?((?:[iu]\.\s?[eui]\.)|[%°]C?|[^\W\d_]+[0-9]?o?\.?)", re.IGNORECASE)
@@ -98,8 +99,8 @@ def plain(html: str) -> str:
 
 
 def differences(original: str, translated: str, source: str, target: str) -> tuple[Difference, ...]:
-    """What differs between a text in the language `source` and its translation into `target` (both of `LANGUAGES`): of plain text,
-    by kind and in the order of the original."""
+    """What differs between a text in the language `source` and its translation into `target` (both of `LANGUAGES`): of plain
+    text, by kind and in the order of the original."""
     here, there = _prepared(original), _prepared(translated)
     read, made = _read(here, source), _read(there, target)
     found = [*_of_amounts(read.amounts, made.amounts), *_of_codes(read, made), *_of_denials(here, there, source, target)]
@@ -336,5 +337,5 @@ def denials(text: str, language: str) -> int:
 
 
 def _cut(text: str) -> str:
-    said = " ".join(text.split())
+    said = " ".join(text.split()).rstrip(".")
     return said if len(said) <= 2 * _SHOWN else f"{said[:2 * _SHOWN - 1]}…"

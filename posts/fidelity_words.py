@@ -1,5 +1,5 @@
-"""What five languages write differently and mean alike: units, numbers in words, what stands before the second unit of a rate, and
-the words that deny something. Tables only; `posts.fidelity` reads them.
+"""What five languages write differently and mean alike: units, numbers in words, what stands before the second unit of a rate,
+and the words that deny something. Tables only; `posts.fidelity` reads them.
 """
 
 from __future__ import annotations

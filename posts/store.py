@@ -373,8 +373,7 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
         " revision = ?, seal = ?, parts = ?, helpful = ?, reply_kind = ?, correction = ?, recalled = ?,"
-        " translations = ?"
-        " WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        " translations = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
          new.updated_at, new.revision, new.seal, _parts_out(new.parts), _helpful_out(new.helpful), _kind_out(new.reply_kind),
          answers.said(new.correction), int(answers.is_recalled(new)), _translations_out(kept), old.id, new.revision))
@@ -440,15 +439,14 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     if post is None or post.erased_at is not None:
         return
     indexed.gone(tx, post)
-    for table in (*_OF_POLLS, *OF_TRANSLATIONS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks",
-                  "case_follows"):
+    for table in (*_OF_POLLS, *OF_TRANSLATIONS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts",
+                  "bookmarks", "case_follows"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', parts = '', helpful = '', tags = '', seal = '',"
            " state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '', translations = '',"
-           " erased_at = ?,"
-           " hidden_at = NULL WHERE id = ?", (now, post.id))
+           " erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
     tx.run("DELETE FROM readings WHERE root_id = ?", (post.id,))
     matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)

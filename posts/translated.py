@@ -25,7 +25,8 @@ _LINK = pattern(r'href="([^"]*)"')
 
 
 class Translation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A translation into `language` of the text with this `digest`, confirmed at `at` (ms) by the doctor `by` who is called `name`;
+    """A translation into `language` of the text with this `digest`, confirmed at `at` (ms) by the doctor `by` who is called
+    `name`;
     nobody, while only a machine has made it. HTML has passed the gate; `parts` are sections, timeline and outcome alone."""
 
     language: str
@@ -56,7 +57,8 @@ def holding(translations: tuple[Translation, ...], question: str, html: str, par
 def pieces(question: str, html: str, parts: Parts) -> list[str]:
     """What there is to translate, piece by piece and as HTML; `put_together` takes them back in the same order."""
     outcome = [parts.outcome.html] if parts.outcome is not None else []
-    return [_escaped(question), html, *(one.html for one in parts.sections), *(_escaped(row.what) for row in parts.timeline), *outcome]
+    rows = (_escaped(row.what) for row in parts.timeline)
+    return [_escaped(question), html, *(one.html for one in parts.sections), *rows, *outcome]
 
 
 def put_together(made: list[str], rows: list[str], language: str, digest: str, parts: Parts) -> Translation:
@@ -84,7 +86,8 @@ def may_confirm(doctor: Actor, *languages: str) -> bool:
     """Whether a doctor's word counts that a text says the same in these languages: she says of herself that she speaks them. The
     language of her pages says nothing about that."""
     spoken = {base(code) for code in doctor.speaks}
-    return doctor.badge.role != Role.STUDENT and not doctor.alias and not doctor.desk and {base(one) for one in languages} <= spoken
+    herself = not doctor.alias and not doctor.desk and doctor.badge.role != Role.STUDENT
+    return herself and {base(one) for one in languages} <= spoken
 
 
 def base(language: str) -> str:

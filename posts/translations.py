@@ -1,9 +1,9 @@
-"""Translations beside posts: made by a machine where somebody asks for one, confirmed by a colleague who speaks both languages, and
-then part of the post everywhere it lies.
+"""Translations beside posts: made by a machine where somebody asks for one, confirmed by a colleague who speaks both languages,
+and then part of the post everywhere it lies.
 
 A machine's translation stays at this instance, one for all who read the post in that language, and ends with the text it was made
-of. A confirmed one is stored at the post's own instance and goes out with its next Update; for a post of another country the doctor's
-word is offered there.
+of. A confirmed one is stored at the post's own instance and goes out with its next Update; for a post of another country the
+doctor's word is offered there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actors.store import by_ids
 from core.clock import Clock
 from core.database import Database, Row, Tx, marks
 from core.errors import Conflict, InvalidInput, KonsilError, NotFound, Refused
-from core.ids import Ids, number, public
+from core.ids import Ids, number, public, uri_key
 from core.telemetry import get_logger
 from core.text import plain
 from federation.addresses import origin_of
@@ -94,7 +94,7 @@ class Translations:
     async def beside(self, viewer: Actor, posts: Sequence[PostView], language: str) -> dict[str, Readings]:
         """What there is beside each of these posts for a viewer who reads this language, by the post's id; nothing for one that
         needs nothing."""
-        wanted = [post for post in posts if not post.erased and not post.named and (not post.hidden or post.mine) and (
+        wanted = [post for post in posts if not post.erased and not post.named and not post.recalled and (not post.hidden or post.mine) and (
             post.translations or base(post.language) != base(language))]
         if not wanted:
             return {}
@@ -153,7 +153,8 @@ class Translations:
             now = store.by_id(tx, post.id)
             if now is None or now.erased_at is not None or digest_of(now.question, now.html, now.parts) != digest:
                 raise Conflict("The text was changed in this moment. Please try again.")
-            tx.run("INSERT INTO machine_translations (id, post_id, language, digest, said, made_by, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            tx.run("INSERT INTO machine_translations (id, post_id, language, digest, said, made_by, at)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?)"
                    " ON CONFLICT (post_id, language) DO NOTHING",
                    (self._ids.new(), post.id, language, digest, _JSON.encode(translation).decode(), self.translator.name,
                     self._clock.ms()))
@@ -161,14 +162,15 @@ class Translations:
         await self._database.write(write)
 
     async def confirm(self, author: Author, post_id: str, made_id: str) -> None:
-        """A doctor has compared a machine's translation with the original: it becomes part of the post, or is offered to the post's
-        own instance. `Conflict` where it is not what she has read any more."""
+        """A doctor has compared a machine's translation with the original: it becomes part of the post, or is offered to the
+        post's own instance. `Conflict` where it is not what she has read any more."""
         doctor, now = author.actor, self._clock.ms()
 
         def write(tx: Tx) -> None:
             post = _public(tx, post_id, doctor)
             if aliases.in_threads(tx, doctor.id, [post.root_id]):
-                raise Refused("You have signed this conversation by role only. Confirming would show your name.", reason="by-role")
+                raise Refused("You have signed this conversation by role only. Confirming would show your name.",
+                              reason="by-role")
             row = tx.row("SELECT * FROM machine_translations WHERE id = ? AND post_id = ?", (number(made_id) or 0, post.id))
             if row is None or row["digest"] != digest_of(post.question, post.html, post.parts):
                 raise Conflict("The text has changed since you have read this. Please look at the new translation.")
@@ -224,31 +226,34 @@ class Translations:
         return 1
 
 
-def withdraw(tx: Tx, actor_id: int, post_ids: Sequence[int]) -> None:
-    """A doctor is gone: whatever translation rests on her word alone is none any more. Every instance hears of it by itself, so
-    nothing is sent."""
-    person = by_ids(tx, [actor_id])[actor_id]
+def withdraw(tx: Tx, uri: str, post_ids: Sequence[int]) -> None:
+    """A doctor is gone: what rests on her word alone is no translation any more, in these posts. Every instance hears of it by
+    itself, so nothing is sent."""
     for post in store.by_many(tx, post_ids).values():
-        kept = tuple(one for one in post.translations if one.by != person.uri)
+        kept = tuple(one for one in post.translations if one.by != uri)
         tx.run("UPDATE posts SET translations = ? WHERE id = ?", (_JSON.encode(kept).decode() if kept else "", post.id))
     for table, column in (("machine_translations", "offered_by"), ("offered_translations", "by_id")):
-        tx.run(f"DELETE FROM {table} WHERE {column} = ?", (actor_id,))
+        tx.run(f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM actors WHERE uri_key = ?)", (uri_key(uri),))
     tx.scrub()
 
 
-def confirmed_by(tx: Tx, actor_id: int, most: int) -> list[Row]:
-    """Some posts with translations that rest on a doctor's word."""
+def confirmed_by(tx: Tx, uri: str, most: int) -> list[Row]:
+    """Some posts with translations that rest on a doctor's word, whether anything else of hers has ever come here or not."""
+    wanted = _JSON.encode(uri).decode().replace("!", "!!").replace("_", "!_").replace("%", "!%")
+    hers = "(SELECT id FROM actors WHERE uri_key = ?)"
     return tx.rows(
-        "SELECT p.id FROM posts p JOIN actors a ON a.id = ? WHERE p.translations <> ''"
-        " AND p.translations LIKE '%\"' || replace(replace(a.uri, '_', '\\_'), '%', '\\%') || '\"%' ESCAPE '\\'"
-        " UNION SELECT post_id AS id FROM machine_translations WHERE offered_by = ?"
-        f" UNION SELECT post_id AS id FROM offered_translations WHERE by_id = ? LIMIT {most}", (actor_id, actor_id, actor_id))
+        "SELECT id FROM posts WHERE translations <> '' AND translations LIKE ? ESCAPE '!'"
+        f" UNION SELECT post_id AS id FROM machine_translations WHERE offered_by IN {hers}"
+        f" UNION SELECT post_id AS id FROM offered_translations WHERE by_id IN {hers} LIMIT ?",
+        (f"%{wanted}%", uri_key(uri), uri_key(uri), most))
 
 
 def _public(tx: Tx, post_id: str, reader: Actor) -> Post:
     post = readable(tx, post_id, reader)
     if post.audience.reach == Reach.NAMED:
         raise Refused("A consult goes to those it names and to nobody else, so it is not translated.", reason="named")
+    if post.correction is not None and post.correction.is_recall:
+        raise Refused("Its author has withdrawn this as wrong, so it is not translated.", reason="recalled")
     return post
 
 
@@ -265,7 +270,9 @@ def _adopt(tx: Tx, identity: Identity, ids: Ids, post: Post, said: Translation, 
     poll = pollstore.whole(tx, post.id)
     try:
         whole = wire.update(new, poll, author.uri, None, identity.seal)
-    except InvalidInput:
+    except InvalidInput as error:
+        if error.reason != "too-large":
+            raise
         whole = None
     if whole is None or len(whole.body) + _ROOM > BODY_LIMIT:
         raise InvalidInput("With this translation the post would be too large to be sent.", reason="too-large")
@@ -276,7 +283,9 @@ def _adopt(tx: Tx, identity: Identity, ids: Ids, post: Post, said: Translation, 
 
 def _shown(post: PostView, one: Translation, machine: str, country: str) -> Beside:
     origin = origin_of(post.uri)
-    home = msgspec.structs.replace(one, html=led_home(one.html, post.tags, origin), parts=parts_led_home(one.parts, post.tags, origin))
+    home = msgspec.structs.replace(one, html=led_home(one.html, post.tags, origin),
+                                   parts=parts_led_home(one.parts, post.tags, origin))
     found = fidelity.differences(fidelity.plain(words(post.question, post.html, post.parts)),
-                                 fidelity.plain(words(one.question, one.html, one.parts)), base(post.language), base(one.language))
+                                 fidelity.plain(words(one.question, one.html, one.parts)), base(post.language),
+                                 base(one.language))
     return Beside(home, machine, country, found)

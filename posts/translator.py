@@ -69,7 +69,8 @@ class Translator:
             async with self._turns:
                 made = await self._asked(self._service, [piece for piece in pieces if piece.strip()], source, target)
         except KonsilError as error:
-            log.warning("no translation", source_language=base(source), target=base(target), reason=error.reason, cause=error.cause)
+            log.warning("no translation", source_language=base(source), target=base(target), reason=error.reason,
+                        cause=error.cause)
             raise
         finally:
             self._waiting -= 1

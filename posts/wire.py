@@ -300,7 +300,8 @@ def translations_of(parsed: Note, said: wire_parts.Read) -> tuple[Translation, .
     if not parsed.translations:
         return ()
     question = (parsed.name or "") if parsed.in_reply_to is None else ""
-    return wire_translations.read(parsed.translations, parsed.content_map or {}, parsed.name_map, language_of(parsed), question, said)
+    return wire_translations.read(parsed.translations, parsed.content_map or {}, parsed.name_map, language_of(parsed), question,
+                                  said)
 
 
 def helpful_of(parsed: Note) -> tuple[str, ...]:

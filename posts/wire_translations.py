@@ -1,8 +1,8 @@
-"""Translations on the wire: beside the original in `contentMap` and `nameMap`, and in `translations` who has confirmed each; and the
-`Offer` by which a doctor's word about a post of another instance gets there.
+"""Translations on the wire: beside the original in `contentMap` and `nameMap`, and in `translations` who has confirmed each; and
+the `Offer` by which a doctor's word about a post of another instance gets there.
 
-Software that knows nothing of `translations` reads the maps. Whoever does takes an entry with the text it stands for, or passes it
-over: a post is never refused for one.
+Software that knows nothing of `translations` reads the maps. Whoever does takes an entry with the text it stands for, or passes
+it over: a post is never refused for one.
 """
 
 from __future__ import annotations
@@ -68,13 +68,15 @@ def add(made: dict[str, Any], post: Post) -> None:
 
 def _whole(post: Post, one: Translation) -> Parts:
     """The parts of a post with the words of a translation."""
-    return msgspec.structs.replace(post.parts, sections=one.parts.sections, timeline=one.parts.timeline, outcome=one.parts.outcome)
+    return msgspec.structs.replace(post.parts, sections=one.parts.sections, timeline=one.parts.timeline,
+                                   outcome=one.parts.outcome)
 
 
 def languages_of(raw: Any) -> frozenset[str]:
     """The languages that a post's translations say they are in."""
     entries = raw[:MOST] if isinstance(raw, list) else []
-    return frozenset(entry["language"] for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("language"), str))
+    found = (entry.get("language") for entry in entries if isinstance(entry, Mapping))
+    return frozenset(language for language in found if isinstance(language, str))
 
 
 def read(raw: Any, contents: Mapping[str, str], names: Any, language: str, question: str, said: wire_parts.Read,
@@ -98,7 +100,8 @@ def read(raw: Any, contents: Mapping[str, str], names: Any, language: str, quest
 
 
 def offer(uri: str, actor_uri: str, to: str, post: Post, one: Translation) -> Outgoing:
-    """A doctor's word that a translation of a sibling's post says the same, for that sibling. The post's deletion takes it along."""
+    """A doctor's word that a translation of a sibling's post says the same, for that sibling. The post's deletion takes it
+    along."""
     made: dict[str, Any] = {"id": post.uri, "type": "Note", "contentMap": {one.language: one.html}, "translates": one.digest}
     if one.question:
         made["nameMap"] = {one.language: one.question}

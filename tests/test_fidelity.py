@@ -1,4 +1,4 @@
-"""A translation that changes a number, a unit, a code or a denial is found out, and one that changes none of them is left alone."""
+"""A translation that changes a number, a unit, a code or a denial is found out; one that changes none of them is left alone."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from posts.fidelity import MOST, Difference, What, denials, differences, plain
 from posts.fidelity_words import LANGUAGES
 
 RIGHT: tuple[dict[str, str], ...] = (
-    {"de": "Gabe von 1.500 mg Methotrexat, danach 0,5 mg/kg/Tag.", "en": "Administration of 1,500 mg methotrexate, then 0.5 mg/kg per day.",
+    {"de": "Gabe von 1.500 mg Methotrexat, danach 0,5 mg/kg/Tag.",
+     "en": "Administration of 1,500 mg methotrexate, then 0.5 mg/kg per day.",
      "fr": "Administration de 1 500 mg de méthotrexate, puis 0,5 mg/kg/jour.",
-     "it": "Somministrazione di 1.500 mg di metotrexato, poi 0,5 mg/kg/die al giorno.".replace("/die", ""),
+     "it": "Somministrazione di 1.500 mg di metotrexato, poi 0,5 mg/kg al giorno.",
      "es": "Administración de 1.500 mg de metotrexato, luego 0,5 mg/kg al día."},
-    {"de": "45-jährige Patientin, HLA-B27 positiv, seit 3 Wochen 38,5 °C.", "en": "45-year-old woman, HLA-B27 positive, 38.5 °C for 3 weeks.",
-     "fr": "Patiente de 45 ans, HLA-B27 positif, 38,5 °C depuis 3 semaines.", "it": "Paziente di 45 anni, HLA-B27 positivo, 38,5 °C da 3 settimane.",
+    {"de": "45-jährige Patientin, HLA-B27 positiv, seit 3 Wochen 38,5 °C.",
+     "en": "45-year-old woman, HLA-B27 positive, 38.5 °C for 3 weeks.",
+     "fr": "Patiente de 45 ans, HLA-B27 positif, 38,5 °C depuis 3 semaines.",
+     "it": "Paziente di 45 anni, HLA-B27 positivo, 38,5 °C da 3 settimane.",
      "es": "Paciente de 45 años, HLA-B27 positivo, 38,5 °C desde hace 3 semanas."},
     {"de": "Kein Fieber, keine Schmerzen. Sie hat nie geraucht. Ohne Befund.",
      "en": "No fever, no pain. She has never smoked. Without findings.",
@@ -41,11 +44,15 @@ RIGHT: tuple[dict[str, str], ...] = (
      "fr": "Anti-CD20 au stade III, IL-6 80 %, voir NCT01234567 et 10.1000/182.",
      "it": "Anti-CD20 in stadio III, IL-6 80%, vedi NCT01234567 e 10.1000/182.",
      "es": "Anti-CD20 en estadio III, IL-6 80 %, ver NCT01234567 y 10.1000/182."},
-    {"de": "Drei Tage lang 2 Tabletten, 250 µg und 40 ml.", "en": "2 tablets for three days, 250 mcg and 40 mL.",
-     "fr": "2 comprimés pendant trois jours, 250 µg et 40 ml.", "it": "2 compresse per tre giorni, 250 microgrammi e 40 ml.",
+    {"de": "Drei Tage lang 2 Tabletten, 250 µg und 40 ml.",
+     "en": "2 tablets for three days, 250 mcg and 40 mL.",
+     "fr": "2 comprimés pendant trois jours, 250 µg et 40 ml.",
+     "it": "2 compresse per tre giorni, 250 microgrammi e 40 ml.",
      "es": "2 comprimidos durante tres días, 250 microgramos y 40 ml."},
-    {"de": "Vitamin-B12-Mangel, ½ Tablette, INR 2,0.", "en": "Vitamin B12 deficiency, 1/2 tablet, INR 2.0.",
-     "fr": "Carence en vitamine B12, ½ comprimé, INR 2,0.", "it": "Carenza di vitamina B12, ½ compressa, INR 2,0.",
+    {"de": "Vitamin-B12-Mangel, ½ Tablette, INR 2,0.",
+     "en": "Vitamin B12 deficiency, 1/2 tablet, INR 2.0.",
+     "fr": "Carence en vitamine B12, ½ comprimé, INR 2,0.",
+     "it": "Carenza di vitamina B12, ½ compressa, INR 2,0.",
      "es": "Déficit de vitamina B12, ½ comprimido, INR 2,0."},
 )
 """One sentence in five languages each: every one of them is a right translation of every other."""
@@ -102,7 +109,7 @@ def test_a_difference_says_what_stands_where() -> None:
 
 def test_two_mistakes_that_undo_each_other_are_two() -> None:
     found = differences("Kein Fieber. Husten.", "Fever. No cough.", "de", "en")
-    assert [(one.here, one.there) for one in found] == [("Kein Fieber.", "Fever."), ("Husten.", "No cough.")]
+    assert [(one.here, one.there) for one in found] == [("Kein Fieber", "Fever"), ("Husten", "No cough")]
 
 
 def test_what_is_raised_in_html_is_no_digit_more() -> None:
@@ -158,4 +165,4 @@ def test_the_time_grows_with_the_length(piece: str) -> None:
             best = min(best, time.perf_counter() - begun)
         return best
 
-    assert seconds(40_000) < max(10 * seconds(10_000), 0.1)
+    assert seconds(40_000) < max(10 * seconds(10_000), 0.3)

@@ -1,5 +1,5 @@
-"""A LibreTranslate server for tests: it knows a few sentences by heart, puts the language before everything else, and does as a test
-wants: it lies, hangs, answers nonsense or without end."""
+"""A LibreTranslate server for tests: it knows a few sentences by heart, puts the language before everything else, and does as a
+test wants: it lies, hangs, answers nonsense or without end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from core.settings import Settings, Translation
 
 @dataclass
 class LibreTranslate:
-    """The running server. `knows` are whole pieces and what it makes of them; `answers` takes the place of everything: a status and
-    a document, or bytes."""
+    """The running server. `knows` are whole pieces and what it makes of them; `answers` takes the place of everything: a status
+    and a document, or bytes."""
 
     url: str = ""
     knows: dict[str, str] = field(default_factory=dict)

@@ -1,5 +1,5 @@
-"""`Offer` of a translation (ActivityStreams, section 3.9.2): a doctor of a sibling's has compared it with a post of ours and says that
-both say the same."""
+"""`Offer` of a translation (ActivityStreams, section 3.9.2): a doctor of a sibling's has compared it with a post of ours and
+says that both say the same."""
 
 from __future__ import annotations
 

@@ -63,6 +63,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "core.countries.pack": (countries.pack, KonsilError),
     "core.i18n.is_language": (i18n.is_language, ()),
     "core.i18n.language_name": (i18n.language_name, ()),
+    "core.i18n.language_in": (lambda given: i18n.language_in(given, "de"), ()),
     "core.i18n.negotiate": (lambda given: i18n.negotiate(given, ("de", "en", "fr")), ()),
     "core.ids.number": (ids.number, ()),
     "core.mailaddress.mail_address": (mailaddress.mail_address, InvalidInput),
