@@ -82,6 +82,11 @@ class Readings(NamedTuple):
     can_ask: bool
     reads: bool
 
+    @property
+    def aside(self) -> bool:
+        """Whether the two stand side by side: who reads the original anyway unfolds the other under it."""
+        return self.own is not None and not self.reads
+
 
 class Translations:
     """Translations for doctors of this instance."""
@@ -94,7 +99,8 @@ class Translations:
     async def beside(self, viewer: Actor, posts: Sequence[PostView], language: str) -> dict[str, Readings]:
         """What there is beside each of these posts for a viewer who reads this language, by the post's id; nothing for one that
         needs nothing."""
-        wanted = [post for post in posts if not post.erased and not post.named and not post.recalled and (not post.hidden or post.mine) and (
+        wanted = [post for post in posts if not (post.erased or post.named or post.recalled
+                                                         or (post.hidden and not post.mine)) and (
             post.translations or base(post.language) != base(language))]
         if not wanted:
             return {}
@@ -203,7 +209,8 @@ class Translations:
                 return
             new = msgspec.structs.replace(post, translations=kept, revision=post.revision + 1)
             store.revise(tx, post, new)
-            announce(tx, self._identity, self._ids, new, by_ids(tx, [post.author_id])[post.author_id].uri, now)
+            announce(tx, self._identity, self._ids, new, by_ids(tx, [post.author_id])[post.author_id].uri, now,
+                     repeats=True)
 
         await self._database.write(write)
 

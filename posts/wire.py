@@ -124,7 +124,7 @@ def note(document: Any) -> Note:
     """A `Note` or `Question` out of a parsed document, bounds checked; `InvalidInput` says which rule it breaks."""
     try:
         parsed = msgspec.convert(document, Note)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise InvalidInput("The object is not a Note or Question.", reason="bad-object", cause=str(error)) from None
     if parsed.type not in ("Note", "Question"):
         raise InvalidInput("Only Note and Question are exchanged.", reason="unknown-object")

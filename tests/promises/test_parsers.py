@@ -205,6 +205,7 @@ def _whole_note(given: Any) -> None:
     wire.language_of(made)
     wire.facts_of(made)
     wire.state_of(made)
+    wire.translations_of(made, wire.said_of(made))
     if made.type == "Question":
         wire.poll_of(made)
 
