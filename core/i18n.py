@@ -142,6 +142,12 @@ def language_name(code: str) -> str:
     return name[0].upper() + name[1:] if name else code
 
 
+def language_in(code: str, language: str) -> str:
+    """A language's name in another language, as it stands in a sentence: `allemand`; its code if nobody knows it."""
+    found = _known_locale(code)
+    return (found.get_display_name(_locale(language)) if found is not None else None) or code
+
+
 def is_language(code: str) -> bool:
     """Whether somebody speaks a language with this code (BCP 47)."""
     return _known_locale(code) is not None

@@ -177,6 +177,15 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     two_factors: bool = False
 
 
+class Translation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = ""
+    name: str = ""
+    api_key: str = ""
+    api_key_file: str = ""
+    languages: tuple[str, ...] = ("de", "en", "es", "fr", "it")
+    timeout_seconds: Seconds = 30.0
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: str = "info"
     format: str = "json"
@@ -199,6 +208,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backup: Backup = Backup()
     mail: Mail = Mail()
     identity: Identity = Identity()
+    translation: Translation = Translation()
     log: Log = Log()
 
     def path(self, name: str) -> Path:
@@ -278,6 +288,7 @@ def _checked(settings: Settings) -> Settings:
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
     _check_mail(settings.mail)
     _check_identity(settings.identity)
+    _check_translation(settings.translation)
     if settings.log.level not in ("debug", "info", "warning", "error"):
         raise Misconfigured("log.level: debug, info, warning or error.")
     if settings.log.format not in ("json", "console"):
@@ -319,6 +330,23 @@ def _check_identity(identity: Identity) -> None:
         if not parts.hostname or parts.username or parts.query or parts.fragment or (
                 parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname))):
             raise Misconfigured("identity.issuer and identity.origins: %(url)s is no https address.", values={"url": repr(url)})
+
+
+def _check_translation(translation: Translation) -> None:
+    """Refuse a service that nobody can name, or that texts would be sent to in the clear over a network."""
+    if not translation.url:
+        return
+    if not translation.name.strip():
+        raise Misconfigured("translation.name: say what people call it; it stands on the button that sends a text there.")
+    if translation.api_key and translation.api_key_file:
+        raise Misconfigured("translation.api_key and translation.api_key_file: give one of the two.")
+    if len(translation.languages) < 2:
+        raise Misconfigured("translation.languages: name at least two.")
+    parts = urlsplit(translation.url)
+    if not parts.hostname or parts.username or parts.query or parts.fragment or (
+            parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname))):
+        raise Misconfigured("translation.url: %(url)s is no https address, nor one of this machine.",
+                            values={"url": repr(translation.url)})
 
 
 def _is_loopback(host: str) -> bool:

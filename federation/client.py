@@ -74,10 +74,12 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Service:
     """Somebody outside the federation whom the settings name; asked at these origins and at no others, unsigned, and told
-    nothing of the instance but what the question holds."""
+    nothing of the instance but what the question holds. `near`: the settings name it at a loopback address, as a program that
+    runs beside the instance; then, and for it alone, loopback is contacted."""
 
     name: str
     origins: tuple[str, ...]
+    near: bool = False
 
 
 class Told(NamedTuple):
@@ -176,7 +178,7 @@ class Client:
         self._loopback = is_loopback(identity.origin)
         self._addresses = _Addresses(self._loopback)
         self._signers = Signers(identity)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def post(self, sibling: Sibling, body: bytes, digest: str) -> Answer:
         """POST an activity to the sibling's inbox. `Unavailable` for transport trouble; its reason is `unreachable` when there
@@ -320,39 +322,44 @@ class Client:
             return await self._fetch(url, {"host": self._host(url, candidate.origin), "accept": _ACCEPT})
 
     async def ask(self, service: Service, url: str, form: Mapping[str, str] | None = None,
-                  login: tuple[str, str] | None = None, bearer: str = "") -> dict[str, Any]:
-        """What a service answers as JSON to a GET, or to a form that is sent to it; `login` is a name and a password (RFC 7617),
+                  login: tuple[str, str] | None = None, bearer: str = "", *, document: Mapping[str, Any] | None = None,
+                  limit: int = _SERVICE_LIMIT, seconds: float | None = None) -> dict[str, Any]:
+        """What a service answers as JSON to a GET, or to a form or a JSON document that is sent to it; `login` is a name and a
+        password (RFC 7617),
         `bearer` a token (RFC 6750).
+        An answer has at most `limit` bytes and takes at most so many `seconds`, else as long as others.
         `Refused` for an address that is not its own, `Unavailable` where it does not answer, `InvalidInput` where what it
         answers is no such document; the status of a refusal stands in the error's cause."""
         if origin_of(url) not in service.origins:
             raise Refused("This address is not one of those that the settings name.", reason="own-origin-only", cause=url)
-        headers = {"host": self._host(url, origin_of(url)), "accept": "application/json"}
+        headers = {"host": self._host(url, origin_of(url), near=service.near), "accept": "application/json"}
         if bearer:
             headers["authorization"] = f"Bearer {bearer}"
         if login is not None:
             headers["authorization"] = "Basic " + b64encode(
                 ":".join(quote(part, safe="") for part in login).encode()).decode()  # RFC 6749, section 2.3.1
         try:
-            async with self._open().request("GET" if form is None else "POST", url, data=form, headers=headers,
-                                            allow_redirects=False) as response:
-                raw = await _read(response, _SERVICE_LIMIT)
+            async with self._open(near=service.near).request(
+                    "GET" if form is None and document is None else "POST", url, data=form, json=document, headers=headers,
+                    timeout=self._timeout if seconds is None else aiohttp.ClientTimeout(
+                        total=seconds, connect=self._timeout.connect), allow_redirects=False) as response:
+                raw = await _read(response, limit)
                 if response.status != 200:
                     raise Unavailable("%(name)s did not answer what was asked.", values={"name": service.name},
                                       reason="http-status", cause=f"{response.status} {raw[:200]!r}")
-                if len(raw) > _SERVICE_LIMIT:
+                if len(raw) > limit:
                     raise InvalidInput("The document is too large.", reason="too-large")
-                document = _document(response, raw, _SERVICE_TYPES)
+                answer = _document(response, raw, _SERVICE_TYPES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable("%(name)s cannot be reached at the moment.", values={"name": service.name}, reason="unreachable",
                               cause=str(error) or repr(error)) from None
-        if document is None:
+        if answer is None:
             raise InvalidInput("The answer is not a document of the kind that was asked for.", reason="content-type")
-        return document
+        return answer
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
         self._signers.close()
 
     @contextmanager
@@ -366,15 +373,17 @@ class Client:
                                       detail=error.cause)
             raise
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _open(self, *, near: bool = False) -> aiohttp.ClientSession:
+        """The session; for a service beside the instance one of its own, so that nothing else gets to a loopback address."""
+        if near not in self._sessions:
+            addresses = _Addresses(True) if near else self._addresses
             connector = aiohttp.TCPConnector(
-                resolver=self._addresses, socket_factory=self._addresses.socket, limit=256, limit_per_host=32)
-            self._session = aiohttp.ClientSession(
+                resolver=addresses, socket_factory=addresses.socket, limit=256, limit_per_host=32)
+            self._sessions[near] = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False,
                 auto_decompress=False, skip_auto_headers=("Accept-Encoding",),
                 headers={"user-agent": f"Konsil/{VERSION} (+{self._identity.origin}/actor)", "accept-encoding": "identity"})
-        return self._session
+        return self._sessions[near]
 
     async def _looked_up(self, sibling: Sibling) -> list[egress.AddressInfo]:
         """Where the sibling's host is, as a connection to it finds it."""
@@ -424,9 +433,9 @@ class Client:
     async def _sign(self, method: str, url: str, headers: dict[str, str]) -> str:
         return await self._signers.sign(method, url[len(origin_of(url)):] or "/", headers)
 
-    def _host(self, url: str, origin: str) -> str:
-        """The Host header; loopback may be contacted only where our own origin is loopback."""
-        if origin_of(url) != origin or (is_loopback(origin) and not self._loopback):
+    def _host(self, url: str, origin: str, *, near: bool = False) -> str:
+        """The Host header; loopback may be contacted only where our own origin is loopback, or a service is `near`."""
+        if origin_of(url) != origin or (is_loopback(origin) and not (self._loopback or near)):
             raise Refused("This address is never contacted.", reason="special-address")
         return origin.split("://", 1)[1]
 

@@ -243,7 +243,7 @@ def _kind(row: Row) -> Disclosed:
             return Disclosed.DELETION
         case "Count" | "Lapse":
             return Disclosed.TALLY
-        case "Like" | "Announce":
+        case "Like" | "Announce" | "Offer":
             return Disclosed.REACTION
         case "Undo":
             return Disclosed.FOLLOW if row["path"] == "follows" else Disclosed.REACTION

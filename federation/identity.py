@@ -24,6 +24,8 @@ CONTEXT: list[Any] = [
         "facts": {"@id": "konsil:facts", "@type": "@json"},
         "parts": {"@id": "konsil:parts", "@type": "@json"},
         "helpful": {"@id": "konsil:helpful", "@type": "@id"},
+        "translations": {"@id": "konsil:translations", "@type": "@json"},
+        "translates": "konsil:translates",
         "state": "konsil:state",
         "Handshake": "konsil:Handshake",
         "nonce": "konsil:nonce",

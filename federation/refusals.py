@@ -89,7 +89,8 @@ SENTENCES = {
     "no-such-report": N_("It answers a report that is not here."),
     "unknown-nonce": N_("It answered a ping that was not sent, was answered before, or is too old."),
     "busy": N_("More handshakes of it were under way than are answered at once."),
-    "named": N_("It passed on a consult, which is for those it names."),
+    "named": N_("It passed on or translated a consult, which is for those it names."),
+    "may-not-confirm": N_("It confirmed a translation for a doctor whose badge or languages do not allow that."),
     "circle": N_("What it answers leads back to itself."),
     "clash": N_("It clashes with something that is stored here."),
     # votes

@@ -16,7 +16,9 @@ from posts.counts import Result, Tally
 from posts.matters import Said, Verdict
 from posts.models import NO_TAGS, Audience, Picture, Reach, Tags
 from posts.parts import NO_PARTS, Parts
-from posts.wire import Note, audience_of, note, pictures_of, poll_of, said_of, tags_of
+from posts.translated import Translation
+from posts.wire import Note, audience_of, note, pictures_of, poll_of, said_of, tags_of, translations_of
+from posts.wire_translations import read_offer
 
 _NOTES = frozenset({"Note", "Question"})
 _URI_LENGTH = 1024
@@ -29,9 +31,9 @@ class Arrival(msgspec.Struct):
     """One activity from one sibling. `object_id` is the id of what it is about, or empty; where that is a post, `note` is
     the post, `html` its text after the gate, `parts` what it holds beside that, `tags` what that points at, `pictures` what lies
     with it at its instance and `audience` whom it is for; `tally` is what a `Count` carries, its proof checked, and `result` that
-    of a poll; `said` what a `Flag` says and `verdict` what is answered to one; `digest` is SHA-256 of the raw body; `now` in
-    milliseconds; `sequence` its number where it came in a bundle. All that needs no database is worked out before the writer
-    gets it."""
+    of a poll; `said` what a `Flag` says and `verdict` what is answered to one; `translations` are those that come with a post,
+    `offered` the one that an `Offer` brings; `digest` is SHA-256 of the raw body; `now` in milliseconds; `sequence` its number
+    where it came in a bundle. All that needs no database is worked out before the writer gets it."""
 
     sibling: Sibling
     uri: str
@@ -53,6 +55,8 @@ class Arrival(msgspec.Struct):
     result: Result | None = None
     said: Said | None = None
     verdict: Verdict | None = None
+    translations: tuple[Translation, ...] = ()
+    offered: Translation | None = None
 
     @property
     def by_instance(self) -> bool:
@@ -137,7 +141,8 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
     made = Arrival(sibling, uri, kind, actor, content, about, body, digest, now)
     if kind in ("Create", "Update") and is_note(content):
         made.note, made.object = note(content), None  # one of the two: what was parsed is not carried to the writer twice
-        made.html, made.parts = said_of(made.note)
+        said = made.html, made.parts = said_of(made.note)
+        made.translations = translations_of(made.note, said)
         made.audience = audience_of(made.note, sibling.origin)
         made.tags = tags_of(made.note)
         made.pictures = pictures_of(made.note)
@@ -145,6 +150,8 @@ def arrival(sibling: Sibling, document: dict[str, Any], body: bytes, digest: byt
             made.result = counts.read_result(made.note.result, sibling, made.note.id, poll_of(made.note))
     elif kind == counts.COUNT:
         made.tally = counts.read_tally(content, sibling)
+    elif kind == "Offer":
+        made.offered = read_offer(content, actor, now)
     elif kind == "Flag":
         made.said = flags.read_flag(document)
     elif kind in ("Accept", "Reject"):

@@ -18,11 +18,12 @@ from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
 from inbox import ledger, ordered
-from posts import concerns, departing, matters, pollstore, reactions, store
+from posts import concerns, departing, matters, pollstore, reactions, store, translated
 from posts.counts import Result, Tally
 from posts.matters import Said, Verdict
 from posts.reactions import Reaction, Table
 from posts.store import Poll, Post
+from posts.translated import Translation
 
 
 class StorePost(msgspec.Struct, frozen=True):
@@ -80,6 +81,14 @@ class TakeFlag(msgspec.Struct, frozen=True):
     sibling_id: int
     uri: str
     said: Said
+
+
+class TakeTranslation(msgspec.Struct, frozen=True):
+    """A doctor of a sibling has confirmed a translation of a post of ours."""
+
+    post_id: int
+    by_id: int
+    translation: Translation
 
 
 class TakeVerdict(msgspec.Struct, frozen=True):
@@ -158,7 +167,8 @@ class Keys(NamedTuple):
 
 
 Effect = (StorePost | CountVote | RevisePost | ErasePost | SaveActor | React | TakeBack | RequestFollow | AcceptFollow
-          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeVerdict | KeyAnnounced | KeyAnswered | ErasePerson | EraseOrigin)
+          | EndFollow | TakeTally | TakeLapse | TakeFlag | TakeTranslation | TakeVerdict | KeyAnnounced | KeyAnswered |
+          ErasePerson | EraseOrigin)
 
 
 def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> None:
@@ -207,6 +217,8 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
                 pollstore.take_lapse(tx, post_id, sibling_id, lapsed, at, now)
             case TakeFlag(post_id, sibling_id, uri, said):
                 matters.file(tx, ids, post_id, said, now, sibling_id=sibling_id, uri=uri)
+            case TakeTranslation(post_id, by_id, translation):
+                translated.offered(tx, ids, post_id, by_id, translation, now)
             case TakeVerdict(matter_id, verdict):
                 matters.heard(tx, ids, matter_id, verdict, now)
             case ErasePost(uri, origin, taken_down):

@@ -12,14 +12,14 @@ from core.errors import Conflict, KonsilError, Unavailable
 from core.ids import Ids, uri_key
 from federation.allowlist import Sibling, SiblingState, sibling_states
 from inbox import ledger
-from inbox.activities import accept, announce, count, create, delete, flag, follow, lapse, like, reject, undo, update
+from inbox.activities import accept, announce, count, create, delete, flag, follow, lapse, like, offer, reject, undo, update
 from inbox.arrival import Arrival, Duplicate, Held, Ignored, Outcome, Stored
 from inbox.effects import Effect, ErasePost, Keys, SaveActor, write
 from inbox.known import Known, load
 
 VERBS: dict[str, ModuleType] = {
     "Create": create, "Update": update, "Delete": delete, "Like": like, "Announce": announce, "Follow": follow,
-    "Accept": accept, "Reject": reject, "Undo": undo, "Count": count, "Lapse": lapse, "Flag": flag}
+    "Accept": accept, "Reject": reject, "Undo": undo, "Count": count, "Lapse": lapse, "Flag": flag, "Offer": offer}
 _TOGETHER = frozenset({"Create", "Like", "Announce"})
 Result = Outcome | KonsilError
 

@@ -115,6 +115,8 @@ from posts.threads import Threads
 from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
+from posts.translations import Translations
+from posts.translator import Translator
 from posts.unmasking import Unmaskings
 from posts.workbench import Workbench
 
@@ -192,6 +194,8 @@ class Assembly:
     threads: Threads
     following: Following
     readings: Readings
+    translator: Translator
+    translations: Translations
     readerships: Readerships
     objects: Objects
     outside: OutsideNotices
@@ -227,6 +231,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     mailer = Mailer(settings.mail, settings.path("."), settings.instance.name, settings.instance.domain)
     password = secret(settings.identity.client_secret, settings.identity.client_secret_file, settings.path("."),
                       "identity.client_secret_file")
+    translation_key = secret(settings.translation.api_key, settings.translation.api_key_file, settings.path("."),
+                             "translation.api_key_file")
     database = await open_database(
         settings.database.url, settings.path("."), readers=settings.database.readers,
         synchronous=settings.database.synchronous)
@@ -247,6 +253,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     rates = Rates(federation.sibling_requests_per_second, settings.server.refused_per_minute)
     door = Door(allowlist, refusals, rates, clock, authority=identity.domain, window=federation.window_seconds)
     provider = Provider(settings.identity, password, client, f"{identity.origin}/login/identity/callback")
+    translator = Translator(settings.translation, translation_key, client)
     renderer = Renderer(settings.posts.render_deadline_seconds, settings.posts.text_limit)
     darkroom = Darkroom()
     doctors = Directory(database, identity, allowlist, client, clock, ids)
@@ -308,6 +315,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             similar=Similar(database, identity, clock, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             following=Following(database, ids), readings=Readings(database, clock, settings.retention.reading_days),
+            translator=translator, translations=Translations(database, identity, translator, clock, ids),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),

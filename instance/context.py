@@ -33,6 +33,7 @@ from core.i18n import (
     format_number,
     format_percent,
     format_time,
+    language_in,
     language_name,
     negotiate,
 )
@@ -201,6 +202,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "references": unlinked,
         "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
+        "tongue": _spoken(language_in),
         "listed": _spoken(lambda words, language: format_list([*words], language)),
         "days": pass_context(lambda _, number: day(number, _words().gettext)), "doi": doi_link,
         "period": _spoken(period), "interval": pass_context(lambda _, effect: interval(effect, _words().gettext)),

@@ -19,7 +19,7 @@ from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
-from posts import exports, shelves
+from posts import exports, shelves, translated
 from posts.indexing import AT_ONCE
 
 log = get_logger("worker")
@@ -64,6 +64,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _index(assembly), 1.0))
             group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
             group.create_task(_steadily(lambda: _reports(assembly), 60.0))
+            group.create_task(_steadily(lambda: _translations(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
@@ -187,6 +188,15 @@ async def _reports(assembly: Assembly) -> None:
     while True:
         if not await assembly.judging.tell_due() + await assembly.opening.tell_due():
             await asyncio.sleep(_REPORTS_SECONDS)
+
+
+async def _translations(assembly: Assembly) -> None:
+    woken = asyncio.Event()
+    assembly.database.listen(translated.TOPIC, woken.set)
+    while True:
+        if not await assembly.translations.adopt_due():
+            await happens(woken, _TICK_SECONDS)
+            woken.clear()
 
 
 async def _mail(assembly: Assembly) -> None:

@@ -29,7 +29,7 @@ from federation.identity import Identity
 from federation.listed import sent_to
 from federation.store import enqueue
 from federation.store import forget as forget_outgoing
-from posts import pollstore, reactions, store, telling
+from posts import pollstore, reactions, store, telling, translations
 from posts import wire as posts_wire
 from posts.departed import Departed, Leaving, departed, leaving
 from posts.network import network
@@ -213,7 +213,15 @@ def left(tx: Tx, uri: str, origin: str, now: int) -> None:
     _bury(tx, uri, origin, now)
     tx.run("INSERT INTO departures (actor_id, asked_at, due_at, begun_at, stage) SELECT id, ?, ?, ?, ? FROM actors"
            " WHERE uri_key = ? ON CONFLICT (actor_id) DO NOTHING", (now, now, now, next(iter(_STAGES)), uri_key(uri)))
+    if tx.row("SELECT 1 FROM actors WHERE uri_key = ?", (uri_key(uri),)) is None:
+        while rows := translations.confirmed_by(tx, uri, _POSTS):
+            translations.withdraw(tx, uri, [row["id"] for row in rows])
     tx.wake(TOPIC)
+
+
+def _uri(tx: Tx, actor_id: int) -> str:
+    [row] = tx.rows("SELECT uri FROM actors WHERE id = ?", (actor_id,))
+    return str(row["uri"])
 
 
 def _bury(tx: Tx, uri: str, origin: str, now: int) -> None:
@@ -256,6 +264,10 @@ def _told(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) 
     telling.take_out(tx, [row["id"] for row in rows])
 
 
+def _translations(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:
+    translations.withdraw(tx, person.uri, [row["id"] for row in rows])
+
+
 def _follows(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:
     for row in rows:
         tx.run("DELETE FROM follows WHERE uri_key = ?", (row["uri_key"],))
@@ -289,6 +301,7 @@ _STAGES: dict[str, tuple[_Find, _Take]] = {
         f"SELECT post_id FROM votes WHERE voter_id = ? LIMIT {_ROWS}", (actor_id,)), _votes),
     "told": (lambda tx, actor_id: tx.rows(
         f"SELECT id FROM notification_events WHERE by_id = ? LIMIT {_ROWS}", (actor_id,)), _told),
+    "translations": (lambda tx, actor_id: translations.confirmed_by(tx, _uri(tx, actor_id), _POSTS), _translations),
     "follows": (lambda tx, actor_id: tx.rows(
         "SELECT uri_key FROM follows WHERE follower_id = ? UNION SELECT uri_key FROM follows WHERE followed_id = ?"
         f" LIMIT {_ROWS}", (actor_id, actor_id)), _follows),

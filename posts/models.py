@@ -11,6 +11,7 @@ from actors.models import Actor
 from core.plates import Film
 from core.words import Sentence
 from posts.parts import NO_PARTS, Parts
+from posts.translated import Translation
 
 
 class Kind(StrEnum):
@@ -355,6 +356,7 @@ class PostView(msgspec.Struct, frozen=True):
     asked_back: str | None = None  # the oldest question to the author that she has not answered yet
     followed: bool = False  # the viewer is told how it goes on
     correction: CorrectionView | None = None
+    translations: tuple[Translation, ...] = ()  # those that a colleague has confirmed
 
     @property
     def recalled(self) -> bool:

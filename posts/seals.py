@@ -44,12 +44,13 @@ def _essence(document: Mapping[str, Any]) -> bytes:
     """What is sealed, in one form whatever the document's was (RFC 8785)."""
     options = document.get("anyOf") or document.get("oneOf") or []
     facts, parts = document.get("facts") or {}, document.get("parts")
+    translated = {entry.get("language") for entry in document.get("translations") or () if isinstance(entry, Mapping)}
     more = {name: document[name] for name in _LATER if document.get(name)}
     return rfc8785.dumps({
         "id": document.get("id"), "type": document.get("type"), "author": document.get("attributedTo"),
         "parent": document.get("inReplyTo"), "question": document.get("name") or "",
         "html": parts["text"] if parts else document.get("content"),  # with parts, content only says the same once more
-        "languages": sorted(document.get("contentMap") or {}),
+        "languages": sorted({*(document.get("contentMap") or {})} - translated),  # a translation is nothing the author has said
         "to": sorted((*one_or_many(document.get("to")), *one_or_many(document.get("cc")))),
         "facts": {name: facts[name] for name in ("specialties", "ageBand", "sex", "aim", "conditions") if facts.get(name)},
         "state": document.get("state"),

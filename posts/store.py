@@ -30,17 +30,20 @@ from posts.models import (
     shelf_of,
 )
 from posts.parts import NO_PARTS, Parts
+from posts.translated import Translation, base, digest_of, holding
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
-            " asked_from, seal, hidden_at, taken_down, parts, helpful, reply_kind, answers, asked_back, correction, pictures")
+            " asked_from, seal, hidden_at, taken_down, parts, helpful, reply_kind, answers, asked_back, correction, pictures,"
+            " translations")
 _INSERTED = ("id, uri, uri_key, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts,"
              " state, reach, audience, country, published_at, updated_at, revision, readers, tags, asked_from, seal, parts,"
-             " helpful, reply_kind, correction, recalled, pictures")
+             " helpful, reply_kind, correction, recalled, pictures, translations")
 LISTED = "parent_id IS NULL AND erased_at IS NULL AND reach <> 'named'"
 """What lists of posts hold, as the partial indexes say it."""
 _OF_POLLS = ("poll_modes", "tallies", "tally_counts", "poll_lapses", "kept_polls", "poll_snapshots", "poll_results",
              "poll_checks")
+OF_TRANSLATIONS = ("machine_translations", "offered_translations")
 LEAP = 1_000_000
 """By how much the revisions of our posts grow when a backup is restored."""
 _SOME = 500
@@ -51,6 +54,7 @@ _TAGS = msgspec.json.Decoder(Tags)
 _PICTURES = msgspec.json.Decoder(tuple[Picture, ...])
 _URIS = msgspec.json.Decoder(tuple[str, ...])
 _PARTS = msgspec.json.Decoder(Parts)
+_TRANSLATIONS = msgspec.json.Decoder(tuple[Translation, ...])
 
 
 READ = "/read"
@@ -64,7 +68,8 @@ def on_shelf(code: str, shelf: Shelf) -> str:
 
 class Post(msgspec.Struct, frozen=True):
     """A post as it is stored; `sibling_id` None for one written here, `source` only there. `html` is its text alone, without
-    `parts`; `helpful` are the URIs of the answers to a case that its author has marked. `hidden_at`: since when (ms) only its
+    `parts`; `helpful` are the URIs of the answers to a case that its author has marked, `translations`
+    those that a colleague has confirmed. `hidden_at`: since when (ms) only its
     author and operators see it here; `taken_down`: why operators have erased it, a `posts.matters.Category`, else ''. `answers`
     and `asked_back` are those of a conversation, at what began it (`posts.answers`)."""
 
@@ -102,6 +107,7 @@ class Post(msgspec.Struct, frozen=True):
     asked_back: int | None = None
     correction: Correction | None = None
     pictures: tuple[Picture, ...] = ()
+    translations: tuple[Translation, ...] = ()
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -137,13 +143,13 @@ class Poll(msgspec.Struct, frozen=True):
 
 def insert(tx: Tx, posts: Sequence[Post]) -> None:
     """Insert new posts in one statement and count them at what they answer; a URI that is here already is an `IntegrityError`."""
-    tx.insert(f"posts ({_INSERTED})", 30, [
+    tx.insert(f"posts ({_INSERTED})", 31, [
         (post.id, post.uri, uri_key(post.uri), post.author_id, post.sibling_id, post.kind, post.root_id, post.parent_id,
          post.question, post.source, post.html, post.language, _facts_out(post.facts), post.state, post.audience.reach,
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
          _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal,
          _parts_out(post.parts), _helpful_out(post.helpful), _kind_out(post.reply_kind), answers.said(post.correction),
-         int(answers.is_recalled(post)), _pictures_out(post.pictures))
+         int(answers.is_recalled(post)), _pictures_out(post.pictures), _translations_out(post.translations))
         for post in posts])
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
@@ -225,7 +231,7 @@ def post_from(row: Row) -> Post:
         _TAGS.decode(row["tags"]) if row["tags"] else NO_TAGS, row["likes"], row["boosts"], row["asked_from"], row["seal"],
         row["hidden_at"], row["taken_down"], parts_from(row), _URIS.decode(row["helpful"]) if row["helpful"] else (),
         ReplyKind(row["reply_kind"] or ReplyKind.ANSWER), row["answers"], row["asked_back"], answers.read(row["correction"]),
-        pictures_from(row))
+        pictures_from(row), _TRANSLATIONS.decode(row["translations"]) if row["translations"] else ())
 
 
 def parts_from(row: Row) -> Parts:
@@ -357,7 +363,15 @@ def settle_poll(tx: Tx, post_id: int) -> Post | None:
 
 
 def revise(tx: Tx, old: Post, new: Post) -> None:
-    """Replace what a post says, keeping what it said in its history."""
+    """Replace what a post says, keeping what it said in its history. Translations of what it said go."""
+    kept = holding(new.translations, new.question, new.html, new.parts)
+    digest = digest_of(new.question, new.html, new.parts)
+    outdated = sum([tx.run(f"DELETE FROM {table} WHERE post_id = ? AND digest <> ?", (old.id, digest))
+                    for table in OF_TRANSLATIONS])
+    for one in kept if kept != old.translations else ():
+        outdated += tx.run("DELETE FROM machine_translations WHERE post_id = ? AND language = ?", (old.id, base(one.language)))
+    if outdated or not {*old.translations} <= {*kept}:
+        tx.scrub()
     said, says = [(post.question, post.html, post.parts, post.facts) for post in (old, new)]
     if said != says and said[:3] != ("", "", NO_PARTS):
         tx.run("INSERT INTO revisions (post_id, revision, question, html, parts, facts, at, correction)"
@@ -366,11 +380,12 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
                 old.updated_at or old.published_at, answers.said(old.correction)))
     changed = tx.run(
         "UPDATE posts SET question = ?, source = ?, html = ?, language = ?, facts = ?, state = ?, tags = ?, updated_at = ?,"
-        " revision = ?, seal = ?, parts = ?, helpful = ?, reply_kind = ?, correction = ?, recalled = ?, pictures = ?"
-        " WHERE id = ? AND revision < ? AND erased_at IS NULL",
+        " revision = ?, seal = ?, parts = ?, helpful = ?, reply_kind = ?, correction = ?, recalled = ?, pictures = ?,"
+        " translations = ? WHERE id = ? AND revision < ? AND erased_at IS NULL",
         (new.question, new.source, new.html, new.language, _facts_out(new.facts), new.state, _tags_out(new.tags),
          new.updated_at, new.revision, new.seal, _parts_out(new.parts), _helpful_out(new.helpful), _kind_out(new.reply_kind),
-         answers.said(new.correction), int(answers.is_recalled(new)), _pictures_out(new.pictures), old.id, new.revision))
+         answers.said(new.correction), int(answers.is_recalled(new)), _pictures_out(new.pictures), _translations_out(kept),
+         old.id, new.revision))
     if changed and old.parent_id is not None and answers.counts_otherwise(old, new):
         answers.recount(tx, [old.root_id])
         indexed.again(tx, old.root_id)
@@ -389,7 +404,9 @@ def unsay(tx: Tx, post: Post, revision: int) -> bool:
     if older:
         indexed.emptied(tx, post)
         tx.run("UPDATE posts SET question = '', source = '', html = '', parts = '', tags = '', correction = '', recalled = 0,"
-               " pictures = '' WHERE id = ?", (post.id,))
+               " pictures = '', translations = '' WHERE id = ?", (post.id,))
+        for table in OF_TRANSLATIONS:
+            tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (post.id,))
     tx.scrub()
     return older
@@ -431,14 +448,14 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     if post is None or post.erased_at is not None:
         return
     indexed.gone(tx, post)
-    for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks",
-                  "case_follows"):
+    for table in (*_OF_POLLS, *OF_TRANSLATIONS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts",
+                  "bookmarks", "case_follows"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', parts = '', helpful = '', tags = '', seal = '',"
-           " pictures = '', state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '', erased_at = ?,"
-           " hidden_at = NULL WHERE id = ?", (now, post.id))
+           " pictures = '', state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '',"
+           " translations = '', erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
     tx.run("DELETE FROM readings WHERE root_id = ?", (post.id,))
     shelves.clear(tx, post.id, now)
     bases.forget(tx, post.id)
@@ -479,6 +496,10 @@ def _parts_out(parts: Parts) -> str:
 
 def _helpful_out(uris: tuple[str, ...]) -> str:
     return _JSON.encode(uris).decode() if uris else ""
+
+
+def _translations_out(translations: tuple[Translation, ...]) -> str:
+    return _JSON.encode(translations).decode() if translations else ""
 
 
 def _tags_out(tags: Tags) -> str:

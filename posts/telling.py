@@ -35,6 +35,8 @@ class Told(StrEnum):
     """How a case that she answered or follows has ended."""
     LIKE = "like"
     BOOST = "boost"
+    TRANSLATED = "translated"
+    """A colleague has confirmed a translation of a post of hers."""
     UNMASKED = "unmasked"
     REPORT = "report"
     """What she has reported was decided about."""
@@ -54,7 +56,7 @@ class Told(StrEnum):
     """An answer that concerns her, or that she has opened, was withdrawn as wrong."""
 
 
-QUIET = frozenset({Told.LIKE, Told.BOOST, Told.EDITED})
+QUIET = frozenset({Told.LIKE, Told.BOOST, Told.EDITED, Told.TRANSLATED})
 """What waits on the page and is neither counted beside it nor told by mail."""
 CHANGES = frozenset({Told.CHANGED, Told.EDITED, Told.CORRECTED})
 """What is read by looking at the difference."""

@@ -151,7 +151,8 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         asked_back=public(post.asked_back) if post.asked_back is not None else None, followed=post.id in touched.followed,
         correction=_correction(post, sent, places) if post.correction is not None else None,
         taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "",
-        parts=parts_led_home(post.parts, post.tags, origin_of(post.uri)), helpful=marked)
+        parts=parts_led_home(post.parts, post.tags, origin_of(post.uri)), helpful=marked,
+        translations=post.translations)
 
 
 def _correction(post: Post, sent: dict[str, list[Arrived]], places: Network) -> CorrectionView | None:
@@ -175,7 +176,7 @@ def corrected(rows: Sequence[Arrived], at: int) -> list[Arrived]:
 def emptied(post: Post) -> Post:
     """A hidden post as everybody sees it but its author: its place, and nothing that stands in it."""
     return msgspec.structs.replace(post, question="", source="", html="", facts=CaseFacts(), state=None, tags=NO_TAGS,
-                                   updated_at=None, parts=NO_PARTS, helpful=(), correction=None, pictures=())
+                                   updated_at=None, parts=NO_PARTS, helpful=(), correction=None, pictures=(), translations=())
 
 
 def _outside_since(author: Actor, places: Network) -> int | None:

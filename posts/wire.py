@@ -20,7 +20,7 @@ from federation.identity import BODY_LIMIT, CONTEXT, PUBLIC, members_of
 from federation.lanes import BACKLOG, FRESH, URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
-from posts import attachments, degraded, seals, wire_parts
+from posts import attachments, degraded, seals, wire_parts, wire_translations
 from posts.linter import gate
 from posts.models import (
     NO_FACTS,
@@ -40,6 +40,7 @@ from posts.models import (
 from posts.parts import NO_PARTS
 from posts.seals import Seal
 from posts.store import Poll, Post
+from posts.translated import Translation
 from posts.wire_parts import CLEAN_LENGTH, FactsOnTheWire
 
 OPTIONS = range(2, 21)
@@ -88,6 +89,8 @@ class Note(msgspec.Struct, frozen=True, rename="camel"):
     content: str | None = None
     content_map: dict[str, str] | None = None
     name: str | None = None
+    name_map: Any = None
+    translations: Any = None
     in_reply_to: str | None = None
     to: Any = ()
     cc: Any = ()
@@ -123,7 +126,7 @@ def note(document: Any) -> Note:
     """A `Note` or `Question` out of a parsed document, bounds checked; `InvalidInput` says which rule it breaks."""
     try:
         parsed = msgspec.convert(document, Note)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise InvalidInput("The object is not a Note or Question.", reason="bad-object", cause=str(error)) from None
     if parsed.type not in ("Note", "Question"):
         raise InvalidInput("Only Note and Question are exchanged.", reason="unknown-object")
@@ -282,8 +285,9 @@ def pictures_of(parsed: Note) -> tuple[Picture, ...]:
 
 def language_of(parsed: Note) -> str:
     """The language a note says it is in, or `und`."""
+    translated = wire_translations.languages_of(parsed.translations)
     for tag in parsed.content_map or ():
-        if 1 < len(tag) <= 20 and tag.isascii() and all(part.isalnum() for part in tag.split("-")):
+        if tag not in translated and 1 < len(tag) <= 20 and tag.isascii() and all(part.isalnum() for part in tag.split("-")):
             return tag
     return "und"
 
@@ -296,6 +300,15 @@ def facts_of(parsed: Note) -> CaseFacts:
 def said_of(parsed: Note) -> wire_parts.Read:
     """What a post says, its text apart from its parts."""
     return wire_parts.read(parsed.content or "", parsed.parts)
+
+
+def translations_of(parsed: Note, said: wire_parts.Read) -> tuple[Translation, ...]:
+    """The translations that came with a note, each confirmed by a colleague whom it names."""
+    if not parsed.translations:
+        return ()
+    question = (parsed.name or "") if parsed.in_reply_to is None else ""
+    return wire_translations.read(parsed.translations, parsed.content_map or {}, parsed.name_map, language_of(parsed), question,
+                                  said)
 
 
 def helpful_of(parsed: Note) -> tuple[str, ...]:
@@ -368,6 +381,7 @@ def document(post: Post, poll: Poll | None, author_uri: str, parent_uri: str | N
     if post.pictures:
         made["attachment"] = attachments.document(post.pictures)
         made["sensitive"] = any(picture.warning for picture in post.pictures)
+    wire_translations.add(made, post)
     if found := _tags(post, author_uri):
         made["tag"] = found
     if poll is not None:

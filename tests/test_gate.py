@@ -121,10 +121,12 @@ def test_every_member_is_looked_at_that_is_not_known_to_hold_no_words() -> None:
     gate.check_html("<ul><li>1 85 05</li><li>x</li></ul>")
 
 
-STORES = {"posts/compose.py", "posts/signing.py", "posts/recovery.py", "posts/editing.py", "posts/cases.py"}
+STORES = {"posts/compose.py", "posts/signing.py", "posts/recovery.py", "posts/editing.py", "posts/cases.py",
+          "posts/translations.py"}
 """Where words of our own doctors come into the table of posts. Each of these hands the same post to `wire.create` or
 `wire.update` in the same transaction; `posts.recovery` brings back what our own seal proves to have been published."""
-REPEATS = {"posts/polls.py": 1, "posts/recovery.py": 1, "posts/judging.py": 1, "posts/editing.py": 2, "posts/cases.py": 1}
+REPEATS = {"posts/polls.py": 1, "posts/recovery.py": 1, "posts/judging.py": 1, "posts/editing.py": 2, "posts/cases.py": 1,
+           "posts/translations.py": 1}
 """Where an Update goes out without a look, because none of its words are new: counts, copies, what was edited before."""
 
 

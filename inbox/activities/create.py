@@ -71,7 +71,8 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         arrival.audience, arrival.sibling.country, published,
         min(wire.moment(note.updated), arrival.now) if note.updated else None, note.revision, tags=arrival.tags,
         seal=note.seal, parts=arrival.parts, helpful=wire.helpful_of(note) if parent is None else (),
-        reply_kind=wire.reply_kind_of(note), correction=wire.correction_of(note, published), pictures=arrival.pictures)
+        reply_kind=wire.reply_kind_of(note), correction=wire.correction_of(note, published), pictures=arrival.pictures,
+        translations=arrival.translations)
     poll = wire.poll_of(note) if note.type == "Question" else None
     known.posts[post.uri] = post
     if poll is not None:

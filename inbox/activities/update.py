@@ -72,7 +72,8 @@ def receive(arrival: Arrival, known: Known, ids: Ids) -> list[Effect]:
         old, question=(note.name or "") if old.kind != Kind.REPLY else "", html=arrival.html, tags=arrival.tags,
         language=wire.language_of(note), facts=wire.facts_of(note),
         state=wire.state_of(note) if old.kind == Kind.CASE else None, revision=note.revision, seal=note.seal,
-        parts=arrival.parts, helpful=wire.helpful_of(note) if old.kind == Kind.CASE else (), pictures=arrival.pictures,
+        parts=arrival.parts, translations=arrival.translations, pictures=arrival.pictures,
+        helpful=wire.helpful_of(note) if old.kind == Kind.CASE else (),
         updated_at=min(wire.moment(note.updated), arrival.now) if note.updated else old.updated_at,
         reply_kind=wire.reply_kind_of(note),
         correction=_corrected(old, wire.correction_of(note, arrival.now), forgets=note.forgets_earlier))

@@ -31,6 +31,7 @@ from instance.pages import (
     settings,
     thread,
     topics,
+    translations,
     verification,
     viewer,
 )
@@ -40,6 +41,7 @@ _MODULES = (
     home,
     notifications,
     thread,
+    translations,
     cases,
     viewer,
     reactions,

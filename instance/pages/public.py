@@ -55,7 +55,8 @@ async def privacy() -> ResponseReturnValue:
     """What is kept, why and for how long; the times are those of the settings."""
     settings = services().settings
     return await render_template(
-        "privacy.html", imprint=settings.imprint, authority=settings.imprint.authority, countries=CODES,
+        "privacy.html", translated_by=services().translator.name,
+        imprint=settings.imprint, authority=settings.imprint.authority, countries=CODES,
         session_hours=settings.accounts.session_hours, event_days=signins.KEPT_DAYS,
         attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
         held_days=settings.federation.held_days, refusal_days=settings.federation.refusal_days,

@@ -50,8 +50,9 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     root = posts[0]
     counted = await services().polls.breakdown(doctor(), root.id) if root.mine and root.poll is not None else None
     unmasked = await services().unmaskings.told(doctor(), root.id) if root.by_role else ()
+    beside = await services().translations.beside(doctor(), posts, language())
     page = await render_template(
-        "thread.html", found=found, counted=counted, unmasked=unmasked,
+        "thread.html", found=found, beside=beside, translated_by=services().translator.name, counted=counted, unmasked=unmasked,
         outcomes=OUTCOMES, posts=posts, root=posts[0], here=post_id, target=target,
         look=look, replaced=replaced,
         by_id={post.id: post for post in posts}, error=error if failed_vote is None else None, failed_vote=failed_vote,

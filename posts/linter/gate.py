@@ -14,12 +14,12 @@ from typing import Any
 from core.errors import InvalidInput
 from posts.linter.lint import hard
 
-_HTML = frozenset(("content", "contentMap", "parts"))
+_HTML = frozenset(("content", "contentMap", "parts", "translations"))
 _NO_WORDS = frozenset((
     "@context", "id", "type", "actor", "attributedTo", "to", "cc", "inReplyTo", "published", "updated", "endTime", "closed",
     "revision", "seal", "tallies", "result", "href", "mediaType", "digestMultibase", "proof", "signature", "replies",
-    "votersCount", "lapsedVoters", "facts", "state", "helpful", "replyKind", "doi", "starts", "ends", "url", "imageClass",
-    "contentWarning"))
+    "votersCount", "lapsedVoters", "facts", "state", "helpful", "confirmedBy", "language", "replyKind", "doi", "starts", "ends",
+    "url", "imageClass", "contentWarning"))
 _FIELDS = {"name": "question", "oneOf": "options", "anyOf": "options"}
 _BLOCK = re.compile(r"</?(?:p|br|hr|h\d|li|ul|ol|tr|td|th|table|thead|tbody|pre|blockquote)\b[^<>]*+>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*+>")

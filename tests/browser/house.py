@@ -38,7 +38,12 @@ from tests.mailserver import MailServer, mailserver
 from tests.radiographs import lettered, radiograph, ramp
 from tests.servers import PASSWORD, FakeSibling, Running, countries, know, until
 from tests.test_portraits import picture
+from tests.translationserver import libretranslate
 
+FRENCH = {"Quelle dose ?": "Which dose?", "Quel examen ?": "Which examination?",
+          "<p>Patiente de <strong>45 ans</strong>, pas de fièvre, depuis trois semaines.</p>":
+          "<p>A woman of <strong>54 years</strong>, fever, for three weeks.</p>",
+          "<p>Traitement : 10 mg par jour.</p>": "<p>Treatment: 10 g daily.</p>", "Premier symptôme": "First symptom"}
 TEXT = ("## Verlauf\n\n**Drei** Wochen, <keine> Besserung.\n\n- erstens\n- zweitens\n\n"
         "| Test | Wert |\n|---|---|\n| CRP | 12 |\n\n> Zitat")
 FACTS = CaseFacts(("cardiology", "haematology"), "80-89", "x", "therapeutic")
@@ -65,10 +70,11 @@ class House(NamedTuple):
 @asynccontextmanager
 async def house(directory: Path) -> AsyncIterator[House]:
     """It stands for one block."""
-    async with mailserver() as mail:
+    async with mailserver() as mail, libretranslate() as machine:
+        machine.knows = FRENCH
 
         def settled(settings: Settings) -> Settings:
-            return msgspec.structs.replace(mail.used()(settings), imprint=IMPRINT)
+            return msgspec.structs.replace(machine.used()(mail.used()(settings)), imprint=IMPRINT)
 
         async with (countries(directory, "de", "fr", settled=settled) as (de, fr),
                     countries(directory, "it", friends=False, domain="localhost") as (it,)):
@@ -82,6 +88,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
     made |= await _corrected(de, fr)
+    made |= await _translated(de)
     made |= await _by_role(de) | await _pictures(de, fr)
     made |= await _desks(de)
     await _people(de, fr)
@@ -278,6 +285,27 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
     there = await fr.its.timelines.home(claire.actor, "all", None)
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
+    return made
+
+
+async def _translated(de: Running) -> dict[str, str]:
+    """Questions in French: one that a machine has translated with mistakes, one whose translation is confirmed, one that is
+    not translated."""
+    its, ben = de.its, await de.author("ben")
+    eva = await its.credentials.require_verified(de.doctors["eva"])
+    await its.profiles.change(eva, Said("", speaks=("en", "fr")))
+    made = {}
+    for name, question in (("machine", "Quelle dose ?"), ("confirmed", "Quel examen ?"), ("french", "Qui le sait ?")):
+        parts = Parts((Section("history", source="Traitement : 10 mg par jour."),), (Row(-2, "Premier symptôme"),))
+        made[name] = await its.compose.publish(ben, Draft(
+            Kind.CASE, question, "Patiente de **45 ans**, pas de fièvre, depuis trois semaines.", "fr", FACTS, parts=parts),
+            (), Reach.HOME, "")
+        if name != "french":
+            await its.translations.translate(eva.actor, made[name], "en")
+    posts = (await its.threads.thread(eva.actor, made["confirmed"])).posts
+    found = (await its.translations.beside((await de.author("eva")).actor, posts, "en"))[made["confirmed"]]
+    assert found.own is not None
+    await its.translations.confirm(await de.author("eva"), made["confirmed"], found.own.id)
     return made
 
 

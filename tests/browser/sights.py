@@ -89,7 +89,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/p/{own}", "/p/{closed}", "/p/{by_role}", "/p/{known}", "/p/{known}/edit", "/p/{known}/outcome", "/p/{known}/history",
         "/p/{shown_study}", "/p/{shown_study}/edit", "/compose?kind=study",
         Sight("/p/{known}/outcome", 400, ((_NEXT, {"text": "@nobody@nowhere.example"}),)),
-        "/p/{news}", "/p/{study}", "/p/{congress}",
+        "/p/{news}", "/p/{study}", "/p/{congress}", "/p/{machine}", "/p/{confirmed}", "/p/{french}",
         "/?tab=news", "/?tab=asked", "/congresses", "/compose?kind=news", "/compose?kind=congress",
         "/compose?kind=study&desk=redaktion",
         *(f"/specialties/cardiology?tab={shelf}" for shelf in Shelf), "/specialties/urology?tab=congresses", "/@redaktion",

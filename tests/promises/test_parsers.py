@@ -64,6 +64,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
     "core.countries.pack": (countries.pack, KonsilError),
     "core.i18n.is_language": (i18n.is_language, ()),
     "core.i18n.language_name": (i18n.language_name, ()),
+    "core.i18n.language_in": (lambda given: i18n.language_in(given, "de"), ()),
     "core.i18n.negotiate": (lambda given: i18n.negotiate(given, ("de", "en", "fr")), ()),
     "core.ids.number": (ids.number, ()),
     "core.mailaddress.mail_address": (mailaddress.mail_address, InvalidInput),
@@ -207,6 +208,7 @@ def _whole_note(given: Any) -> None:
     wire.language_of(made)
     wire.facts_of(made)
     wire.state_of(made)
+    wire.translations_of(made, wire.said_of(made))
     if made.type == "Question":
         wire.poll_of(made)
 
