@@ -238,7 +238,8 @@ def waiting_by_topic(tx: Tx) -> dict[str, int]:
     """How many cases nobody has answered yet: for each topic, and under `""` in all. Of very many only the newest count."""
     newest = f"SELECT id FROM posts WHERE {_WAITING} ORDER BY id DESC LIMIT {_WAITING_SEEN}"
     counts = {row["topic"]: row["n"] for row in tx.rows(
-        f"SELECT t.topic, count(*) AS n FROM ({newest}) AS w JOIN topic_posts t ON t.post_id = w.id GROUP BY t.topic")}
+        f"SELECT t.topic, count(*) AS n FROM ({newest}) AS w JOIN topic_posts t ON t.post_id = w.id"
+        " WHERE t.topic NOT LIKE '%/%' GROUP BY t.topic")}
     whole = tx.row(f"SELECT count(*) AS n FROM ({newest}) AS w")
     return counts | {"": whole["n"] if whole is not None else 0}
 

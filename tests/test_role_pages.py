@@ -41,7 +41,7 @@ async def test_a_doctor_signs_by_role_in_the_pages(de: Running) -> None:
         assert status == 303
         hers, bens = (await ada.get(where))[1], (await ben.get(where))[1]
         assert "you, and nobody else sees that" in hers and "You answer here as" in hers and "Pass on" not in hers
-        assert "signed by role only" in bens and "/@role-" not in bens and "nobody else sees" not in bens
+        assert "signed by role only" in bens and "/@role-" not in bens and "you, and nobody else sees" not in bens
         assert "signed by role only" in (await ada.get("/mine"))[1]
         page = (await ada.post("/compose", form | {"step": "audience"}))[1]
         assert re.search(r'value="role" checked', page)
