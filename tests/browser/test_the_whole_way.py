@@ -273,6 +273,7 @@ async def read(hands: Hands, at: Running, country: Country) -> None:
     """From home to her case."""
     await hands.push(".brand")
     await here(hands, at, "/")
+    await hands.push(".also a[href$='specialties']")
     path = await hands.window.evaluate("document.querySelector('main h2 a').getAttribute('href')")
     await hands.push(f"h2 a[href='{path}']")
     await here(hands, at, path)
