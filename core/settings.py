@@ -43,6 +43,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Port = 8100
     trusted_proxies: tuple[str, ...] = ()
     refused_per_minute: Count = 300
+    live_pages: Count = 2000
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -74,6 +74,7 @@ from inbox.reconciler import Reconciler
 from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
+from instance.live import Live
 from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
@@ -95,6 +96,7 @@ from posts.outside import OutsideNotices
 from posts.polls import Polls
 from posts.reactions import Reactions
 from posts.readership import Readerships
+from posts.readings import Readings
 from posts.reports import Reports
 from posts.tallies import Tallies
 from posts.texts import Texts
@@ -103,6 +105,7 @@ from posts.ties import Tied
 from posts.timelines import Timelines
 from posts.topics import Topics
 from posts.unmasking import Unmaskings
+from posts.watching import Watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,8 @@ class Assembly:
     post_office: PostOffice
     mailer: Mailer
     threads: Threads
+    readings: Readings
+    live: Live
     readerships: Readerships
     objects: Objects
     outside: OutsideNotices
@@ -249,6 +254,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
+    timelines = Timelines(database, identity, clock)
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
@@ -270,8 +276,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             lapses=Lapses(database, identity, clock, ids),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
-            reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
+            reactions=Reactions(database, identity, clock, ids), timelines=timelines,
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
+            readings=Readings(database, clock), live=Live(database, Watching(database, identity, timelines), clock, settings),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),

@@ -18,6 +18,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.joining.lapsing.prune()
     await assembly.judging.prune()
     await assembly.sessions.prune()
+    await assembly.readings.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()
     kept = assembly.settings.retention

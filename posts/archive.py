@@ -17,7 +17,7 @@ from core.clock import rfc3339
 from core.database import Row, Tx, marks
 from core.ids import public
 from federation.identity import CONTEXT, Identity
-from posts import pollstore, store, wire
+from posts import pollstore, readings, store, wire
 from posts.models import Kind
 from posts.store import Poll, Post
 
@@ -116,6 +116,7 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
         "drafts.json": [{"what": row["what"], "title": row["title"], "saved": rfc3339(row["updated_at"]),
                          "fields": msgspec.json.decode(row["fields"])} for row in tx.rows(
             "SELECT what, title, fields, updated_at FROM drafts WHERE actor_id = ? ORDER BY version", mine)],
+        "reading.json": readings.kept(tx, actor.id),
         "settings.json": _settings(tx, account, actor),
         "verification.json": {
             "badge": {"role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,

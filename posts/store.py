@@ -15,6 +15,7 @@ from federation import due
 from federation.store import forget
 from posts import matters, telling
 from posts.models import NO_FACTS, NO_TAGS, Audience, CaseFacts, Kind, Reach, State, Tags
+from posts.telling import NEWS
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
             " audience, country, published_at, updated_at, revision, replies, erased_at, readers, tags, likes, boosts,"
@@ -103,6 +104,7 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
          _origins_out(post.audience.origins), post.country, post.published_at, post.updated_at, post.revision,
          _origins_out(post.audience.readers), _tags_out(post.tags), post.asked_from, post.seal)
         for post in posts])
+    tx.wake(NEWS)
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
         tx.insert("topic_posts (topic, post_id)", 2, topics)
@@ -354,7 +356,8 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     post = by_keys(tx, [uri_key(uri)]).get(uri)
     if post is None or post.erased_at is not None:
         return
-    for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks"):
+    for table in (*_OF_POLLS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts", "bookmarks",
+                  "thread_reads", "asks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what = 'edit' AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))

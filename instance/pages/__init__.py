@@ -11,6 +11,7 @@ from instance.pages import (
     identity,
     inviting,
     joining,
+    live,
     mail,
     notifications,
     papers,
@@ -30,6 +31,7 @@ from instance.pages import (
 _MODULES = (
     session,
     home,
+    live,
     notifications,
     thread,
     reactions,

@@ -35,6 +35,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     posts = found.posts
     if looking:
         await settle(found.seen)
+        services().readings.note_thread(doctor(), found.place, found.line)
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased and (post.mine or not post.hidden)), None)
     kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
