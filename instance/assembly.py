@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import departures, identities, joining, mailboxes, resets, security, signins, tidings
+from actors import attention, departures, identities, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
+from actors.attention import Attentions
 from actors.credentials import Credentials
 from actors.decisions import Decisions
 from actors.departures import Departures
@@ -79,6 +80,7 @@ from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
 from posts import concerns, digests, exports, matters
+from posts.asking import Asking
 from posts.attesting import Attesting
 from posts.colleagues import Colleagues
 from posts.compose import Compose
@@ -170,6 +172,8 @@ class Assembly:
     notifications: Notifications
     mailboxes: Mailboxes
     digests: Digests
+    attentions: Attentions
+    asking: Asking
     post_office: PostOffice
     mailer: Mailer
     threads: Threads
@@ -249,7 +253,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     papers = Papers(database, vault, clock, ids, audit, darkroom, settings.path("documents"), country, settings)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
-        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell))
+        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, attention.farewell))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
@@ -283,10 +287,11 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
             decisions=Decisions(database, accounts, boxes, signing.links, clock, ids, audit, settings.joining),
+            attentions=Attentions(database, country.zone), asking=Asking(database, clock, ids, country.zone),
             digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
             post_office=PostOffice(
-                database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS | resets.MAILS
-                | departures.MAILS | exports.MAILS),
+                database, clock, country.zone, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS |
+                resets.MAILS | departures.MAILS | exports.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),

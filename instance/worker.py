@@ -28,6 +28,7 @@ _ALIASES_SECONDS = 5.0
 _PORTRAIT_SECONDS = 30.0
 _COMPARISON_SECONDS = 2.0
 _REPORTS_SECONDS = 5.0
+_ASKS_SECONDS = 30.0
 _DAY_SECONDS = 86_400
 _SWEEP_SECONDS = 60.0
 _AGAIN_SECONDS = 2.0
@@ -61,6 +62,7 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _badges(assembly), 1.0))
             group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
             group.create_task(_steadily(lambda: _reports(assembly), 60.0))
+            group.create_task(_steadily(lambda: _asks(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
@@ -173,6 +175,12 @@ async def _reports(assembly: Assembly) -> None:
     while True:
         if not await assembly.judging.tell_due() + await assembly.opening.tell_due():
             await asyncio.sleep(_REPORTS_SECONDS)
+
+
+async def _asks(assembly: Assembly) -> None:
+    while True:
+        if not await assembly.asking.tell_due():
+            await asyncio.sleep(_ASKS_SECONDS)
 
 
 async def _mail(assembly: Assembly) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.attention import attention_of
 from actors.models import Account, Actor
 from actors.store import by_ids
 from actors.wire import person
@@ -172,7 +173,9 @@ def _people(tx: Tx, actor_id: int) -> dict[str, Any]:
 
 def _settings(tx: Tx, account: Account, actor: Actor) -> dict[str, Any]:
     box = tx.row("SELECT address, rhythm FROM mailboxes WHERE account_id = ?", (account.id,))
-    return {"handle": actor.mention, "name": account.name, "language": account.language, "about": actor.about,
+    attention = attention_of(tx, account.id)
+    return {"attention": attention._asdict(), "handle": actor.mention, "name": account.name, "language": account.language,
+    "about": actor.about,
             "discoverable": actor.discoverable, "mail": box["address"] if box is not None else "",
             "rhythm": box["rhythm"] if box is not None else "none",
             "topics": [row["topic"] for row in tx.rows("SELECT topic FROM topic_follows WHERE actor_id = ? ORDER BY at, topic",

@@ -23,7 +23,7 @@ from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import concerns, signing, store, wire
+from posts import asking, concerns, signing, store, wire
 from posts.drafts import Sheet, let_go
 from posts.models import Audience, CaseFacts, Destination, Draft, Kind, Reach, State
 from posts.modes import begin
@@ -50,6 +50,10 @@ class Compose:
         if hidden is not None:
             check_hidden(text.tags, hidden)
         return led_home(text.html, text.tags, self._identity.origin)
+
+    async def named(self, draft: Draft) -> tuple[Actor, ...]:
+        """The doctors whom the draft's text names."""
+        return (await self._texts.read(draft.text)).named
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
@@ -110,6 +114,8 @@ class Compose:
                 if not there:
                     raise InvalidInput("%(name)s cannot be reached at the moment. Nothing was sent.",
                                        values={"name": doctor.mention}, field="doctors")
+                if doctor.local:
+                    asking.check_takes(tx, doctor, self._clock.ms())
 
         return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check)
 

@@ -11,6 +11,7 @@ from actors.models import Actor
 from actors.store import by_ids, by_uris
 from core.database import Tx, marks
 from core.ids import Ids
+from posts.asking import let_through
 from posts.models import Reach
 from posts.store import Post
 from posts.telling import Event, Told, part, take_back, tell
@@ -29,7 +30,8 @@ def written(tx: Tx, ids: Ids, posts: Sequence[Post], now: int) -> None:
     authors = _authors_here(tx, concerned)
     named = {uri for post in concerned for uri in _named(post)}
     here = {uri: actor for uri, actor in by_uris(tx, sorted(named)).items() if actor.local} if named else {}
-    tell(tx, ids, [event for post in concerned for event in _of(post, authors, here)], now)
+    events = [event for post in concerned for event in _of(post, authors, here)]
+    tell(tx, ids, let_through(tx, concerned, events, now), now)
 
 
 def changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:

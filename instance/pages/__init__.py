@@ -3,6 +3,7 @@
 from instance.pages import (
     applying,
     archive,
+    attention,
     compose,
     consults,
     departing,
@@ -47,6 +48,7 @@ _MODULES = (
     identity,
     verification,
     mail,
+    attention,
     papers,
     inviting,
     joining,
