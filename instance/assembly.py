@@ -96,6 +96,7 @@ from posts.objects import Objects
 from posts.opening import Opening
 from posts.outside import OutsideNotices
 from posts.polls import Polls
+from posts.pushes import Pushes
 from posts.reactions import Reactions
 from posts.readership import Readerships
 from posts.readings import Readings
@@ -173,6 +174,7 @@ class Assembly:
     mailboxes: Mailboxes
     digests: Digests
     attentions: Attentions
+    pushes: Pushes
     asking: Asking
     post_office: PostOffice
     mailer: Mailer
@@ -287,9 +289,10 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
             decisions=Decisions(database, accounts, boxes, signing.links, clock, ids, audit, settings.joining),
-            attentions=Attentions(database, country.zone), asking=Asking(database, clock, ids, country.zone),
-            digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
-            post_office=PostOffice(
+            attentions=Attentions(database, country.zone),
+            pushes=Pushes(database, vault, clock, ids, settings.push, country.zone), asking=Asking(database, clock, ids,
+            country.zone), digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database,
+            identity), post_office=PostOffice(
                 database, clock, country.zone, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS |
                 resets.MAILS | departures.MAILS | exports.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),

@@ -19,7 +19,9 @@ from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
+from instance.pushing import Signs
 from posts import exports
+from posts.telling import NEWS
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
@@ -65,6 +67,8 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _asks(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
+            if assembly.pushes.on:
+                group.create_task(_steadily(lambda: _signs(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _papers(assembly), 60.0))
             group.create_task(_steadily(lambda: _portraits(assembly), 60.0))
@@ -189,6 +193,16 @@ async def _mail(assembly: Assembly) -> None:
     assembly.database.listen(mails.TOPIC, woken.set)
     while True:
         if not await letters.work():
+            await happens(woken, _MAIL_SECONDS)
+            woken.clear()
+
+
+async def _signs(assembly: Assembly) -> None:
+    signs = Signs(assembly, Translations(LOCALE))
+    woken = asyncio.Event()
+    assembly.database.listen(NEWS, woken.set)
+    while True:
+        if not await signs.work():
             await happens(woken, _MAIL_SECONDS)
             woken.clear()
 

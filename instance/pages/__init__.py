@@ -10,6 +10,7 @@ from instance.pages import (
     drafts,
     home,
     identity,
+    installing,
     inviting,
     joining,
     live,
@@ -55,6 +56,7 @@ _MODULES = (
     applying,
     archive,
     departing,
+    installing,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

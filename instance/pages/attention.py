@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from quart import make_response, redirect, render_template, request
+from quart import jsonify, make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from actors.attention import ASKS_LIMIT, Attention
 from core.access import Access, Route
-from core.errors import InvalidInput
+from core.errors import InvalidInput, NotFound, NotSignedIn
 from core.numbers import whole
-from instance.context import me, services
+from instance.context import me, services, session
 
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -30,6 +30,29 @@ async def change_attention() -> ResponseReturnValue:
     except InvalidInput as error:
         return await _page(typed, error)
     return redirect("/settings/attention?saved=attention", 303)
+
+
+async def subscribe() -> ResponseReturnValue:
+    """This browser shows signs from now on, as long as its session lives; for its script."""
+    form = await request.form
+    await services().pushes.subscribe(_here(), form.get("endpoint", ""), form.get("key", ""), form.get("secret", ""))
+    return jsonify(on=True)
+
+
+async def unsubscribe() -> ResponseReturnValue:
+    """It shows none any more."""
+    await services().pushes.unsubscribe(_here())
+    return jsonify(on=False)
+
+
+def _here() -> int:
+    """The session of the browser, where signs are offered at all."""
+    if not services().pushes.on:
+        raise NotFound("This instance sends no signs to browsers.")
+    found = session()
+    if found is None:
+        raise NotSignedIn("Your session has ended.")
+    return found.id
 
 
 def _wanted(typed: dict[str, str]) -> Attention:
@@ -62,11 +85,14 @@ def _shown(found: Attention) -> dict[str, str]:
 
 
 async def _page(typed: dict[str, str], error: InvalidInput | None = None) -> ResponseReturnValue:
-    page = await render_template("attention.html", typed=typed, error=error, most=ASKS_LIMIT)
+    told = services().pushes.on and await services().pushes.is_told(_here())
+    page = await render_template("attention.html", typed=typed, error=error, most=ASKS_LIMIT, told=told)
     return await make_response(page, error.status if error is not None else 200)
 
 
 ROUTES = (
     Route("/settings/attention", ("GET",), attention, Access.DOCTOR),
     Route("/settings/attention", ("POST",), change_attention, Access.DOCTOR, frees=True),
+    Route("/settings/push", ("POST",), subscribe, Access.DOCTOR),
+    Route("/settings/push/remove", ("POST",), unsubscribe, Access.DOCTOR, frees=True),
 )

@@ -66,6 +66,7 @@
     open();
   }
 
+  navigator.serviceWorker?.register("/sw.js").catch(() => {}); // a page for when there is no network, and signs
   if (line) line.hidden = false;
   setInterval(look, LOOK);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) open(); });

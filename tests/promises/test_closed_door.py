@@ -67,6 +67,8 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
+    # only a script listens, and this instance names no push service
+    **{("POST", rule, who): NOWHERE for rule in ("/settings/push", "/settings/push/remove") for who in ("student", "doctor")},
     # the link in this table leads to no application, and this instance sends no mail, so that nobody can apply
     **{(method, f"/join/<token>{step}", who): NOWHERE for who in (*PEOPLE, *SERVERS) for method, step in (
         ("GET", ""), ("POST", ""), ("POST", "/appeal"), ("GET", "/withdraw"), ("POST", "/withdraw"),
