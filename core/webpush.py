@@ -10,7 +10,6 @@ import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 
-import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -72,6 +71,8 @@ def encrypt(plain: bytes, public_key: bytes, secret: bytes, *, padded: int = 0, 
 
 def authorization(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, until: int) -> str:
     """The Authorization header for a push service at an origin, good until `until` (s), at most a day ahead."""
+    import jwt  # few instances push, and it is large
+
     token = jwt.encode({"aud": origin, "exp": until, "sub": contact}, key, algorithm="ES256")
     return f"vapid t={token}, k={encoded(public_bytes(key))}"
 

@@ -4,6 +4,7 @@ service."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
@@ -12,6 +13,7 @@ from core.i18n import Translations
 from core.telemetry import get_logger
 from core.webpush import authorization, encrypt
 from federation.addresses import origin_of
+from federation.client import Service
 from instance.assembly import Assembly
 from instance.letters.digests import lines
 from posts.pushes import WaitingPush
@@ -63,7 +65,7 @@ class Signs:
         body = encrypt(msgspec.json.encode(self.sign(push)), push.public_key, push.secret, padded=_PLAIN)
         headers = _HEADERS | {"authorization": authorization(pushes.key, origin_of(push.endpoint), contact, now + _SECONDS)}
         try:
-            status, again = await self._its.client.hand_over(pushes.service, push.endpoint, body, headers)
+            status, again = await self._hand_over(pushes.service, push.endpoint, body, headers)
         except (Unavailable, InvalidInput) as error:
             log.warning("push service not reached", reason=error.reason, cause=error.cause, tries=push.tries + 1)
             await pushes.put_off(push, None)
@@ -76,3 +78,6 @@ class Signs:
         else:
             log.info("a browser is told no more", status=status)
             await pushes.ended(push)
+
+    async def _hand_over(self, service: Service, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, int | None]:
+        return await self._its.client.hand_over(service, url, body, headers)

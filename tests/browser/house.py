@@ -19,14 +19,15 @@ from actors.profiles import Said
 from actors.verifications import Method
 from core.database import Tx
 from core.ids import number, public
-from core.settings import Imprint, Settings
+from core.settings import Imprint, Push, Settings
 from core.vault import token, token_hash
 from federation import reconciliation
 from inbox.reconciliations import Done
 from posts import pollstore
 from posts.drafts import Sheet, What, Written
-from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
+from posts.models import CaseFacts, Draft, Kind, Mark, PollDraft, Reach
 from posts.pollstore import Snapshot
+from posts.readings import Place
 from tests import test_joining as joining
 from tests.applicants import applied
 from tests.drawn import photograph
@@ -60,7 +61,7 @@ async def house(directory: Path) -> AsyncIterator[House]:
     async with mailserver() as mail:
 
         def settled(settings: Settings) -> Settings:
-            return msgspec.structs.replace(mail.used()(settings), imprint=IMPRINT)
+            return msgspec.structs.replace(mail.used()(settings), imprint=IMPRINT, push=Push(("push.example",)))
 
         async with (countries(directory, "de", "fr", settled=settled) as (de, fr),
                     countries(directory, "it", friends=False, domain="localhost") as (it,)):
@@ -74,6 +75,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
         await de.add_doctor(handle, role)
     made = {"sibling": fr.domain} | await _posts(de, fr)
     made |= await _by_role(de)
+    made |= await _been(de)
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
@@ -228,6 +230,21 @@ async def _posts(de: Running, fr: Running) -> dict[str, str]:
     await fr.its.compose.reply(claire, next(post.id for post in there.posts if post.uri == uri), "Depuis Lyon.", "fr")
     await until(lambda: de.count("posts", "language = 'fr'"))
     return made
+
+
+async def _been(de: Running) -> dict[str, str]:
+    """A conversation that Ada has read, and that has gone on since; and a line in her lists."""
+    its, ada, ben = de.its, await de.author("ada"), await de.author("ben")
+    asked = Draft(Kind.CASE, "Wie ging es weiter?", TEXT, "de", FACTS)
+    made = await its.compose.publish(ben, asked, (), Reach.HOME, "")
+    [first] = await _answers(de, made, (ben,))
+    seen, now = number(first) or 0, its.clock.ms()
+    its.readings.note_thread(ada.actor, Place(number(made) or 0, seen), Mark(seen, now))
+    for tab in ("all", "specialties"):
+        its.readings.note_list(ada.actor, tab, seen, Mark(seen, now))
+    await _answers(de, first, (ben, ben))
+    await its.compose.publish(ben, asked, (), Reach.HOME, "")
+    return {"been": made}
 
 
 async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:

@@ -14,6 +14,7 @@ from tests.browser.looking import look_hard
 from tests.browser.sights import SIGHTS, walk
 
 NO_PAGES = {"/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>", "/new",
+            "/live", "/manifest.webmanifest", "/sw.js",
             "/admin/identity/descriptor", "/drafts/<what>/<about>", "/locked", "/login/second", "/login/identity/callback",
             "/admin/documents/<document_id>/<page>", "/portraits/<actor_id>/<version>/<size>"}
 """What people may fetch and is no page to read: drafts lead on to where they are written, the second step is seen on the way, the
