@@ -1,7 +1,8 @@
 """Who this instance may open connections to, for operators and for the firewall: `konsil egress`.
 
-Siblings that the gate lets through for at least one purpose, the mail server, the identity provider, and the resolvers that find
-them. What the firewall's sets hold is written anew from this list; their names stand in deploy/konsil.nft too.
+Siblings that the gate lets through for at least one purpose, the mail server, the identity provider, push services, and the
+resolvers that find them. What the firewall's sets hold is written anew from this list; their names stand in deploy/konsil.nft
+too.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from instance.console import AS_JSON, assembled, show
 _RESOLVERS = Path("/etc/resolv.conf")
 _DNS = 53
 _LOOK_UP_SECONDS = 10.0
-SETS = ("siblings4", "siblings6", "mail4", "mail6", "identity4", "identity6", "resolvers4", "resolvers6")
-"""The sets of the table `inet konsil`: addresses, and for mail and the identity provider addresses with their port."""
+SETS = ("siblings4", "siblings6", "mail4", "mail6", "identity4", "identity6", "push4", "push6", "resolvers4", "resolvers6")
+"""The sets of the table `inet konsil`: addresses, and for mail, the identity provider and push services addresses with their
+port."""
 
 
 class Exit(NamedTuple):
-    """One place connections may go to: `kind` is sibling, mail, identity or resolver. `addresses` is empty where `trouble` says
-    why; `state` is a sibling's, and nothing goes where it is not `open`."""
+    """One place connections may go to: `kind` is sibling, mail, identity, push or resolver. `addresses` is empty where `trouble`
+    says why; `state` is a sibling's, and nothing goes where it is not `open`."""
 
     kind: str
     host: str
@@ -55,6 +57,8 @@ async def exits(assembly: Assembly) -> tuple[Exit, ...]:
         waiting.append(_resolved("mail", mail.host, mail.port, "", loopback=None))
     for origin in assembly.identities.origins:
         waiting.append(_resolved("identity", *authority_of(origin), "", loopback=loopback))
+    for origin in assembly.pushes.service.origins:
+        waiting.append(_resolved("push", *authority_of(origin), "", loopback=loopback))
     return (*await asyncio.gather(*waiting), *_resolvers())
 
 
@@ -100,7 +104,7 @@ def script(places: Iterable[Exit]) -> str:
             if place.kind == "sibling" and ip.is_loopback:
                 continue
             name = {"sibling": "siblings", "resolver": "resolvers"}.get(place.kind, place.kind) + str(ip.version)
-            element = f"{ip} . {place.port}" if place.kind in ("mail", "identity") else str(ip)
+            element = f"{ip} . {place.port}" if place.kind in ("mail", "identity", "push") else str(ip)
             if element not in elements[name]:
                 elements[name].append(element)
     lines = [f"flush set inet konsil {name}" for name in SETS]
