@@ -19,7 +19,7 @@ from actors.models import Account, AccountState, Actor, Badge, Role
 from actors.passwords import Passwords
 from actors.profiles import announce
 from actors.relations import follow_topics
-from actors.store import by_ids, save
+from actors.store import SESSIONS, by_ids, save
 from actors.verifications import Seen, Step, how_of, term
 from core.audit import Audit
 from core.clock import Clock
@@ -368,6 +368,7 @@ def account_from(row: Row) -> Account:
 
 def _signed_out(tx: Tx, account: Account, actor: Actor, now: int) -> None:
     tx.run("DELETE FROM sessions WHERE account_id = ?", (account.id,))
+    tx.wake(SESSIONS)
 
 
 def _taken(handle: str) -> Conflict:

@@ -19,7 +19,7 @@ from actors.models import Account, Actor
 from actors.passkeys import Passkeys
 from actors.passwords import Passwords
 from actors.signins import MAY_SIGN_IN, Happened, SignIns
-from actors.store import by_ids
+from actors.store import SESSIONS, by_ids
 from core.audit import Audit
 from core.clock import Clock
 from core.database import Database, Row, Tx
@@ -247,12 +247,19 @@ class Sessions:
 
     async def logout(self, given: str) -> None:
         """End a session; unknown tokens are no error."""
-        await self._database.write(lambda tx: tx.run("DELETE FROM sessions WHERE token_hash = ?", (token_hash(given),)))
+        def work(tx: Tx) -> None:
+            tx.run("DELETE FROM sessions WHERE token_hash = ?", (token_hash(given),))
+            tx.wake(SESSIONS)
+
+        await self._database.write(work)
 
     async def end(self, account: Account, session_id: int) -> None:
         """End one of somebody's sessions, wherever it is; one that has ended is no error."""
-        await self._database.write(lambda tx: tx.run(
-            "DELETE FROM sessions WHERE id = ? AND account_id = ?", (session_id, account.id)))
+        def work(tx: Tx) -> None:
+            tx.run("DELETE FROM sessions WHERE id = ? AND account_id = ?", (session_id, account.id))
+            tx.wake(SESSIONS)
+
+        await self._database.write(work)
 
     async def end_others(self, session: Session) -> None:
         """End all sessions of somebody but this one."""
@@ -262,6 +269,7 @@ class Sessions:
         """End every session: everybody signs in again."""
         def work(tx: Tx) -> None:
             tx.run("DELETE FROM sessions")
+            tx.wake(SESSIONS)
             tx.run("DELETE FROM half_sessions")
 
         await self._database.write(work)
@@ -308,6 +316,7 @@ class Sessions:
         """A session for an account, known from now on where it is opened; its owner is told of a browser that is new."""
         now, fresh = self._clock.ms(), token()
         tx.run("DELETE FROM sessions WHERE expires_at < ? OR token_hash = ?", (now, token_hash(replacing)))
+        tx.wake(SESSIONS)
         tx.run("INSERT INTO sessions (id, token_hash, account_id, device, network, proof, created_at, seen_at, proved_at,"
                " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                (self._ids.new(), token_hash(fresh), row["id"], visit.device, visit.network, proof, now, now, now,
@@ -359,6 +368,7 @@ class Sessions:
 def end_of(tx: Tx, account_id: int, but: int = 0) -> None:
     """End somebody's sessions, but one, and whatever is half open."""
     tx.run("DELETE FROM sessions WHERE account_id = ? AND id <> ?", (account_id, but))
+    tx.wake(SESSIONS)
     tx.run("DELETE FROM half_sessions WHERE account_id = ?", (account_id,))
 
 

@@ -151,6 +151,12 @@ def put_off(tx: Tx, mail: WaitingMail, reason: str, now: int) -> bool:
     return True
 
 
+def hold(tx: Tx, held: Sequence[tuple[int, int]]) -> None:
+    """Do not send these before their moments (id, ms); that is no try."""
+    for mail_id, until in held:
+        tx.run("UPDATE mails SET next_try = ? WHERE id = ? AND state = 'pending'", (until, mail_id))
+
+
 def listed(tx: Tx, states: Sequence[str], limit: int) -> list[MailRow]:
     """Mails in some states, newest first."""
     return [MailRow(*row) for row in tx.rows(

@@ -6,9 +6,11 @@ Every kind of mail has a rule here; what it says is put into words where it is s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import tzinfo
 from typing import NamedTuple
 
 from actors import mails
+from actors.attention import quiet_until
 from actors.mails import Finder, MailKind, MailState, Recipient, WaitingMail
 from actors.models import AccountState
 from actors.store import by_ids
@@ -25,24 +27,34 @@ def _nothing(_: Tx, __: WaitingMail) -> None:
 
 
 class Rule(NamedTuple):
-    """Whom mails of a kind go to, and what else is noted when one has been sent."""
+    """Whom mails of a kind go to, and what else is noted when one has been sent. `waits`: it is not sent in quiet hours, because
+    nobody has asked for it at that moment and nothing about how somebody signs in stands in it."""
 
     to: Finder
     sent: Callable[[Tx, WaitingMail], None] = _nothing
+    waits: bool = False
 
 
 class PostOffice:
-    """Hands out mails and takes note of them. A kind without a rule does not begin: `ValueError`."""
+    """Hands out mails and takes note of them; `zone` is the country's. A kind without a rule does not begin: `ValueError`."""
 
-    def __init__(self, database: Database, clock: Clock, rules: Mapping[MailKind, Rule]) -> None:
+    def __init__(self, database: Database, clock: Clock, zone: tzinfo, rules: Mapping[MailKind, Rule]) -> None:
         if missing := set(MailKind) - set(rules):
             raise ValueError(f"no rule for mails of the kind {', '.join(sorted(missing))}")
-        self._database, self._clock, self._rules = database, clock, rules
+        self._database, self._clock, self._zone, self._rules = database, clock, zone, rules
 
     async def due(self, limit: int) -> list[WaitingMail]:
-        """Mails that may be sent now."""
+        """Mails that may be sent now. What can wait is put off to the end of quiet hours."""
         now = self._clock.ms()
-        return await self._database.read(lambda tx: mails.due(tx, now, limit))
+
+        def look(tx: Tx) -> list[tuple[WaitingMail, int | None]]:
+            return [(mail, quiet_until(tx, mail.account_id, self._zone, now) if self._rules[mail.kind].waits else None)
+                    for mail in mails.due(tx, now, limit)]
+
+        found = await self._database.read(look)
+        if held := [(mail.id, until) for mail, until in found if until is not None]:
+            await self._database.write(lambda tx: mails.hold(tx, held))
+        return [mail for mail, until in found if until is None]
 
     async def recipient(self, mail: WaitingMail) -> Recipient | Phrase:
         """Whom a mail goes to at this moment, or why it goes to nobody."""

@@ -21,6 +21,8 @@ SHOWN = ("sibling_id IS NULL AND gone_at IS NULL AND EXISTS"
 """The doctors of this instance whom others may see: verified ones, and those who were until that was suspended or taken back."""
 BADGES = "badges"
 """What wakes whoever looks at votes when a badge ends or holds again."""
+SESSIONS = "sessions"
+"""What wakes whoever serves somebody for as long as her session lives."""
 _TITLES = frozenset((
     "dott", "dr", "dra", "dre", "med", "miss", "mr", "mrs", "ms", "pd", "pr", "priv", "prof", "professor", "ssa", "univ"))
 

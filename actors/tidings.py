@@ -57,5 +57,6 @@ def _ended(tx: Tx, mail: WaitingMail, _: int) -> Recipient | Phrase:
 
 
 MAILS = {MailKind.ASKED: Rule(_asked), MailKind.REJECTED: Rule(_rejected), MailKind.ACCEPTED: Rule(_accepted),
-         MailKind.RENEWED: Rule(_holds), MailKind.EXPIRING: Rule(_holds), MailKind.EXPIRED: Rule(_expired),
-         MailKind.ENDED: Rule(_ended)}
+         MailKind.RENEWED: Rule(_holds, waits=True),
+         MailKind.EXPIRING: Rule(_holds, waits=True), MailKind.EXPIRED: Rule(_expired, waits=True),
+         MailKind.ENDED: Rule(_ended, waits=True)}

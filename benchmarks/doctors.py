@@ -72,6 +72,19 @@ async def write(session: Browser, country: Country, handle: str) -> Doctor:
     return doctor._replace(fields=made | {"step": "publish"})
 
 
+async def publish_at_home(session: Browser, country: Country, cookie: str, mark: str) -> float:
+    """Publish a note that stays at home; when it was sent (monotonic s)."""
+    url = country.settings.instance.url
+    fields = {"kind": "note", "question": f"Gentamicin before the study? {mark}", "text": _TEXT, "language": "en",
+              "reach": "home", "step": "publish", "form": token(), "seen": ""}
+    begun = time.monotonic()
+    async with session.post(f"{url}/compose", data=fields, headers=_headers(Doctor(url, cookie, {})),
+                            allow_redirects=False) as answer:
+        if answer.status != 303:
+            raise MeasurementFailed(f"publishing at {url} was answered {answer.status}")
+    return begun
+
+
 async def click(session: Browser, doctors: Sequence[Doctor], rate: float, count: int, mark: str) -> list[Click]:
     """Send `count` new posts, `rate` a second, whether the answers come or not; the doctors take turns. What the instance
     says it has no time for (503) is not among those that are returned."""

@@ -67,6 +67,11 @@ def made_at(number: int) -> int:
     return (number >> 22) + _EPOCH_MS
 
 
+def least_at(ms: int) -> int:
+    """The least identifier that can have been handed out at a moment."""
+    return max(0, ms - _EPOCH_MS) << 22
+
+
 @lru_cache(maxsize=4096)
 def uri_key(uri: str) -> bytes:
     """Twenty-four bytes that stand for a URI in unique indexes: where it lies, about when it was made, and which it is.

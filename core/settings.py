@@ -7,6 +7,7 @@ config.toml at the top of the project lists every one of them with a line of why
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -20,6 +21,7 @@ from core.errors import InvalidInput, Misconfigured
 from core.mailaddress import mail_address
 
 _PREFIX = "KONSIL_"
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _NOT_SETTINGS = frozenset({"KONSIL_CONFIG"})
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -43,6 +45,7 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Port = 8100
     trusted_proxies: tuple[str, ...] = ()
     refused_per_minute: Count = 300
+    live_pages: Count = 2000
 
 
 class Database(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +165,11 @@ class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_seconds: Seconds = 20.0
 
 
+class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hosts: tuple[str, ...] = ()
+    contact: str = ""
+
+
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer: str = ""
     name: str = ""
@@ -207,6 +215,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reconciliation: Reconciliation = Reconciliation()
     backup: Backup = Backup()
     mail: Mail = Mail()
+    push: Push = Push()
     identity: Identity = Identity()
     translation: Translation = Translation()
     log: Log = Log()
@@ -287,6 +296,7 @@ def _checked(settings: Settings) -> Settings:
     if not settings.database.url.startswith("sqlite:///"):
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
     _check_mail(settings.mail)
+    _check_push(settings.push)
     _check_identity(settings.identity)
     _check_translation(settings.translation)
     if settings.log.level not in ("debug", "info", "warning", "error"):
@@ -313,6 +323,15 @@ def _check_mail(mail: Mail) -> None:
         raise Misconfigured("mail.password and mail.password_file: give one of the two.")
     if bool(mail.username) != bool(mail.password or mail.password_file):
         raise Misconfigured("mail.username and mail.password: give both or neither.")
+
+
+def _check_push(push: Push) -> None:
+    """Refuse what names no host, and a contact that push services do not take (RFC 8292, section 2.1)."""
+    for host in push.hosts:
+        if not _HOST.fullmatch(host):
+            raise Misconfigured("push.hosts: %(host)s is no host name.", values={"host": repr(host)})
+    if push.contact and not push.contact.startswith(("mailto:", "https://")):
+        raise Misconfigured("push.contact: a mailto: or https: address.")
 
 
 def _check_identity(identity: Identity) -> None:

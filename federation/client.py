@@ -357,6 +357,19 @@ class Client:
             raise InvalidInput("The answer is not a document of the kind that was asked for.", reason="content-type")
         return answer
 
+    async def hand_over(self, service: Service, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, int | None]:
+        """POST bytes to a service, and nothing is read of what it answers but the status, and the seconds it asks us to wait.
+        `Refused` for an address that is not its own, `Unavailable` where it does not answer."""
+        if origin_of(url) not in service.origins:
+            raise Refused("This address is not one of those that the settings name.", reason="own-origin-only", cause=url)
+        try:
+            async with self._open().post(url, data=body, headers={"host": self._host(url, origin_of(url)), **headers},
+                                         allow_redirects=False) as response:
+                return response.status, retry_after(response.headers.get("retry-after"), self._clock.now())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable("%(name)s cannot be reached at the moment.", values={"name": service.name}, reason="unreachable",
+                              cause=str(error) or repr(error)) from None
+
     async def close(self) -> None:
         for session in self._sessions.values():
             await session.close()

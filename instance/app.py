@@ -21,6 +21,7 @@ from instance.assembly import Assembly, assemble
 from instance.context import viewer
 from instance.cookies import session_cookie
 from instance.limits import Limited
+from instance.live import Streams
 from instance.pages import ROUTES as PAGES
 from instance.rendering import Synchronous
 from instance.uploads import bounded
@@ -127,11 +128,11 @@ class Server:
                 pages = create_pages(assembly, background)
                 receivers: dict[str, Receiver] = {
                     "/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
-                front = Front(receivers, _asgi(pages), self._settings.federation.body_limit_bytes,
+                front = Front(receivers, Streams(_asgi(pages), assembly.live), self._settings.federation.body_limit_bytes,
                               Room(assembly.space, self._settings.federation.inbox_memory_mib))
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))
-                tasks = [asyncio.create_task(assembly.keyring.follow())]
+                tasks = [asyncio.create_task(assembly.keyring.follow()), asyncio.create_task(assembly.live.run())]
                 if background is not None:
                     tasks.append(asyncio.create_task(background.run(assembly)))
                 self._on_start()

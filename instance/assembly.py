@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import departures, identities, joining, mailboxes, resets, security, signins, tidings
+from actors import attention, departures, identities, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
+from actors.attention import Attentions
 from actors.credentials import Credentials
 from actors.decisions import Decisions
 from actors.departures import Departures
@@ -76,10 +77,12 @@ from inbox.reconciler import Reconciler
 from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
+from instance.live import Live
 from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
 from posts import concerns, digests, exports, matters, shelves
+from posts.asking import Asking
 from posts.attesting import Attesting
 from posts.borrowed import Borrowed
 from posts.cases import Cases
@@ -103,6 +106,7 @@ from posts.objects import Objects
 from posts.opening import Opening
 from posts.outside import OutsideNotices
 from posts.polls import Polls
+from posts.pushes import Pushes
 from posts.reactions import Reactions
 from posts.readership import Readerships
 from posts.readings import Readings
@@ -118,6 +122,7 @@ from posts.topics import Topics
 from posts.translations import Translations
 from posts.translator import Translator
 from posts.unmasking import Unmaskings
+from posts.watching import Watching
 from posts.workbench import Workbench
 
 
@@ -189,11 +194,15 @@ class Assembly:
     notifications: Notifications
     mailboxes: Mailboxes
     digests: Digests
+    attentions: Attentions
+    pushes: Pushes
+    asking: Asking
     post_office: PostOffice
     mailer: Mailer
     threads: Threads
     following: Following
     readings: Readings
+    live: Live
     translator: Translator
     translations: Translations
     readerships: Readerships
@@ -282,11 +291,12 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
         exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, desks.left,
-        shelves.farewell))
+        shelves.farewell, attention.farewell))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
+    timelines = Timelines(database, identity, clock)
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
@@ -310,20 +320,23 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             tallies=Tallies(database, identity, clock, ids, settings.posts.vote_grace_seconds),
             lapses=Lapses(database, identity, clock, ids),
             attesting=Attesting(database, identity, allowlist, client, clock, audit),
-            reactions=Reactions(database, identity, clock, ids), timelines=Timelines(database, identity, clock),
+            reactions=Reactions(database, identity, clock, ids), timelines=timelines,
             search=Search(database, identity, clock, conditions), indexing=Indexing(database, conditions),
             similar=Similar(database, identity, clock, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             following=Following(database, ids), readings=Readings(database, clock, settings.retention.reading_days),
+            live=Live(database, Watching(database, identity, timelines), clock, settings),
             translator=translator, translations=Translations(database, identity, translator, clock, ids),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),
             mailboxes=boxes, reviews=Reviews(database, clock),
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
             decisions=Decisions(database, accounts, boxes, signing.links, clock, ids, audit, settings.joining),
-            digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database, identity),
-            post_office=PostOffice(
-                database, clock, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS | resets.MAILS
-                | departures.MAILS | exports.MAILS),
+            attentions=Attentions(database, country.zone),
+            pushes=Pushes(database, vault, clock, ids, settings.push, country.zone), asking=Asking(database, clock, ids,
+            country.zone), digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database,
+            identity), post_office=PostOffice(
+                database, clock, country.zone, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS |
+                resets.MAILS | departures.MAILS | exports.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),

@@ -220,6 +220,7 @@ def prepare(app: Quart, assembly: Assembly) -> None:
             "emergency_notice": assembly.pack.notice_in(language()),
         }
         if looking is not None and looking.actor is not None:
+            shown["push"] = assembly.pushes.offered(looking.account)
             shown["sidebar"] = await sidebars.of(looking.actor)
         return shown
 

@@ -1,8 +1,8 @@
 """Who this instance may open connections to, for operators and for the firewall: `konsil egress`.
 
-Siblings that the gate lets through for at least one purpose, the mail server, the identity provider, the translation server, and
-the resolvers that find
-them. What the firewall's sets hold is written anew from this list; their names stand in deploy/konsil.nft too.
+Siblings that the gate lets through for at least one purpose, the mail server, the identity provider, the translation server, push
+services, and the resolvers that find them. What the firewall's sets hold is written anew from this list; their names stand in
+deploy/konsil.nft too.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from instance.console import AS_JSON, assembled, show
 _RESOLVERS = Path("/etc/resolv.conf")
 _DNS = 53
 _LOOK_UP_SECONDS = 10.0
-SETS = ("siblings4", "siblings6", "mail4", "mail6", "identity4", "identity6", "translation4", "translation6",
+SETS = ("siblings4", "siblings6", "mail4", "mail6", "identity4", "identity6", "translation4", "translation6", "push4", "push6",
         "resolvers4", "resolvers6")
-"""The sets of the table `inet konsil`: addresses, and for mail and the two services addresses with their port."""
+"""The sets of the table `inet konsil`: addresses, and for mail and the services addresses with their port."""
+_WITH_PORT = ("mail", "identity", "translation", "push")
 
 
 class Exit(NamedTuple):
-    """One place connections may go to: `kind` is sibling, mail, identity, translation or resolver. `addresses` is empty where
-    `trouble` says why; `state` is a sibling's, and nothing goes where it is not `open`."""
+    """One place connections may go to: `kind` is sibling, mail, identity, translation, push or resolver. `addresses` is empty
+    where `trouble` says why; `state` is a sibling's, and nothing goes where it is not `open`."""
 
     kind: str
     host: str
@@ -59,6 +60,8 @@ async def exits(assembly: Assembly) -> tuple[Exit, ...]:
         waiting.append(_resolved("identity", *authority_of(origin), "", loopback=loopback))
     for origin in assembly.translator.origins:
         waiting.append(_resolved("translation", *authority_of(origin), "", loopback=loopback or is_loopback(origin)))
+    for origin in assembly.pushes.service.origins:
+        waiting.append(_resolved("push", *authority_of(origin), "", loopback=loopback))
     return (*await asyncio.gather(*waiting), *_resolvers())
 
 
@@ -104,7 +107,7 @@ def script(places: Iterable[Exit]) -> str:
             if place.kind == "sibling" and ip.is_loopback:
                 continue
             name = {"sibling": "siblings", "resolver": "resolvers"}.get(place.kind, place.kind) + str(ip.version)
-            element = f"{ip} . {place.port}" if place.kind in ("mail", "identity", "translation") else str(ip)
+            element = f"{ip} . {place.port}" if place.kind in _WITH_PORT else str(ip)
             if element not in elements[name]:
                 elements[name].append(element)
     lines = [f"flush set inet konsil {name}" for name in SETS]

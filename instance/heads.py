@@ -7,6 +7,7 @@ from asyncio import TimerHandle
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.telemetry import get_logger
+from instance.live import STREAM
 
 log = get_logger("server")
 LIMIT = 16_384
@@ -54,6 +55,12 @@ class BoundedHeads(HttpToolsProtocol):
         if not self._in_head and not self.transport.is_closing():
             self._end_lingering()
             self._lingering = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def shutdown(self) -> None:
+        """The server stops: what answers without an end is ended, everything else is finished."""
+        super().shutdown()
+        if self.cycle is not None and not self.cycle.response_complete and STREAM in self.cycle.scope:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_lingering()

@@ -10,18 +10,19 @@ from quart import Response
 from core.access import Access, Route
 from core.errors import NotFound
 
-_TYPES = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml", "js": "text/javascript; charset=utf-8"}
+_TYPES = {"css": "text/css; charset=utf-8", "png": "image/png", "svg": "image/svg+xml", "js": "text/javascript; charset=utf-8"}
 
 
 @cache
-def _files() -> dict[str, bytes]:
+def files() -> dict[str, bytes]:
+    """All of them by name."""
     folder = resources.files("templates").joinpath("static")
     return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.rpartition(".")[2] in _TYPES}
 
 
 async def static_file(name: str) -> Response:
     """One of the files by its name."""
-    body = _files().get(name)
+    body = files().get(name)
     if body is None:
         raise NotFound("There is no such file.")
     return Response(body, content_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": "public, max-age=3600"})

@@ -19,8 +19,10 @@ from instance.assembly import Assembly
 from instance.context import LOCALE
 from instance.letters import Letters
 from instance.pruning import prune
+from instance.pushing import Signs
 from posts import exports, shelves, translated
 from posts.indexing import AT_ONCE
+from posts.telling import NEWS
 
 log = get_logger("worker")
 _TICK_SECONDS = 0.5
@@ -30,6 +32,7 @@ _ALIASES_SECONDS = 5.0
 _PORTRAIT_SECONDS = 30.0
 _COMPARISON_SECONDS = 2.0
 _REPORTS_SECONDS = 5.0
+_ASKS_SECONDS = 30.0
 _DAY_SECONDS = 86_400
 _SWEEP_SECONDS = 60.0
 _AGAIN_SECONDS = 2.0
@@ -65,8 +68,11 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
             group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
             group.create_task(_steadily(lambda: _reports(assembly), 60.0))
             group.create_task(_steadily(lambda: _translations(assembly), 1.0))
+            group.create_task(_steadily(lambda: _asks(assembly), 1.0))
             if assembly.mailer.on:
                 group.create_task(_steadily(lambda: _mail(assembly), 1.0))
+            if assembly.pushes.on:
+                group.create_task(_steadily(lambda: _signs(assembly), 1.0))
             group.create_task(_steadily(assembly.keywatch.run, 1.0))
             group.create_task(_steadily(lambda: _papers(assembly), 60.0))
             group.create_task(_steadily(lambda: _pictures(assembly), 60.0))
@@ -199,12 +205,28 @@ async def _translations(assembly: Assembly) -> None:
             woken.clear()
 
 
+async def _asks(assembly: Assembly) -> None:
+    while True:
+        if not await assembly.asking.tell_due():
+            await asyncio.sleep(_ASKS_SECONDS)
+
+
 async def _mail(assembly: Assembly) -> None:
     letters = Letters(assembly, Translations(LOCALE))
     woken = asyncio.Event()
     assembly.database.listen(mails.TOPIC, woken.set)
     while True:
         if not await letters.work():
+            await happens(woken, _MAIL_SECONDS)
+            woken.clear()
+
+
+async def _signs(assembly: Assembly) -> None:
+    signs = Signs(assembly, Translations(LOCALE))
+    woken = asyncio.Event()
+    assembly.database.listen(NEWS, woken.set)
+    while True:
+        if not await signs.work():
             await happens(woken, _MAIL_SECONDS)
             woken.clear()
 

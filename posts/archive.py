@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.attention import attention_of
 from actors.models import Account, Actor
 from actors.store import by_ids
 from actors.wire import person
@@ -17,7 +18,7 @@ from core.clock import rfc3339
 from core.database import Row, Tx, marks
 from core.ids import public
 from federation.identity import CONTEXT, Identity
-from posts import bases, pollstore, store, wire
+from posts import bases, pollstore, readings, store, wire
 from posts.degraded import said
 from posts.models import Kind, Picture
 from posts.store import Poll, Post
@@ -114,8 +115,6 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
             "SELECT p.uri FROM bookmarks b JOIN posts p ON p.id = b.post_id WHERE b.actor_id = ? ORDER BY b.id", mine)],
         "followed.json": [row["uri"] for row in tx.rows(
             "SELECT p.uri FROM case_follows f JOIN posts p ON p.id = f.post_id WHERE f.actor_id = ? ORDER BY f.id", mine)],
-        "opened.json": [{"conversation": row["uri"], "last": rfc3339(row["at"])} for row in tx.rows(
-            "SELECT p.uri, r.at FROM readings r JOIN posts p ON p.id = r.root_id WHERE r.actor_id = ? ORDER BY r.at", mine)],
         "reactions.json": [{"type": row["type"], "object": row["uri"], "at": rfc3339(row["at"])} for row in tx.rows(
             "SELECT 'Like' AS type, p.uri, l.at FROM likes l JOIN posts p ON p.id = l.post_id WHERE l.actor_id = ?"
             " UNION ALL SELECT 'Announce', p.uri, b.at FROM boosts b JOIN posts p ON p.id = b.post_id WHERE b.actor_id = ?"
@@ -128,6 +127,7 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
             "noPatientNamed": one.no_name, "at": rfc3339(one.at),
             "withdrawn": rfc3339(one.withdrawn_at) if one.withdrawn_at is not None else None} for uri, one in bases.of_author(
             tx, actor.id)],
+        "reading.json": readings.kept(tx, actor.id),
         "settings.json": _settings(tx, account, actor),
         "verification.json": {
             "badge": {"role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,
@@ -185,7 +185,9 @@ def _people(tx: Tx, actor_id: int) -> dict[str, Any]:
 
 def _settings(tx: Tx, account: Account, actor: Actor) -> dict[str, Any]:
     box = tx.row("SELECT address, rhythm FROM mailboxes WHERE account_id = ?", (account.id,))
-    return {"handle": actor.mention, "name": account.name, "language": account.language, "about": actor.about,
+    attention = attention_of(tx, account.id)
+    return {"attention": attention._asdict(), "handle": actor.mention, "name": account.name, "language": account.language,
+    "about": actor.about,
             "discoverable": actor.discoverable, "mail": box["address"] if box is not None else "",
             "rhythm": box["rhythm"] if box is not None else "none",
             "topics": [row["topic"] for row in tx.rows("SELECT topic FROM topic_follows WHERE actor_id = ? ORDER BY at, topic",

@@ -24,7 +24,7 @@ from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import concerns, signing, store, wire
+from posts import asking, concerns, signing, store, wire
 from posts.bases import Basis
 from posts.drafts import Sheet, let_go
 from posts.enclosures import enclose, gathered
@@ -64,6 +64,10 @@ class Compose:
             check_hidden(text.tags, hidden)
         origin = self._identity.origin
         return Preview(led_home(text.html, text.tags, origin), parts_led_home(text.parts, text.tags, origin))
+
+    async def named(self, draft: Draft) -> tuple[Actor, ...]:
+        """The doctors whom the draft's text names."""
+        return (await self._texts.read(draft.text)).named
 
     async def _read(self, draft: Draft, audience: Audience | None) -> Text:
         check_draft(draft, self._settings.text_limit, self._clock.ms())
@@ -130,6 +134,8 @@ class Compose:
                 if not there:
                     raise InvalidInput("%(name)s cannot be reached at the moment. Nothing was sent.",
                                        values={"name": doctor.mention}, field="doctors")
+                if doctor.local:
+                    asking.check_takes(tx, doctor, self._clock.ms())
 
         return await self._publish(author, draft, party(self._identity.origin, author.actor, named.values()), form, sheet, check,
                                    basis)

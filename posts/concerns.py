@@ -11,6 +11,7 @@ from actors.models import Actor
 from actors.store import by_uris
 from core.database import Row, Tx, marks
 from core.ids import Ids, uri_key
+from posts.asking import let_through
 from posts.following import admitted, followers, told
 from posts.models import Reach, ReplyKind
 from posts.readings import readers
@@ -33,7 +34,8 @@ def written(tx: Tx, ids: Ids, posts: Sequence[Post], now: int) -> None:
     named = {uri for post in concerned for uri in _named(post)}
     here = {uri: actor for uri, actor in by_uris(tx, sorted(named)).items() if actor.local} if named else {}
     following = followers(tx, {post.root_id for post in concerned if post.parent_id is not None})
-    tell(tx, ids, [event for post in concerned for event in _of(post, authors, here, following.get(post.root_id, ()))], now)
+    events = [event for post in concerned for event in _of(post, authors, here, following.get(post.root_id, ()))]
+    tell(tx, ids, let_through(tx, concerned, events, now), now)
 
 
 def changed(tx: Tx, ids: Ids, old: Post, new: Post, now: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from actors import mails
+from actors.attention import quiet_until
 from actors.mailboxes import Rhythm, next_digest
 from actors.mails import MailKind, Recipient, WaitingMail
 from actors.postoffice import UNVERIFIED, UNWANTED, Rule, may_be_mailed
@@ -33,8 +34,11 @@ class Digests:
             rows = tx.rows("SELECT b.account_id, b.rhythm, b.told, a.actor_id FROM mailboxes b JOIN accounts a"
                            " ON a.id = b.account_id WHERE b.due <= ? ORDER BY b.due LIMIT ?", (now, _AT_A_TIME))
             for row in rows:
+                quiet = quiet_until(tx, row["account_id"], self._zone, now)
                 tx.run("UPDATE mailboxes SET due = ? WHERE account_id = ?",
-                       (next_digest(Rhythm(row["rhythm"]), self._zone, now), row["account_id"]))
+                       (quiet or next_digest(Rhythm(row["rhythm"]), self._zone, now), row["account_id"]))
+                if quiet is not None:
+                    continue  # one that is made afterwards says everything
                 if not may_be_mailed(tx, row["account_id"], now) or mails.is_pending(tx, row["account_id"], MailKind.DIGEST):
                     continue
                 found = unread_since(tx, row["actor_id"], row["told"])
@@ -63,4 +67,4 @@ def _told(tx: Tx, mail: WaitingMail) -> None:
     tx.run("UPDATE mailboxes SET told = ? WHERE account_id = ? AND told < ?", (mail.about_id, mail.account_id, mail.about_id))
 
 
-MAILS = {MailKind.DIGEST: Rule(_recipient, _told)}
+MAILS = {MailKind.DIGEST: Rule(_recipient, _told, waits=True)}

@@ -209,4 +209,4 @@ def _recipient(tx: Tx, mail: WaitingMail, now: int) -> Recipient | Phrase:
     return (departures.mailed(tx, mail.account_id) if row is not None else None) or UNWANTED
 
 
-MAILS = {MailKind.ARCHIVE: Rule(_recipient)}
+MAILS = {MailKind.ARCHIVE: Rule(_recipient, waits=True)}

@@ -340,6 +340,7 @@ class PostView(msgspec.Struct, frozen=True):
     instances: tuple[str, ...] = ()  # of a consult: the names of the instances it lies at, whose operators could read it
     lost: frozenset[str] = frozenset()  # of a consult: the URIs of those in it who are outside our control
     author_outside: int | None = None  # since when (ms) its author is, and nothing that is answered here gets there
+    unread: int = 0  # answers of others that have come since the viewer was in its conversation
     latest: int | None = None  # of a consult in its list: when it was last written in (ms)
     asked_from: str | None = None  # the post at home that this one asks about abroad
     asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
@@ -379,12 +380,22 @@ class PostView(msgspec.Struct, frozen=True):
         return not self.named or self.colleagues > 0 or not self.lost
 
 
+class Mark(NamedTuple):
+    """Where a list draws its line: what is greater than `id` has come since the viewer was last there, at `at` (ms)."""
+
+    id: int
+    at: int
+
+
 class Page(msgspec.Struct, frozen=True):
-    """Posts, newest first, the cursor (`?before=`) of the next page or None, and that of its first entry."""
+    """Posts, newest first, the cursor (`?before=`) of the next page or None, and that of its first entry. Where it is known up to
+    where the viewer had read the list, `line` says so: the first `new` of the posts have come since."""
 
     posts: tuple[PostView, ...]
     before: str | None
     newest: str = ""
+    line: Mark | None = None
+    new: int = 0
 
 
 class Destination(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ from posts.models import (
     shelf_of,
 )
 from posts.parts import NO_PARTS, Parts
+from posts.telling import NEWS
 from posts.translated import Translation, base, digest_of, holding
 
 _COLUMNS = ("id, uri, author_id, sibling_id, kind, root_id, parent_id, question, source, html, language, facts, state, reach,"
@@ -151,6 +152,7 @@ def insert(tx: Tx, posts: Sequence[Post]) -> None:
          _parts_out(post.parts), _helpful_out(post.helpful), _kind_out(post.reply_kind), answers.said(post.correction),
          int(answers.is_recalled(post)), _pictures_out(post.pictures), _translations_out(post.translations))
         for post in posts])
+    tx.wake(NEWS)
     topics = [(topic, post.id) for post in posts for topic in post.topics]
     if topics:
         tx.insert("topic_posts (topic, post_id)", 2, topics)
@@ -449,14 +451,13 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     indexed.gone(tx, post)
     for table in (*_OF_POLLS, *OF_TRANSLATIONS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts",
-                  "bookmarks", "case_follows"):
+                  "bookmarks", "case_follows", "thread_reads", "asks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))
     tx.run("UPDATE posts SET question = '', source = '', html = '', facts = '{}', parts = '', helpful = '', tags = '', seal = '',"
            " pictures = '', state = NULL, likes = 0, boosts = 0, answers = 0, asked_back = NULL, correction = '',"
            " translations = '', erased_at = ?, hidden_at = NULL WHERE id = ?", (now, post.id))
-    tx.run("DELETE FROM readings WHERE root_id = ?", (post.id,))
     shelves.clear(tx, post.id, now)
     bases.forget(tx, post.id)
     matters.forget(tx, post.id, now)

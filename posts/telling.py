@@ -56,6 +56,8 @@ class Told(StrEnum):
     """An answer that concerns her, or that she has opened, was withdrawn as wrong."""
 
 
+NEWS = "news"
+"""What wakes whoever waits for something new: posts, answers, and what somebody is told."""
 QUIET = frozenset({Told.LIKE, Told.BOOST, Told.EDITED, Told.TRANSLATED})
 """What waits on the page and is neither counted beside it nor told by mail."""
 CHANGES = frozenset({Told.CHANGED, Told.EDITED, Told.CORRECTED})
@@ -96,6 +98,7 @@ def tell(tx: Tx, ids: Ids, events: Sequence[Event], now: int) -> None:
 
 
 def _write(tx: Tx, events: Sequence[tuple[int, Event]], now: int) -> None:
+    tx.wake(NEWS)
     groups: dict[tuple[int, Told, int], list[tuple[int, Event]]] = {}
     for event_id, event in events:
         groups.setdefault((event.actor_id, event.kind, event.about_id), []).append((event_id, event))

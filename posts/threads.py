@@ -15,13 +15,13 @@ from core.database import Database, Tx
 from core.errors import NotFound, Refused
 from core.ids import number, public
 from federation.identity import Identity
-from posts import store
+from posts import readings, store
 from posts.history import PAGE, History, Version, compared, versions
-from posts.models import AskedAbroad, PostView
+from posts.models import AskedAbroad, Mark, PostView
 from posts.network import Network, network
 from posts.notifications import Seen, seen_in_history, seen_in_thread
 from posts.reading import readable
-from posts.readings import Reading, unnoted
+from posts.readings import Place
 from posts.store import Post
 from posts.views import views
 
@@ -31,13 +31,16 @@ ANSWERS = 200
 
 class Conversation(NamedTuple):
     """A page of a conversation: its root and answers; where the next page begins (`?after=`), and whether some came before;
-    which of the viewer's notifications it answers; and what is to be noted of her looking at it."""
+    which of the viewer's notifications it answers. `line` is up to where she had read before, `new` the answers of others that
+    have come since, as they stand on the page, and `place` is up to where it shows the conversation."""
 
     posts: tuple[PostView, ...]
     after: str | None
     earlier: bool
     seen: Seen
-    reading: Reading | None
+    place: Place
+    line: Mark | None = None
+    new: tuple[str, ...] = ()
 
 
 class Threads:
@@ -70,11 +73,18 @@ class Threads:
             if posts[0].mine:
                 posts = (msgspec.structs.replace(posts[0], asked_abroad=_asked_abroad(tx, root, places)), *posts[1:])
             last = shown[-1].id if len(answers) > ANSWERS else None
+            line, place = readings.line_in_thread(tx, viewer, root.id, shown[-1].id if shown else root.id, now)
+            new = tuple(post.id for stored, post in zip(ordered[1:], posts[1:], strict=True)
+                        if line is not None and stored.id > line.id and not (post.mine or post.erased or post.hidden))
             return Conversation(posts, public(last) if last is not None else None, start > 0,
                                 seen_in_thread(tx, viewer.id, root.id, last),
-                                unnoted(tx, viewer.id, Reading(root.id, shown[-1].id if shown else root.id), now))
+                                place, line, new)
 
         return await self._database.read(look)
+
+    async def root(self, viewer: Actor, post_id: str) -> int:
+        """The identifier of the post that began a conversation she may read."""
+        return await self._database.read(lambda tx: readable(tx, post_id, viewer, erased=True, hidden=True).root_id)
 
     async def history(self, viewer: Actor, post_id: str, before: str | None = None) -> History:
         """A post's versions, newest first, each with what it changed; `before` is the cursor of a later page."""

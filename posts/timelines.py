@@ -22,7 +22,7 @@ from core.clock import Clock
 from core.database import Database, Tx, marks
 from core.ids import number, public
 from federation.identity import Identity
-from posts import store
+from posts import readings, store
 from posts.models import Page, PostView, Shelf
 from posts.network import network
 from posts.store import LISTED, READ, Post, on_shelf
@@ -79,20 +79,20 @@ class Timelines:
         """Twenty posts of a tab, older than the cursor: `asked` are the cases without an answer in the specialties the viewer
         follows, `waiting` all of these, `specialties` and `following` what she follows, `country` and `abroad` where it was
         asked, `news` what is to be read and asks nobody, `all` everything."""
-        return await self._page(viewer, self._tab(viewer, tab), before)
+        return await self._page(viewer, self._tab(viewer, tab), before, name=tab)
 
     async def newer(self, viewer: Actor, tab: str, since: str) -> int:
         """How many posts of others stand in a tab above the entry `since` (`Page.newest`, empty for a page with none); of very
         many only `PAGE` and one more are counted."""
-        known, take = number(since) or 0, self._tab(viewer, tab)
+        return await self._database.read(lambda tx: self.count(tx, viewer, tab, "", number(since) or 0))
 
-        def look(tx: Tx) -> int:
-            skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id} | aliases.all_of(tx, viewer.id)
-            found = store.by_many(tx, [entry.post_id for entry in take(tx, _END, PAGE + 1)
-                                       if entry.entry > known and entry.by_id not in skipped])
-            return sum(post.author_id not in skipped and post.hidden_at is None for post in found.values())
-
-        return await self._database.read(look)
+    def count(self, tx: Tx, viewer: Actor, tab: str, topic: str, known: int) -> int:
+        """The same within a transaction, of a tab or of a topic's list, above the entry `known`."""
+        take = _of_topic(topic) if topic else self._tab(viewer, tab)
+        skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id} | aliases.all_of(tx, viewer.id)
+        found = store.by_many(tx, [entry.post_id for entry in take(tx, _END, PAGE + 1)
+                                   if entry.entry > known and entry.by_id not in skipped])
+        return sum(post.author_id not in skipped and post.hidden_at is None for post in found.values())
 
     def _tab(self, viewer: Actor, tab: str) -> Take:
         here = self._identity.country
@@ -189,8 +189,9 @@ class Timelines:
         return await self._page(viewer, take, before, shunning=False)
 
     async def _page(self, viewer: Actor, take: Take, before: str | None, *, shunning: bool = True,
-                    finish: Finish | None = None) -> Page:
-        """One page out of a list: what the viewer shuns is left out, and what stands in it twice stands where it is newest."""
+                    finish: Finish | None = None, name: str = "") -> Page:
+        """One page out of a list: what the viewer shuns is left out, and what stands in it twice stands where it is newest. In
+        one that has a `name`, it is known up to where she had read."""
         def look(tx: Tx) -> Page:
             shunned = shunned_by(tx, viewer.id, self._clock.ms()) if shunning else frozenset()
             key = (number(before) if before else None) or _END
@@ -205,9 +206,14 @@ class Timelines:
                     break
             chosen = list(shown.values())[:PAGE]
             posts = views(tx, [post for _, post in chosen], viewer, network(tx, self._identity), self._clock.ms())
+            came = readings.unread(tx, viewer, [post.id for _, post in chosen if post.replies])
+            posts = tuple(msgspec.structs.replace(post, unread=came[found.id]) if found.id in came else post
+                          for (_, found), post in zip(chosen, posts, strict=True))
+            line = readings.line_in_list(tx, viewer, name, self._clock.ms()) if name else None
             return Page((finish or _passed_on)(tx, [entry for entry, _ in chosen], posts),
                         public(chosen[-1][0].entry) if len(shown) > PAGE else None,
-                        public(chosen[0][0].entry) if chosen else "")
+                        public(chosen[0][0].entry) if chosen else "", line,
+                        sum(entry.entry > line.id for entry, _ in chosen) if line is not None else 0)
 
         return await self._database.read(look)
 

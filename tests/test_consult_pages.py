@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.attention import Attention
 from actors.models import Author, Role
 from actors.store import save
 from posts.models import Draft, Kind, Reach
@@ -164,6 +165,7 @@ async def test_who_was_met_is_suggested_and_who_is_shunned_is_not(pair: tuple[Ru
 async def test_consults_come_a_page_at_a_time_the_last_written_in_first(pair: tuple[Running, Running]) -> None:
     de, _ = pair
     ada, ben = await de.author("ada"), await de.author("ben")
+    await de.its.attentions.change(de.doctors["ben"], Attention(asks=50))
     made = [await de.its.compose.consult(ada, Draft(Kind.NOTE, f"Number {number}?", "Text", "de"), [ben.actor])
             for number in range(21)]
     await de.its.compose.reply(ben, made[0], "Yes.", "de")

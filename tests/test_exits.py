@@ -13,12 +13,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from core.settings import Mail
+from core.settings import Mail, Push
 from federation.identity import members_of
 from instance import exits as module
 from instance.assembly import Assembly
 from instance.cli import main
 from instance.exits import SETS, Exit, exits, script
+from posts.pushes import Pushes
 from tests.servers import FakeSibling
 
 pytestmark = pytest.mark.usefixtures("logs_restored")
@@ -73,6 +74,15 @@ async def test_the_mail_server_may_be_in_our_own_network_because_the_settings_na
     settings = msgspec.structs.replace(listed.settings, mail=Mail(host="mail.example", port=465, sender="a@b.example"))
     place, = [one for one in await exits(_with(listed, settings)) if one.kind == "mail"]
     assert place == Exit("mail", "mail.example", 465, "", True, ("10.0.0.25",), "")
+
+
+async def test_push_services_are_those_of_the_settings(its: Assembly) -> None:
+    pushes = Pushes(its.database, its.vault, its.clock, its.ids, Push(("es.example", "127.0.0.1:8443")), its.pack.zone)
+    places = await exits(dataclasses.replace(its, pushes=pushes))
+    assert [(one.host, one.port, one.addresses) for one in places if one.kind == "push"] == [
+        ("es.example", 443, ("9.9.9.9",)), ("127.0.0.1", 8443, ("127.0.0.1",))]
+    assert "add element inet konsil push4 { 127.0.0.1 . 8443, 9.9.9.9 . 443 }" in script(places)
+    assert not [one for one in await exits(its) if one.kind == "push"]
 
 
 def _with(its: Assembly, settings: Any) -> Assembly:

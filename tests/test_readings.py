@@ -1,77 +1,122 @@
-"""What was opened is remembered as long as corrections need it, for the instance itself and nobody else."""
+"""A doctor sees what has come since she was there: in a conversation, in the lists, on her home page; and nobody else sees it."""
 
 from __future__ import annotations
 
-from core.ids import number
-from instance import pruning
-from instance.assembly import Assembly
-from posts.readings import readers
-from posts.telling import QUIET, Told
-from tests.test_notifications import asked, doctors, kinds, post_of
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from posts.models import CaseFacts, Draft, Kind, Reach
+from tests.servers import Running, countries, until
+from tests.test_pages import Browser
+
+CASE = Draft(Kind.CASE, "Which?", "Text", "de", CaseFacts(("cardiology",)))
+HOUR = 3600
 
 
-async def opened(its: Assembly, who: object, post_id: str) -> bool:
-    """As a page does it; whether there was anything to be noted."""
-    found = await its.threads.thread(who.actor, post_id)  # type: ignore[attr-defined]
-    if found.reading is not None:
-        await its.readings.note(who.actor, found.reading)  # type: ignore[attr-defined]
-    return found.reading is not None
+@pytest.fixture
+async def de(tmp_path: Path) -> AsyncIterator[Running]:
+    async with countries(tmp_path, "de", worker=False) as (one,):
+        yield one
 
 
-async def test_a_conversation_is_noted_once_a_day_and_when_it_has_gone_on(its: Assembly) -> None:
-    ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
-    case = await asked(its, ada)
-    assert await opened(its, cleo, case) and not await opened(its, cleo, case)
-    answer = await its.compose.reply(ben, case, "Answer", "de")
-    post = await post_of(its, answer)
-    assert await its.database.read(lambda tx: readers(tx, post)) == []
-    assert await opened(its, cleo, answer) and not await opened(its, cleo, case)
-    assert await its.database.read(lambda tx: readers(tx, post)) == [cleo.actor.id]
-    its.clock.offset = 2 * 86_400
-    assert await opened(its, cleo, case)
-    rows = await its.database.read(lambda tx: tx.rows("SELECT root_id, newest FROM readings"))
-    assert [tuple(row) for row in rows] == [(number(case), number(answer))]
+async def ask(de: Running, handle: str) -> str:
+    return await de.its.compose.publish(await de.author(handle), CASE, (), Reach.HOME, "")
 
 
-async def test_who_has_opened_an_answer_is_told_of_other_words_quietly_and_of_a_correction_not(its: Assembly) -> None:
-    ada, ben, cleo, dora = await doctors(its, "ada", "ben", "cleo", "dora")
-    case = await asked(its, ada)
-    await opened(its, dora, case)
-    answer = await its.compose.reply(ben, case, "Ten.", "de")
-    for who in (ada, ben, cleo):
-        await opened(its, who, case)
-    await its.editing.edit(ben, answer, "", "Ten milligrams.", 1)
-    assert await kinds(its, cleo) == [Told.EDITED] and Told.EDITED in QUIET
-    assert (await kinds(its, ada))[0] == Told.CHANGED and await kinds(its, dora) == []
-    await its.following.follow(dora.actor, case)
-    await its.editing.edit(ben, answer, "", "One milligram.", 2, corrects="The dose.")
-    for who in (ada, cleo, dora):
-        assert (await kinds(its, who))[0] == Told.CORRECTED
-    assert await kinds(its, ben) == []
-    found = await its.threads.history(cleo.actor, answer)
-    await its.notifications.settle(cleo.actor, found.seen)
-    assert (await its.notifications.page(cleo.actor, None, only_unread=True)).shown == ()
+async def answer(de: Running, handle: str, post: str) -> str:
+    return await de.its.compose.reply(await de.author(handle, "reply"), post, "This one.", "de")
 
 
-async def test_a_corrected_case_is_told_to_whoever_opened_or_answered_it(its: Assembly) -> None:
-    ada, ben, cleo, dora = await doctors(its, "ada", "ben", "cleo", "dora")
-    case = await asked(its, ada)
-    await opened(its, cleo, case)
-    await its.compose.reply(ben, case, "Answer", "de")
-    await its.editing.edit(ada, case, "Which test?", "Another text", 1)
-    assert Told.CORRECTED not in await kinds(its, cleo) + await kinds(its, ben)
-    await its.editing.edit(ada, case, "Which test?", "The sodium is 115", 2, corrects="A finding was wrong.")
-    assert await kinds(its, cleo) == await kinds(its, ben) == [Told.CORRECTED] and await kinds(its, dora) == []
+async def settled(de: Running, page: str, table: str = "thread_reads") -> str:
+    """A page whose position is written down."""
+    await until(lambda: not de.its.database._later)
+    assert await de.count(table)
+    return page
 
 
-async def test_what_was_opened_is_forgotten_after_its_days_and_with_the_post(its: Assembly) -> None:
-    ada, ben = await doctors(its, "ada", "ben")
-    first, second, third = [await asked(its, ada) for _ in range(3)]
-    await opened(its, ben, first)
-    its.clock.offset = its.settings.retention.reading_days * 86_400 + 60
-    await opened(its, ben, second)
-    await opened(its, ben, third)
-    await pruning.prune(its)
-    await its.editing.delete(ada.actor, third)
-    rows = await its.database.read(lambda tx: tx.rows("SELECT root_id FROM readings"))
-    assert [row["root_id"] for row in rows] == [number(second)]
+async def test_a_conversation_says_what_is_new_since_she_was_there(de: Running) -> None:
+    post = await ask(de, "ben")
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        first = await settled(de, (await ada.get(f"/p/{post}"))[1])
+        assert "since you were here" not in first
+        de.its.clock.offset += HOUR
+        old = await answer(de, "ben", post)
+        second = await settled(de, (await ada.get(f"/p/{post}"))[1])
+        assert "1 new answer since you were here" in second
+        assert second.index('id="new"') < second.index(f'id="p-{old}"')
+        again = await settled(de, (await ada.get(f"/p/{post}?answer={old}"))[1])
+        assert "1 new answer since you were here" in again  # to answer it takes no mark away
+        await answer(de, "ada", old)  # and one's own is not new
+        de.its.clock.offset += HOUR
+        later = [await answer(de, "ben", post), await answer(de, "ben", old)]
+        third = await settled(de, (await ada.get(f"/p/{post}"))[1])
+        assert "2 new answers since you were here" in third
+        marked = re.findall(r'id="p-(\w+)">\s*<p class="eyebrow"><span class="mark new">', third)
+        assert sorted(marked) == sorted(later)
+        de.its.clock.offset += HOUR
+        assert "since you were here" not in (await ada.get(f"/p/{post}"))[1]
+
+
+async def test_a_page_that_nobody_looks_at_moves_nothing(de: Running) -> None:
+    post = await ask(de, "ben")
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        for path in ("/", f"/p/{post}"):
+            await ada.get(path, **{"sec-purpose": "prefetch"})
+        await until(lambda: not de.its.database._later)
+        assert await de.count("thread_reads") == await de.count("list_reads") == 0
+
+
+async def test_lists_say_how_many_answers_are_new(de: Running) -> None:
+    post, other = await ask(de, "ben"), await ask(de, "ben")
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        await settled(de, (await ada.get(f"/p/{post}"))[1])
+        for one in (post, post, other):
+            await answer(de, "ben", one)
+        page = (await ada.get("/?tab=all"))[1]
+        assert "2 new answers" in page and "1 new answer" not in page  # in the other one she has never been
+        await answer(de, "ada", post)
+        assert "2 new answers" in (await ada.get("/specialties/cardiology"))[1]
+        await settled(de, (await ada.get(f"/p/{post}"))[1])
+        assert "new answer" not in (await ada.get("/?tab=all"))[1].replace('data-many="{n} new', "")
+
+
+async def test_home_draws_a_line_where_she_stopped_reading(de: Running) -> None:
+    await ask(de, "ben")
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        assert "New since" not in await settled(de, (await ada.get("/"))[1], "list_reads")
+        await ask(de, "ben")
+        de.its.clock.offset += 20 * 60
+        now = await settled(de, (await ada.get("/"))[1], "list_reads")
+        assert "New since" in now and now.index("New since") < now.index("You have seen what follows")
+        assert "New since" in await settled(de, (await ada.get("/"))[1], "list_reads")  # for as long as the visit lasts
+        de.its.clock.offset += HOUR
+        assert "New since" not in await settled(de, (await ada.get("/"))[1], "list_reads")
+        assert "New since" not in (await ada.get("/?tab=country"))[1]  # each list has a line of its own
+
+
+async def test_positions_go_with_the_post_with_the_doctor_and_after_half_a_year(de: Running) -> None:
+    post = await ask(de, "ben")
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        await settled(de, (await ada.get(f"/p/{post}"))[1])
+        await settled(de, (await ada.get("/"))[1], "list_reads")
+        author = await de.author("ben")
+        await de.its.editing.delete(author.actor, post)
+        assert await de.count("thread_reads") == 0
+        await settled(de, (await ada.get(f"/p/{await ask(de, 'ben')}"))[1])
+        await de.its.departures.order("ada", "test")
+        await de.its.departing.finish()
+        assert await de.count("thread_reads") == await de.count("list_reads") == 0
+    async with Browser(de) as ben:
+        await ben.login("ben")
+        await settled(de, (await ben.get("/"))[1], "list_reads")
+        de.its.clock.offset += 181 * 24 * HOUR
+        await de.its.readings.prune()
+        assert await de.count("list_reads") == 0

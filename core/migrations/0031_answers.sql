@@ -1,4 +1,4 @@
--- What an answer is, who follows a case, who has opened it, and corrections. Times are milliseconds.
+-- What an answer is, who follows a case, and corrections. Times are milliseconds.
 
 -- `reply_kind` of an answer is question or evidence, else empty. Of what began a conversation: `answers` counts those of others that
 -- are answers (no questions back, nothing recalled), and `asked_back` is the oldest question to its author that she has not
@@ -24,15 +24,3 @@ CREATE TABLE case_follows (
 );
 CREATE INDEX case_follows_newest ON case_follows (actor_id, id);
 CREATE INDEX case_follows_post ON case_follows (post_id);
-
--- Which conversation a doctor of this instance has opened, up to which post of it, and when last: so that corrections reach whoever has
--- read what they correct. It leaves this instance in no form, and nobody is shown it.
-CREATE TABLE readings (
-    actor_id INTEGER NOT NULL REFERENCES actors (id),
-    root_id INTEGER NOT NULL REFERENCES posts (id),
-    newest INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    PRIMARY KEY (actor_id, root_id)
-);
-CREATE INDEX readings_root ON readings (root_id);
-CREATE INDEX readings_at ON readings (at);

@@ -14,13 +14,13 @@ from posts.telling import Told
 def _digest(its: Assembly, words: Translator, mail: WaitingMail, recipient: Recipient) -> Written:
     origin = its.identity.origin
     stop = f"{origin}/mail/stop/{its.mailboxes.stop_token(mail.account_id or 0, recipient.address)}"
-    shown = {"lines": _lines(words, {kind: int(count) for kind, count in mail.facts.items()}), "read": f"{origin}/notifications",
+    shown = {"lines": lines(words, {kind: int(count) for kind, count in mail.facts.items()}), "read": f"{origin}/notifications",
              "stop": stop, "settings": f"{origin}/settings/mail", "emergency": its.pack.notice_in(words.language)}
     return Written("digest", words.gettext("New for you in %(instance)s", instance=its.identity.name), shown,
                    (("List-Unsubscribe", f"<{stop}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")))  # RFC 8058
 
 
-def _lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
+def lines(words: Translator, counts: Mapping[str, int]) -> list[str]:
     """How much there is of each kind, most pressing first."""
     number = {kind: counts.get(kind, 0) for kind in Told}
     consult, answer, mention, changed = (number[kind] for kind in (Told.CONSULT, Told.ANSWER, Told.MENTION, Told.CHANGED))

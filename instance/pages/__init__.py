@@ -3,6 +3,7 @@
 from instance.pages import (
     applying,
     archive,
+    attention,
     cases,
     compose,
     conditions,
@@ -13,8 +14,10 @@ from instance.pages import (
     drafts,
     home,
     identity,
+    installing,
     inviting,
     joining,
+    live,
     mail,
     notifications,
     papers,
@@ -39,6 +42,7 @@ from instance.pages import (
 _MODULES = (
     session,
     home,
+    live,
     notifications,
     thread,
     translations,
@@ -63,12 +67,14 @@ _MODULES = (
     identity,
     verification,
     mail,
+    attention,
     papers,
     inviting,
     joining,
     applying,
     archive,
     departing,
+    installing,
     public,
 )
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

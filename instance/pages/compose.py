@@ -118,6 +118,8 @@ async def write_step() -> ResponseReturnValue:
 async def _named(author: Author, written: Written, sheet: Sheet, draft: Draft, sent: Any) -> ResponseReturnValue:
     """The last look at a consult, or, with the form that is `sent` from there, the consult."""
     doctors = await services().colleagues.named(author.actor, written.doctors)
+    if sent is None:
+        await services().asking.check(doctors)
     _check_signature(written)
     going = tuple(place for place in await services().compose.destinations()
                   if place.origin in {origin_of(doctor.uri) for doctor in doctors})
@@ -194,9 +196,16 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, preview: Previe
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
         "compose_confirm.html", look=look_at(written, written.language), speaker=speaker,
+        tomorrow=() if doctors else await _tomorrow(draft, author),
         uploads=await services().media.in_work(doctor(), sheet), told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=preview.html, parts=preview.parts, author=author, chosen=chosen,
         doctors=doctors, instances=instances, seen=seen, form=token(), later=[one for one in going if one.state != "up"])
+
+
+async def _tomorrow(draft: Draft, author: Author) -> tuple[Actor, ...]:
+    """Whom a new post names and who has been asked by name often enough today."""
+    named = await services().compose.named(draft)
+    return await services().asking.later(one for one in named if one.id != author.actor.id)
 
 
 async def _asked_at_home(post_id: str) -> Written:

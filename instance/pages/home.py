@@ -6,7 +6,9 @@ from quart import jsonify, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from core.access import Access, Route
+from core.ids import number
 from instance.context import doctor, me, owner, services, verified
+from instance.pages.looking import is_looked_at
 
 _DELETIONS = ("waiting", "ended", "all")
 _TABS = ("asked", "following", "abroad", "news", "specialties", "country", "all", "waiting")
@@ -20,6 +22,8 @@ async def home() -> ResponseReturnValue:
     tab = request.args.get("tab", "")
     tab = tab if tab in _TABS else _TABS[0]
     page = await services().timelines.home(doctor(), tab, request.args.get("before"))
+    if is_looked_at() and page.newest and "before" not in request.args:
+        services().readings.note_list(doctor(), tab, number(page.newest) or 0, page.line)
     return await render_template("home.html", page=page, tab=tab)
 
 

@@ -9,7 +9,7 @@ from quart import request
 from core.errors import Unavailable
 from instance.context import doctor, services
 from posts.notifications import Seen
-from posts.readings import Reading
+from posts.threads import Conversation
 
 
 def is_looked_at() -> bool:
@@ -17,11 +17,10 @@ def is_looked_at() -> bool:
     return request.method == "GET" and "prefetch" not in request.headers.get("sec-purpose", "")
 
 
-async def note_reading(reading: Reading | None) -> None:
-    """Remember that she has opened it, so that corrections reach her. Where that cannot be stored it is read all the same."""
-    if reading is not None:
-        with suppress(Unavailable):
-            await services().readings.note(doctor(), reading)
+async def note_reading(found: Conversation) -> None:
+    """Remember up to where she has read, so that corrections reach her. Where that cannot be stored it is read all the same."""
+    with suppress(Unavailable):
+        await services().readings.note_thread(doctor(), found.place, found.line)
 
 
 async def settle(seen: Seen) -> None:

@@ -42,7 +42,7 @@ async def thread_page(post_id: str, *, error: InvalidInput | None = None, answer
     posts = found.posts
     if looking:
         await settle(found.seen)
-        await note_reading(found.reading)
+        await note_reading(found)
     answering = answering or request.args.get("answer", "") or posts[0].id
     target = next((post for post in posts if post.id == answering and not post.erased and (post.mine or not post.hidden)), None)
     kept = await services().drafts.of(doctor(), What.REPLY, target.id) if target is not None and written is None else None
@@ -201,7 +201,7 @@ async def print_page(post_id: str) -> ResponseReturnValue:
     found = await services().threads.thread(doctor(), post_id, results=True, after=request.args.get("after"))
     if is_looked_at():
         await settle(found.seen)
-        await note_reading(found.reading)
+        await note_reading(found)
     return await render_template("print.html", found=found, root=found.posts[0], posts=found.posts[1:])
 
 

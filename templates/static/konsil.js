@@ -4,7 +4,6 @@
 (() => {
   const PAUSE = 2_000; // ms after the last keystroke
   const AGAIN = 15_000; // ms after a failure
-  const LOOK = 60_000; // ms between two looks for new posts
   const KEEPALIVE = 60_000; // bytes a request may have that outlives its page
 
   // A form with a draft saves itself. Its sentences stand in the page, in the reader's language.
@@ -80,31 +79,6 @@
     addEventListener("pageshow", (event) => { if (event.persisted) over = false; });
   }
 
-  // New posts wait behind a link. The line for it is there from the beginning, so that nothing moves.
-  function news(line) {
-    const link = line.querySelector("a");
-    let looked = Date.now();
-    const every = setInterval(look, LOOK);
-    line.hidden = false;
-
-    async function look() {
-      if (document.hidden) return;
-      looked = Date.now();
-      try {
-        const answer = await fetch(line.dataset.new, { headers: { accept: "application/json" }, redirect: "manual" });
-        if (!answer.ok) {
-          if (answer.type === "opaqueredirect" || answer.status === 403) clearInterval(every); // signed out
-          return;
-        }
-        const { count } = await answer.json();
-        if (count) link.textContent = (count === 1 ? line.dataset.one : line.dataset.many).replace("{n}", count > 20 ? "20+" : count);
-        link.hidden = !count;
-      } catch { /* the next look may find the server again */ }
-    }
-
-    document.addEventListener("visibilitychange", () => { if (Date.now() - looked >= LOOK) look(); });
-  }
-
   // Ctrl and K lead to the search field. No letter or sign alone does: whoever speaks to her computer would hit it by chance.
   function finding(field) {
     field.setAttribute("aria-keyshortcuts", "Control+K Meta+K");
@@ -119,5 +93,4 @@
 
   document.querySelectorAll("[data-find]").forEach(finding);
   document.querySelectorAll("[data-draft]").forEach(saving);
-  document.querySelectorAll("[data-new]").forEach(news);
 })();

@@ -21,15 +21,16 @@ from actors.verifications import Method
 from core.database import Tx
 from core.ids import number, public
 from core.markings import Arrow, Box, Brush
-from core.settings import Imprint, Settings
+from core.settings import Imprint, Push, Settings
 from core.vault import token, token_hash
 from federation import reconciliation
 from inbox.reconciliations import Done
 from posts import pollstore
 from posts.drafts import Sheet, What, Written
-from posts.models import Aim, CaseFacts, Draft, Kind, PollDraft, Reach, ReplyKind
+from posts.models import Aim, CaseFacts, Draft, Kind, Mark, PollDraft, Reach, ReplyKind
 from posts.parts import Congress, Effect, Parts, Row, Section, Study
 from posts.pollstore import Snapshot
+from posts.readings import Place
 from tests import test_joining as joining
 from tests.applicants import applied
 from tests.drawn import photograph
@@ -74,7 +75,7 @@ async def house(directory: Path) -> AsyncIterator[House]:
         machine.knows = FRENCH
 
         def settled(settings: Settings) -> Settings:
-            return msgspec.structs.replace(machine.used()(mail.used()(settings)), imprint=IMPRINT)
+            return msgspec.structs.replace(machine.used()(mail.used()(settings)), imprint=IMPRINT, push=Push(("push.example",)))
 
         async with (countries(directory, "de", "fr", settled=settled) as (de, fr),
                     countries(directory, "it", friends=False, domain="localhost") as (it,)):
@@ -91,6 +92,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     made |= await _translated(de)
     made |= await _by_role(de) | await _pictures(de, fr)
     made |= await _desks(de)
+    made |= await _been(de)
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
@@ -339,13 +341,27 @@ async def _corrected(de: Running, fr: Running) -> dict[str, str]:
     [other] = (await its.timelines.of(ben.actor, ben.actor, None)).posts[:1]
     await its.following.follow(ada.actor, other.id)
     found = await its.threads.thread(ada.actor, case)
-    if found.reading is not None:
-        await its.readings.note(ada.actor, found.reading)
+    await its.readings.note_thread(ada.actor, found.place, found.line)
     await its.editing.edit(ada, corrected, "", "Ein Milligramm, zweimal am Tag.", 1, corrects="Die Dosis war zu hoch.")
     await its.editing.recall(ben, recalled, "Zehnfach zu hoch: Milligramm und Mikrogramm verwechselt.")
     thanks = await its.compose.reply(ada, case, "Danke.", "de")
     await its.compose.reply(ben, case, "Wie ist die Niere?", "de", kind=ReplyKind.QUESTION)
     return {"dose": case, "recalled": recalled, "corrected": corrected, "thanks": thanks}
+
+
+async def _been(de: Running) -> dict[str, str]:
+    """A conversation that Ada has read, and that has gone on since; and a line in her lists."""
+    its, ada, ben = de.its, await de.author("ada"), await de.author("ben")
+    asked = Draft(Kind.CASE, "Wie ging es weiter?", TEXT, "de", FACTS)
+    made = await its.compose.publish(ben, asked, (), Reach.HOME, "")
+    [first] = await _answers(de, made, (ben,))
+    seen, now = number(first) or 0, its.clock.ms()
+    await its.readings.note_thread(ada.actor, Place(number(made) or 0, seen, further=True), Mark(seen, now))
+    for tab in ("all", "specialties"):
+        its.readings.note_list(ada.actor, tab, seen, Mark(seen, now))
+    await _answers(de, first, (ben, ben))
+    await its.compose.publish(ben, asked, (), Reach.HOME, "")
+    return {"been": made}
 
 
 async def _answers(de: Running, parent: str, authors: tuple[Author, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from tests.browser.house import house
 from tests.browser.looking import look_hard
 from tests.browser.sights import SIGHTS, walk
 
-NO_PAGES = {"/drafts/<what>/<about>/pictures/<picture_name>/frame/<number>",
+NO_PAGES = {"/drafts/<what>/<about>/pictures/<picture_name>/frame/<number>", "/live", "/manifest.webmanifest", "/sw.js",
             "/actor", "/.well-known/nodeinfo", "/nodeinfo/2.1", "/livez", "/readyz", "/static/<name>", "/new",
             "/admin/identity/descriptor", "/drafts/<what>/<about>", "/locked", "/login/second", "/login/identity/callback",
             "/admin/documents/<document_id>/<page>", "/portraits/<actor_id>/<version>/<size>",

@@ -121,12 +121,15 @@ async def sign_in_beside(window: Window, handle: str) -> None:
                           f" password: {PASSWORD!r}}})}}).then(() => true)")
 
 
-@pytest.mark.parametrize("width", [1280, 320])
-async def test_new_posts_wait_behind_a_link_and_nothing_moves(browser: Chromium, de: Running, width: int) -> None:
+_SLOWLY = """((real) => { window.setInterval = (work, ms) => real(work, ms / 100); })(setInterval); delete window.EventSource"""
+
+
+@pytest.mark.parametrize(("width", "asking"), [(1280, False), (320, False), (1280, True)])
+async def test_new_posts_wait_behind_a_link_and_nothing_moves(browser: Chromium, de: Running, width: int, asking: bool) -> None:
+    """They are heard of as they come; a browser that cannot listen asks once in a while."""
     await de.its.compose.publish(await de.author("ben"), CASE, (), Reach.HOME, "")
     ada = await signed_in(browser, de)
-    await ada.window.call("Page.addScriptToEvaluateOnNewDocument",
-                          source="((real) => { window.setInterval = (work, ms) => real(work, ms / 100); })(setInterval)")
+    await ada.window.call("Page.addScriptToEvaluateOnNewDocument", source=_SLOWLY if asking else "")
     await ada.window.resize(width)
     await ada.window.go(de.url)
     place = "document.querySelector('article').getBoundingClientRect().top"
@@ -135,6 +138,7 @@ async def test_new_posts_wait_behind_a_link_and_nothing_moves(browser: Chromium,
     for number in (1, 2):
         await de.its.compose.publish(await de.author("ben"), CASE, (), Reach.HOME, "")
         await ada.window.until(f"document.querySelector('.news').innerText === '{number} new'")
+        assert (await ada.window.evaluate("document.title")).startswith(f"({number}) ")
     assert await ada.window.evaluate(place) == before
     assert await ada.window.evaluate("document.querySelectorAll('article').length") == 1
     await ada.push(".news a")

@@ -21,8 +21,7 @@ async def opened(at: Running, handle: str, post_id: str) -> tuple[PostView, ...]
     """A doctor looks at a conversation."""
     reader = (await at.author(handle)).actor
     found = await at.its.threads.thread(reader, post_id)
-    if found.reading is not None:
-        await at.its.readings.note(reader, found.reading)
+    await at.its.readings.note_thread(reader, found.place, found.line)
     return found.posts
 
 

@@ -24,6 +24,7 @@ from federation.allowlist import Purpose
 from federation.bundles import JSON_SEQ
 from federation.client import Client
 from instance.app import behind_the_front, create_pages, routes
+from instance.live import PATH
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.servers import AP, PASSWORD, FakeSibling, Running, countries
 from tests.test_pages import Browser
@@ -85,6 +86,8 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", "/notifications/<notification_id>/read", who): NOWHERE for who in ("student", "doctor")},
     **{("POST", "/mail/confirm/<token>", who): NOWHERE for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/settings/mail", who): NOWHERE for who in ("student", "doctor")},
+    # only a script listens, and this instance names no push service
+    **{("POST", rule, who): NOWHERE for rule in ("/settings/push", "/settings/push/remove") for who in ("student", "doctor")},
     # the link in this table leads to no application, and this instance sends no mail, so that nobody can apply
     **{(method, f"/join/<token>{step}", who): NOWHERE for who in (*PEOPLE, *SERVERS) for method, step in (
         ("GET", ""), ("POST", ""), ("POST", "/appeal"), ("GET", "/withdraw"), ("POST", "/withdraw"),
@@ -296,13 +299,14 @@ async def test_the_url_map_answers_no_method_by_itself(house: House) -> None:
         assert rule.methods == wanted | ({"HEAD"} if "GET" in wanted else set()), rule
 
 
-async def test_nothing_is_spoken_over_a_websocket_and_nothing_streams(house: House) -> None:
-    """There is no such route; one that comes has to declare who may call it as all others do, and this test has to learn it."""
+async def test_nothing_is_spoken_over_a_websocket_and_one_route_streams(house: House) -> None:
+    """A route that comes has to declare who may call it as all others do, and this test has to learn it."""
+    assert [route.access for route in routes() if route.rule == PATH] == [Access.DOCTOR]
     for rule in create_pages(house.de.its).url_map.iter_rules():
         assert not rule.websocket, rule  # type: ignore[attr-defined]
     for where, tree in sources():
         said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        assert not [text for text in said if "event-stream" in text], where
+        assert str(where) == "instance/pages/live.py" or not [text for text in said if "event-stream" in text], where
     for path in sorted({house.path(route).partition("?")[0] for route in routes()} | {"/", "/api/v1/streaming", "/nothing"}):
         said_back: list[str] = []
         heard = iter(["websocket.connect"])
@@ -364,7 +368,8 @@ async def test_a_server_without_a_worker_is_ready_by_itself(house: House) -> Non
 # The way out: the HTTP client opens a connection only for somebody the gate has let through, or an operator has named.
 
 OUT = {"post": "Sibling", "post_bundle": "Sibling", "get": "Sibling", "webfinger": "Sibling", "fetch_descriptor": "Candidate",
-       **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe", "picture"), "Sibling"), "ask": "Service"}
+       **dict.fromkeys(("handshake", "addresses", "certificate", "look", "probe", "picture"), "Sibling"),
+       **dict.fromkeys(("ask", "hand_over"), "Service")}
 
 
 def sources() -> list[tuple[str, ast.Module]]:
@@ -395,7 +400,8 @@ def test_every_call_of_the_client_hands_over_whom_the_gate_let_through() -> None
                              "federation/keywatch.py", "federation/leaving.py", "federation/reconciliation.py",
                              *["federation/selftest.py"] * 7,
                              "federation/shipments.py", "federation/shipments.py", "federation/siblings.py",
-                             *["inbox/held.py"] * 2, "posts/attesting.py", "posts/borrowed.py", "posts/translator.py"]
+                             *["inbox/held.py"] * 2, "instance/pushing.py", "posts/attesting.py", "posts/borrowed.py",
+                             "posts/translator.py"]
 
 
 def _other_client(call: ast.Call) -> bool:
@@ -443,6 +449,6 @@ def test_nobody_makes_a_sibling_but_the_gate_nor_a_candidate_but_an_operator_and
             if (isinstance(node, ast.Name) and node.id == "_SEAL") or (isinstance(node, ast.alias) and node.name == "_SEAL"):
                 seal.add(where)
     assert makers == {"Sibling": {"federation/allowlist.py"}, "Candidate": {"federation/keywatch.py", "federation/siblings.py"},
-                      "Service": {"actors/openid.py", "posts/translator.py"}}
+                      "Service": {"actors/openid.py", "posts/pushes.py", "posts/translator.py"}}
     assert seal == {"federation/allowlist.py"}
 
