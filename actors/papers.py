@@ -102,7 +102,7 @@ class Papers:
             return count(tx, {f"papers:{application_id}": _TRIES}, self._clock.ms(), self._window)
 
         if (wait := await self._database.write(work)) is not None:
-            raise TooMany("That were many files in a short time. Please go on in %(minutes)s minutes.",
+            raise TooMany("Those were many files in a short time. Please go on in %(minutes)s minutes.",
                           values={"minutes": -(-wait // 60)}, retry_after=wait, field="file")
 
     async def add(self, application_id: int, kind: str, upload: bytes) -> Document:

@@ -82,7 +82,7 @@ class Cases:
         def write(tx: Tx) -> None:
             case = self._own(tx, author, readable(tx, post_id, author.actor))
             if case.revision != before.revision and (case.source, case.parts) != (before.source, before.parts):
-                raise Conflict("The case was changed in this moment. Nothing was saved; please try again.")
+                raise Conflict("The case was changed just now. Nothing was saved; please try again.")
             check_readers(read.named, case.audience, settled=True)
             if by_ids(tx, [case.author_id])[case.author_id].alias:
                 check_hidden(read.tags, author.actor)

@@ -70,7 +70,7 @@ class Media:
         """Whether she may add something now; it counts as a try. `TooMany`."""
         wait = await self._database.write(lambda tx: self._count(tx, owner, 1))
         if wait is not None:
-            raise TooMany("That were many pictures in a short time. Please go on in %(minutes)s minutes.",
+            raise TooMany("Those were many pictures in a short time. Please go on in %(minutes)s minutes.",
                           values={"minutes": -(-wait // 60)}, retry_after=wait, field="file")
 
     async def add(self, owner: Actor, sheet: Sheet, upload: bytes) -> Upload:

@@ -158,7 +158,7 @@ class Translations:
         def write(tx: Tx) -> None:
             now = store.by_id(tx, post.id)
             if now is None or now.erased_at is not None or digest_of(now.question, now.html, now.parts) != digest:
-                raise Conflict("The text was changed in this moment. Please try again.")
+                raise Conflict("The text was changed just now. Please try again.")
             tx.run("INSERT INTO machine_translations (id, post_id, language, digest, said, made_by, at)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?)"
                    " ON CONFLICT (post_id, language) DO NOTHING",
@@ -179,7 +179,7 @@ class Translations:
                               reason="by-role")
             row = tx.row("SELECT * FROM machine_translations WHERE id = ? AND post_id = ?", (number(made_id) or 0, post.id))
             if row is None or row["digest"] != digest_of(post.question, post.html, post.parts):
-                raise Conflict("The text has changed since you have read this. Please look at the new translation.")
+                raise Conflict("The text has changed since you read this. Please look at the new translation.")
             if not may_confirm(doctor, post.language, row["language"]):
                 raise Refused("Your profile does not say that you speak both languages.", reason="may-not-confirm")
             said = msgspec.structs.replace(_SAID.decode(row["said"]), by=doctor.uri, name=doctor.name, at=now)

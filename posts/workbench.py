@@ -158,7 +158,7 @@ class Workbench:
         wait = await self._database.write(
             lambda tx: count(tx, {f"prints:{owner.id}": _PRINTS}, self._clock.ms(), self._window))
         if wait is not None:
-            raise TooMany("That were many changes in a short time. Please go on in %(minutes)s minutes.",
+            raise TooMany("Those were many changes in a short time. Please go on in %(minutes)s minutes.",
                           values={"minutes": -(-wait // 60)}, retry_after=wait)
         printed = await self._darkroom.printed(plate.data, order)
         await asyncio.to_thread((self._directory / plate.called).touch)  # it has no row for a moment, and is not to be swept then
@@ -175,7 +175,7 @@ class Workbench:
             try:
                 data = await asyncio.to_thread(self._read, row["called"], key)
             except OSError as error:
-                raise Conflict("What this picture was printed from is not here any more. Please remove it and hand it in again.",
+                raise Conflict("What this picture was made from is not here any more. Please remove it and hand it in again.",
                                reason="plate-lost", cause=str(error)) from None
             return _Plate(data, row["called"], key, _facts(row), _ORDER.decode(row["ordered"]), Size(row["width"], row["height"]),
                           row["made_at"])

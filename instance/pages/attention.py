@@ -63,7 +63,7 @@ def _wanted(typed: dict[str, str]) -> Attention:
     if not typed["quiet"]:
         begins = ends = 0
     elif begins == ends:
-        raise InvalidInput("Quiet hours that end when they begin are none. Give two different times.", field="until")
+        raise InvalidInput("Quiet hours cannot end when they begin. Give two different times.", field="until")
     return Attention(begins, ends, bool(typed["weekends"]), asks)
 
 
