@@ -32,7 +32,7 @@ from core.settings import load
 from federation.store import enqueue
 from instance.assembly import assemble
 from instance.setup import create_instance
-from posts import store, wire
+from posts import ballots, outgoing, store
 from posts.models import Audience, CaseFacts, Kind, Reach, State, Tags
 from posts.store import Poll, Post
 from posts.telling import Event, Told, tell
@@ -236,7 +236,7 @@ class _Years:
     def send(self) -> None:
         """The way out of the last posts written here, and that they arrived."""
         for post, poll, parent_uri in self._mine:
-            enqueue(self._tx, self._ids.new(), wire.create(post, poll, self._by_id[post.author_id].uri, parent_uri, bytes),
+            enqueue(self._tx, self._ids.new(), outgoing.create(post, poll, self._by_id[post.author_id].uri, parent_uri, bytes),
                     [self._siblings[origin] for origin in post.audience.origins if origin in self._siblings], post.published_at)
         self._tx.run("UPDATE deliveries SET state = 'acked', settled_at = 1")
 
@@ -244,7 +244,7 @@ class _Years:
         """Votes of this country's doctors in the latest polls; likes, what was passed on, what was kept."""
         for post_id in self._polls[-_VOTED_LAST:]:
             voters = self._chance.sample(self._here, min(20, len(self._here)))
-            store.insert_votes(self._tx, [(post_id, voter.id, 0, self._chance.randrange(2), self._end) for voter in voters])
+            ballots.insert_votes(self._tx, [(post_id, voter.id, 0, self._chance.randrange(2), self._end) for voter in voters])
         self._members.react(self._people, self._listed[-_TOUCHED_LAST:])
 
     def erase(self) -> None:

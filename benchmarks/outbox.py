@@ -14,7 +14,7 @@ from core.database import Tx
 from core.ids import public
 from federation.store import enqueue
 from instance.assembly import Assembly, assemble
-from posts import store, wire
+from posts import outgoing, store
 from posts.models import Audience, CaseFacts, Kind, Reach, State
 from posts.network import network
 from posts.store import Post
@@ -42,7 +42,7 @@ def _fill(tx: Tx, assembly: Assembly, handle: str, count: int) -> None:
     for _ in range(count):
         post = _post(assembly, author.id, origins)
         store.insert(tx, [post])
-        enqueue(tx, assembly.ids.new(), wire.create(post, None, author.uri, None, assembly.identity.seal), recipients, now)
+        enqueue(tx, assembly.ids.new(), outgoing.create(post, None, author.uri, None, assembly.identity.seal), recipients, now)
 
 
 def _post(assembly: Assembly, author_id: int, origins: tuple[str, ...]) -> Post:

@@ -18,7 +18,7 @@ from federation.announcements import Announcement
 from federation.keyring import KeyAnswer, Keyring
 from federation.siblingkeys import SiblingKeys
 from inbox import ledger, ordered
-from posts import concerns, departing, matters, pollstore, reactions, store, translated
+from posts import ballots, concerns, departing, matters, pollstore, reactions, store, translated
 from posts.counts import Result, Tally
 from posts.matters import Said, Verdict
 from posts.reactions import Reaction, Table
@@ -190,9 +190,9 @@ def write(tx: Tx, effects: Sequence[Effect], now: int, ids: Ids, keys: Keys) -> 
             return
     votes = [effect for effect in effects if isinstance(effect, CountVote)]
     if votes:
-        store.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
+        ballots.insert_votes(tx, [(vote.post_id, vote.voter_id, vote.slot, vote.position, now) for vote in votes])
         for post_id in {vote.post_id for vote in votes}:
-            store.recount(tx, post_id, now)
+            ballots.recount(tx, post_id, now)
     for table in reactions.TABLES:
         given = [effect.reaction for effect in effects if isinstance(effect, React) and effect.table == table]
         for again in reactions.add(tx, ids, table, given, now) if given else ():

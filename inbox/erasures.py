@@ -28,7 +28,7 @@ from federation.listed import listed
 from federation.siblings import Siblings
 from federation.store import enqueue, forget_said
 from inbox import ledger, ordered
-from posts import store, wire
+from posts import outgoing, store
 from posts.departing import Departing
 from posts.network import network
 
@@ -179,9 +179,9 @@ class Erasures:
             recipients = [one.id for one in listed(tx) if one.origin in taken.to]
             if post is not None:
                 recipients = sorted({*recipients, *network(tx, self._identity).recipients(post.audience.origins)})
-                activity = wire.delete(post, taken.by)
+                activity = outgoing.delete(post, taken.by)
             else:
-                activity = wire.delete_again(taken.name, taken.by, taken.to)
+                activity = outgoing.delete_again(taken.name, taken.by, taken.to)
             enqueue(tx, self._ids.new(), activity, recipients, now)
         due.known(tx, [taken.name for taken in posts])
 

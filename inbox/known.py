@@ -15,7 +15,7 @@ from core.ids import uri_key
 from federation.keyring import answerable
 from inbox.arrival import Arrival, Held, Wanted
 from inbox.reconciliations import Lost, lost, made_then
-from posts import matters, pollstore, store
+from posts import ballots, matters, pollstore, store
 from posts.counts import Mode
 from posts.matters import Reported
 from posts.models import Kind, Reach
@@ -95,7 +95,7 @@ def load(tx: Tx, home: str, arrivals: Sequence[Arrival], states: dict[str, str])
     if any(uri.startswith(ours) for uri in about):
         known.lost = lost(tx)
     voters = {(posts[question].id, people[voter].id) for question, voter in votes if question in posts and voter in people}
-    known.voted = store.voted(tx, voters)
+    known.voted = ballots.voted(tx, voters)
     _load_counts(tx, known, arrivals, votes=bool(votes))
     known.here = shown_among(tx, list(named))
     known.follows = follows.by_uris(tx, list({arrival.object_id for arrival in arrivals if arrival.type in _ABOUT_FOLLOWS}))

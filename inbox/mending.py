@@ -15,7 +15,7 @@ from federation.identity import Identity
 from federation.store import Standing, arrived, enqueue, standing
 from inbox import ledger
 from inbox.reconciliations import lost, made_then
-from posts import pollstore, store, wire
+from posts import outgoing, pollstore, store
 from posts.holdings import Between
 from posts.recovery import Recovered, recover
 from posts.store import Post
@@ -102,7 +102,7 @@ def send_again(tx: Tx, ids: Ids, identity: Identity, two: Between, uris: Sequenc
     parents = store.by_many(tx, [post.parent_id for post in sent if post.parent_id is not None])
     for post in sent:
         parent = parents.get(post.parent_id) if post.parent_id is not None else None
-        made = wire.update if as_update else wire.create
+        made = outgoing.update if as_update else outgoing.create
         activity = made(post, pollstore.whole(tx, post.id), authors[post.author_id].uri, parent.uri if parent else None,
                         identity.seal, again=public(ids.new()))
         enqueue(tx, ids.new(), activity, [two.sibling_id], now)
@@ -117,7 +117,7 @@ def delete_again(tx: Tx, ids: Ids, two: Between, posts: Sequence[tuple[str, str]
         post = known.here.get(uri)
         if known.stand(uri) in (Standing.MOVING, Standing.ENDED) or (post is not None and post.erased_at is None):
             continue
-        enqueue(tx, ids.new(), wire.delete_again(uri, author, (two.origin,), again=public(ids.new())), [two.sibling_id], now,
+        enqueue(tx, ids.new(), outgoing.delete_again(uri, author, (two.origin,), again=public(ids.new())), [two.sibling_id], now,
                 alone=True)
         asked += 1
     return asked

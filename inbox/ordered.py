@@ -19,7 +19,7 @@ from core.database import Database, Row, Tx, marks
 from core.ids import Ids
 from federation import due
 from inbox import ledger
-from posts import breakdown, concerns, matters, pollstore, reactions, store, telling
+from posts import ballots, breakdown, concerns, matters, pollstore, reactions, store, telling
 from posts.reactions import Table
 
 TOPIC = "ordered-erasures"
@@ -155,7 +155,7 @@ def _votes(tx: Tx, its: _Order, now: int) -> _Step:
                (row["post_id"], row["voter_id"], row["slot"]))
     for post_id in {row["post_id"] for row in rows}:
         if tx.row("SELECT 1 FROM polls WHERE post_id = ? AND closed_at IS NULL", (post_id,)) is not None:
-            store.recount(tx, post_id, now)
+            ballots.recount(tx, post_id, now)
     return _Step(cursor)
 
 

@@ -332,9 +332,9 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
             decisions=Decisions(database, accounts, boxes, signing.links, clock, ids, audit, settings.joining),
             attentions=Attentions(database, country.zone),
-            pushes=Pushes(database, vault, clock, ids, settings.push, country.zone), asking=Asking(database, clock, ids,
-            country.zone), digests=Digests(database, clock, ids, country.zone), mailer=mailer, objects=Objects(database,
-            identity), post_office=PostOffice(
+            pushes=Pushes(database, vault, clock, ids, settings.push, country.zone),
+            asking=Asking(database, clock, ids, country.zone), digests=Digests(database, clock, ids, country.zone),
+            mailer=mailer, objects=Objects(database, identity), post_office=PostOffice(
                 database, clock, country.zone, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS |
                 resets.MAILS | departures.MAILS | exports.MAILS),
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),

@@ -18,7 +18,7 @@ from core.clock import rfc3339
 from core.database import Row, Tx, marks
 from core.ids import public
 from federation.identity import CONTEXT, Identity
-from posts import bases, pollstore, readings, store, wire
+from posts import bases, outgoing, pollstore, readings, store
 from posts.degraded import said
 from posts.models import Kind, Picture
 from posts.store import Poll, Post
@@ -143,7 +143,7 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
 
 
 def _create(tx: Tx, identity: Identity, actor: Actor, post: Post, parents: dict[int, str]) -> dict[str, Any]:
-    made = wire.document(post, pollstore.whole(tx, post.id), actor.uri, parents.get(post.parent_id or 0), identity.seal)
+    made = outgoing.document(post, pollstore.whole(tx, post.id), actor.uri, parents.get(post.parent_id or 0), identity.seal)
     return {"id": f"{post.uri}#create", "type": "Create", "actor": actor.uri, "published": made["published"], "to": made["to"],
             "object": made}
 

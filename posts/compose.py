@@ -24,7 +24,7 @@ from core.settings import Posts
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import asking, concerns, signing, store, wire
+from posts import asking, concerns, outgoing, signing, store
 from posts.bases import Basis
 from posts.drafts import Sheet, let_go
 from posts.enclosures import enclose, gathered
@@ -174,7 +174,7 @@ class Compose:
             asked = begin(tx, places, made, poll) if poll is not None else None
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            enqueue(tx, self._ids.new(), wire.create(made, asked, speaker.uri, None, self._identity.seal),
+            enqueue(tx, self._ids.new(), outgoing.create(made, asked, speaker.uri, None, self._identity.seal),
                     places.recipients(audience.origins), now)
             let_go(tx, author.writer, sheet, now)
             return post.id
@@ -212,7 +212,7 @@ class Compose:
             concerns.written(tx, self._ids, [post], now)
             if once is not None:
                 store.mark_sent(tx, post.id, once)
-            activity = wire.create(post, None, speaker.uri, parent.uri, self._identity.seal)
+            activity = outgoing.create(post, None, speaker.uri, parent.uri, self._identity.seal)
             enqueue(tx, self._ids.new(), activity, places.recipients(parent.audience.origins), now)
             let_go(tx, author.actor, sheet, now)
             return post.id

@@ -29,8 +29,7 @@ from federation.identity import Identity
 from federation.listed import sent_to
 from federation.store import enqueue
 from federation.store import forget as forget_outgoing
-from posts import pollstore, reactions, store, telling, translations
-from posts import wire as posts_wire
+from posts import ballots, outgoing, pollstore, reactions, store, telling, translations
 from posts.departed import Departed, Leaving, departed, leaving
 from posts.network import network
 from posts.reactions import Table
@@ -201,7 +200,7 @@ class Departing:
             store.erase(tx, post.uri, origin_of(post.uri), now)
             self._forget.forget(tx, post.uri)
             if person.local:
-                enqueue(tx, self._ids.new(), posts_wire.delete(post, person.uri),
+                enqueue(tx, self._ids.new(), outgoing.delete(post, person.uri),
                         network(tx, self._identity).recipients(post.audience.origins), now)
         self._forget.release(tx, [post.uri for post in found.values()], now)
         tx.run("UPDATE departures SET posts = posts + ? WHERE actor_id = ?", (len(found), person.id))
@@ -257,7 +256,7 @@ def _votes(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int)
                 pollstore.voted_here(tx, post_id, now)
         elif tx.row("SELECT 1 FROM polls v JOIN posts p ON p.id = v.post_id WHERE v.post_id = ? AND v.closed_at IS NULL"
                     " AND p.sibling_id IS NULL", (post_id,)) is not None:
-            store.recount(tx, post_id, now)
+            ballots.recount(tx, post_id, now)
 
 
 def _told(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -> None:

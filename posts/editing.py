@@ -19,7 +19,7 @@ from core.settings import Posts
 from federation.identity import Identity
 from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
-from posts import answers, concerns, pollstore, store, wire
+from posts import answers, concerns, outgoing, pollstore, store
 from posts.bases import Basis
 from posts.drafts import Sheet, let_go
 from posts.enclosures import changed, gathered
@@ -168,7 +168,7 @@ def announce(tx: Tx, identity: Identity, ids: Ids, post: Post, author_uri: str, 
     """Put an Update of a local post as it stands now into the outbox, for its whole audience; `repeats` where none of its
     words are new."""
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    activity = wire.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
+    activity = outgoing.update(post, pollstore.whole(tx, post.id), author_uri, parent.uri if parent else None, identity.seal,
                            lane=lane, repeats=repeats)
     enqueue(tx, ids.new(), activity, network(tx, identity).recipients(post.audience.origins), now)
 
@@ -177,4 +177,4 @@ def erase_everywhere(tx: Tx, identity: Identity, ids: Ids, forget: Forget, post:
     """Erase a post of this instance here, and have everybody it went to do the same and say so."""
     store.erase(tx, post.uri, identity.origin, now)
     forget(tx, post.uri)
-    enqueue(tx, ids.new(), wire.delete(post, author_uri), network(tx, identity).recipients(post.audience.origins), now)
+    enqueue(tx, ids.new(), outgoing.delete(post, author_uri), network(tx, identity).recipients(post.audience.origins), now)

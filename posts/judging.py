@@ -22,7 +22,7 @@ from federation import due
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue, forget_said
-from posts import matters, pollstore, store, wire
+from posts import matters, outgoing, pollstore, store
 from posts.drafts import Written, put_back, written_again
 from posts.history import whole
 from posts.matters import MATTER_STATES, TEXT_LIMIT, Category, Decision, MatterState, Verdict
@@ -249,7 +249,7 @@ class Judging:
         sealed = self._vault.seal(msgspec.json.encode(_Kept(written, whole(post), post.parent_id)), _context(row))
         tx.run("UPDATE matters SET kept = ? WHERE id = ?", (sealed, row["id"]))
         author = by_ids(tx, [post.author_id])[post.author_id]
-        activity = wire.take_down(post, author.uri, self._identity.actor_uri, row["category"])
+        activity = outgoing.take_down(post, author.uri, self._identity.actor_uri, row["category"])
         store.erase(tx, post.uri, self._identity.origin, now)
         store.mark_taken_down(tx, post.uri, row["category"])
         self._forget(tx, post.uri)
@@ -267,9 +267,10 @@ class Judging:
         places = network(tx, self._identity).recipients(post.audience.origins)
         due.add(tx, due.CHANGED, post.uri, now)
         without = set(forget_said(tx, post.uri, now))
-        created = wire.create(post, poll, author.uri, answered, seal, again=public(self._ids.new()))
+        created = outgoing.create(post, poll, author.uri, answered, seal, again=public(self._ids.new()))
         enqueue(tx, self._ids.new(), created, [one for one in places if one in without], now)
-        enqueue(tx, self._ids.new(), wire.update(post, poll, author.uri, answered, seal, forgets=True, repeats=True), places, now)
+        updated = outgoing.update(post, poll, author.uri, answered, seal, forgets=True, repeats=True)
+        enqueue(tx, self._ids.new(), updated, places, now)
         tx.scrub()
 
     async def hide(self, matter_id: str, by: str, *, hidden: bool) -> None:

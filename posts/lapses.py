@@ -20,7 +20,7 @@ from federation.identity import CONTEXT, Identity
 from federation.lanes import URGENT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing, enqueue, supersede
-from posts import pollstore, store
+from posts import ballots, pollstore, store
 from posts.counts import tally_uri
 from posts.polls import asked_at
 
@@ -58,7 +58,7 @@ class Lapses:
             if kept is None:
                 post = store.by_id(tx, post_id)
                 if post is not None and post.sibling_id is None:
-                    store.count_lapsed(tx, post_id, now)
+                    ballots.count_lapsed(tx, post_id, now)
                     tx.wake("polls")
             elif actor is not None and actor.local:
                 self._say(tx, post_id)

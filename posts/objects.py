@@ -17,7 +17,7 @@ from core.errors import NotFound
 from core.ids import number, uri_key
 from federation.allowlist import Sibling
 from federation.identity import CONTEXT, Identity
-from posts import pollstore, store, wire
+from posts import outgoing, pollstore, store
 from posts.seals import Seal
 from posts.store import Post
 
@@ -118,7 +118,7 @@ def _shared(tx: Tx, sibling: Sibling, post_id: str) -> Post:
 def _document(tx: Tx, post: Post, seal: Seal | None) -> dict[str, Any]:
     author = by_ids(tx, [post.author_id])[post.author_id]
     parent = store.by_id(tx, post.parent_id) if post.parent_id is not None else None
-    return wire.document(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None, seal)
+    return outgoing.document(post, pollstore.whole(tx, post.id), author.uri, parent.uri if parent else None, seal)
 
 
 def _collection(uri: str, items: list[str]) -> dict[str, Any]:

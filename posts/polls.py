@@ -20,7 +20,7 @@ from core.telemetry import get_logger
 from federation.identity import Identity
 from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
-from posts import breakdown, concerns, counts, pollstore, store, wire
+from posts import ballots, breakdown, concerns, counts, outgoing, pollstore, store
 from posts.counts import Counted, Mode
 from posts.editing import announce
 from posts.models import Breakdown
@@ -68,12 +68,12 @@ class Polls:
                 raise InvalidInput("Choose at least one option.", field="choice")
             if not all(0 <= position < len(poll.options) for position in chosen):
                 raise InvalidInput("There is no such option.", field="choice")
-            if store.choices(tx, [post.id], author.actor.id):
+            if ballots.choices(tx, [post.id], author.actor.id):
                 raise Conflict("You have voted already; a vote stands.", reason="voted")
-            store.insert_votes(tx, [(post.id, author.actor.id, position + 1 if poll.multiple else 0, position, now)
+            ballots.insert_votes(tx, [(post.id, author.actor.id, position + 1 if poll.multiple else 0, position, now)
                                     for position in chosen])
             if post.sibling_id is None:
-                store.recount(tx, post.id, now)
+                ballots.recount(tx, post.id, now)
                 return
             recipients = asked_at(tx, self._identity, post)
             if not recipients:
@@ -91,7 +91,7 @@ class Polls:
         for name in names:
             vote_id = self._ids.new()
             uri = f"{self._identity.origin}/votes/{public(vote_id)}"
-            enqueue(tx, vote_id, wire.vote(uri, author.actor.uri, post.uri, asker.uri, name), recipients, now)
+            enqueue(tx, vote_id, outgoing.vote(uri, author.actor.uri, post.uri, asker.uri, name), recipients, now)
 
     async def breakdown(self, author: Actor, post_id: str) -> Breakdown:
         """Who chose what in a poll of hers, as far as it can be said; `NotFound` for anybody else."""
@@ -113,7 +113,7 @@ class Polls:
         with a backup asks first whether somebody has one.
         """
         now = self._clock.ms()
-        due = await self._database.read(lambda tx: store.polls_to_announce(tx, now, now - _GATHER_MS))
+        due = await self._database.read(lambda tx: ballots.polls_to_announce(tx, now, now - _GATHER_MS))
         for post_id in due:
             await self._database.write(partial(self._announce, post_id=post_id, now=now, results=results))
         waiting = await self._database.read(self._ready) if results else []
@@ -122,7 +122,7 @@ class Polls:
         return len(due) + len(waiting)
 
     def _announce(self, tx: Tx, post_id: int, now: int, *, results: bool) -> None:
-        ended = store.close_poll(tx, post_id, now, self._grace_ms)
+        ended = ballots.close_poll(tx, post_id, now, self._grace_ms)
         at_once = ended and results and self._finish(tx, post_id)  # nobody to wait for
         post = store.by_id(tx, post_id) if at_once else self._tell(tx, post_id, now)
         if ended and post is not None:
@@ -130,7 +130,7 @@ class Polls:
 
     def _tell(self, tx: Tx, post_id: int, now: int) -> Post | None:
         """Announce a poll as it stands; the post, unless it is not there any more."""
-        post = store.settle_poll(tx, post_id)
+        post = ballots.settle_poll(tx, post_id)
         author = by_ids(tx, [post.author_id]).get(post.author_id) if post is not None else None
         if post is None or author is None:
             return None
@@ -161,7 +161,7 @@ class Polls:
         awaited = _awaited(tx, network(tx, self._identity), post, poll, now)
         if awaited.waits:
             return False
-        store.recount(tx, post_id, now)
+        ballots.recount(tx, post_id, now)
         poll = store.polls(tx, [post_id])[post_id]
         pollstore.store_result(tx, post_id, counts.result(self._identity, post, poll, awaited.counted, awaited.missing, now))
         self._tell(tx, post_id, now)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from core.database import Tx, marks
-from posts import store
+from posts import ballots, store
 from posts.counts import Counted, Mode, Result, Sums, Tally, tally_key
 from posts.store import Poll
 
@@ -98,7 +98,7 @@ def take(tx: Tx, post_id: int, sibling_id: int, tally: Tally, now: int) -> None:
     tx.run("DELETE FROM tally_counts WHERE post_id = ? AND sibling_id = ?", (post_id, sibling_id))
     tx.insert("tally_counts (post_id, position, sibling_id, votes)", 4,
               [(post_id, position, sibling_id, votes) for position, (_, votes) in enumerate(tally.sums.options)])
-    store.recount(tx, post_id, now)
+    ballots.recount(tx, post_id, now)
 
 
 def standings(tx: Tx, post_id: int, poll: Poll) -> dict[int, Standing]:
@@ -118,7 +118,7 @@ def take_out(tx: Tx, post_id: int, sibling_id: int, now: int) -> None:
     shown of its country. A result stands; it names nobody."""
     for table in ("tallies", "tally_counts", "poll_lapses"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ? AND sibling_id = ?", (post_id, sibling_id))
-    store.recount(tx, post_id, now)
+    ballots.recount(tx, post_id, now)
 
 
 def tallied_by(tx: Tx, sibling_id: int, until: int, most: int) -> list[int]:
@@ -261,7 +261,7 @@ def take_lapse(tx: Tx, post_id: int, sibling_id: int, lapsed: int, at: int, now:
     tx.run("INSERT INTO poll_lapses (post_id, sibling_id, lapsed, at) VALUES (?, ?, ?, ?) ON CONFLICT (post_id, sibling_id)"
            " DO UPDATE SET lapsed = excluded.lapsed, at = excluded.at WHERE poll_lapses.at < excluded.at",
            (post_id, sibling_id, lapsed, at))
-    store.count_lapsed(tx, post_id, now)
+    ballots.count_lapsed(tx, post_id, now)
     tx.wake("polls")
 
 

@@ -21,7 +21,7 @@ from core.errors import InvalidInput, Refused
 from core.ids import Ids, number, public, uri_key
 from federation.identity import Identity
 from federation.store import enqueue
-from posts import concerns, wire
+from posts import concerns, outgoing
 from posts.models import PostView, Reach
 from posts.network import network
 from posts.reading import readable
@@ -134,7 +134,7 @@ class Reactions:
         uri = f"{self._identity.origin}/{table}/{public(made)}"
         if add(tx, self._ids, table, [Reaction(made, post.id, actor.id, uri)], now):
             return
-        activity = wire.reaction(_TYPES[table], uri, actor.uri, post, self._order(table, actor, post))
+        activity = outgoing.reaction(_TYPES[table], uri, actor.uri, post, self._order(table, actor, post))
         enqueue(tx, made, activity, network(tx, self._identity).recipients(post.audience.origins), now)
 
     def _take_back(self, tx: Tx, table: Table, doctor: Actor, post_id: str) -> None:
@@ -144,7 +144,7 @@ class Reactions:
         if row is None:
             return
         take_back(tx, table, row["uri"], actor.id)
-        activity = wire.undo(_TYPES[table], row["uri"], actor.uri, post, self._order(table, actor, post))
+        activity = outgoing.undo(_TYPES[table], row["uri"], actor.uri, post, self._order(table, actor, post))
         enqueue(tx, self._ids.new(), activity, network(tx, self._identity).recipients(post.audience.origins), self._clock.ms())
 
     def _order(self, table: Table, actor: Actor, post: Post) -> str:

@@ -22,15 +22,16 @@ from core.ids import Ids, made_at, number, public, uri_key
 from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import arrived, enqueue
-from posts import counts, modes, pollstore, seals, shelves, store, wire
+from posts import ballots, counts, modes, outgoing, pollstore, seals, shelves, store, wire
 from posts.counts import Result
 from posts.editing import announce
 from posts.models import Kind, Tags
 from posts.network import network
+from posts.outgoing import hashtags_of
 from posts.parts import htmls
 from posts.sources import markdown_of
 from posts.store import LEAP, Poll, Post
-from posts.wire import Note, hashtags_of
+from posts.wire import Note
 from posts.wire_parts import parts_out
 
 _NEAR_MS = 600_000
@@ -150,7 +151,7 @@ def _bring_back(tx: Tx, ids: Ids, identity: Identity, note: Note, document: Mapp
         else:
             _tell_counts(tx, post.id, note, now)
         poll = pollstore.whole(tx, post.id)
-    activity = wire.create(post, poll, author.uri, parent.uri if parent else None, identity.seal, again=public(ids.new()))
+    activity = outgoing.create(post, poll, author.uri, parent.uri if parent else None, identity.seal, again=public(ids.new()))
     arrived(tx, ids.new(), post.uri, sibling_id, now)
     others = [other for other in places.recipients(post.audience.origins) if other != sibling_id]
     enqueue(tx, ids.new(), activity, others, now)
@@ -185,7 +186,7 @@ def _tell_counts(tx: Tx, post_id: int, note: Note, now: int) -> None:
     """Where the copy shows other counts than there are here (votes were lost with the backup), its readers are told ours."""
     here, there = store.polls(tx, [post_id])[post_id], wire.poll_of(note)
     if (here.voters, here.options) != (there.voters, there.options):
-        store.recount(tx, post_id, now)
+        ballots.recount(tx, post_id, now)
 
 
 def _said(post: Post, note: Note) -> Post:

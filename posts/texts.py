@@ -19,8 +19,8 @@ from core.text import Renderer
 from federation.addresses import origin_of
 from federation.identity import Identity
 from posts.models import NO_TAGS, Audience, Mention, Reach, Tags
+from posts.outgoing import hashtags_of
 from posts.parts import NO_PARTS, Parts
-from posts.wire import hashtags_of
 
 
 class Resolve(Protocol):

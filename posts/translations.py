@@ -26,7 +26,7 @@ from core.text import plain
 from federation.addresses import origin_of
 from federation.identity import BODY_LIMIT, Identity
 from federation.store import enqueue
-from posts import fidelity, pollstore, store, wire
+from posts import fidelity, outgoing, pollstore, store
 from posts.editing import announce
 from posts.fidelity import Difference
 from posts.models import PostView, Reach
@@ -276,7 +276,7 @@ def _adopt(tx: Tx, identity: Identity, ids: Ids, post: Post, said: Translation, 
     new = msgspec.structs.replace(post, translations=(*kept, said), revision=post.revision + 1)
     poll = pollstore.whole(tx, post.id)
     try:
-        whole = wire.update(new, poll, author.uri, None, identity.seal)
+        whole = outgoing.update(new, poll, author.uri, None, identity.seal)
     except InvalidInput as error:
         if error.reason != "too-large":
             raise

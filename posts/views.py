@@ -20,7 +20,7 @@ from core.words import Sentence
 from federation.addresses import origin_of
 from federation.store import Arrived, arrivals
 from federation.troubles import NOT_LISTED, NOT_SENT, in_words
-from posts import store
+from posts import ballots, store
 from posts.models import (
     NO_TAGS,
     CaseFacts,
@@ -36,9 +36,9 @@ from posts.models import (
     Tags,
 )
 from posts.network import Network
+from posts.outgoing import hashtags_of
 from posts.parts import NO_PARTS, Parts
 from posts.store import Poll, Post, Touched
-from posts.wire import hashtags_of
 
 _COUNTED_MS = 86_400_000
 
@@ -57,7 +57,7 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     readers = by_uris(tx, named) if named else {}
     polled = [post.id for post in posts if post.kind == Kind.POLL]
     polls = store.polls(tx, polled)
-    chosen = store.choices(tx, polled, viewer.id)
+    chosen = ballots.choices(tx, polled, viewer.id)
     sent = arrivals(tx, [post.uri for post in posts if post.author_id in hers and len(post.audience.origins) > 1],
                     {place.id: place.origin for place in places.siblings.values()})
     marked = frozenset(uri for post in posts for uri in post.helpful)

@@ -19,7 +19,7 @@ from core.settings import Settings
 from federation.store import enqueue
 from instance.archives import parts
 from instance.assembly import Assembly, assemble
-from posts import store, wire
+from posts import outgoing, store
 from posts.models import Audience, CaseFacts, Kind, Reach
 from posts.store import Post
 from tests.faults.test_revoked import konsil
@@ -44,7 +44,7 @@ async def _full(its: Assembly, fake: FakeSibling) -> int:
                 for post_id in ids]
         store.insert(tx, made)
         for post in made:
-            enqueue(tx, its.ids.new(), wire.create(post, None, actor.uri, None, its.identity.seal), [row.id], 1)
+            enqueue(tx, its.ids.new(), outgoing.create(post, None, actor.uri, None, its.identity.seal), [row.id], 1)
 
     await its.database.write(fill)
     await its.siblings.pause(row.domain, "test", "away")

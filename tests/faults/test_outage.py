@@ -18,7 +18,7 @@ from core.ids import public
 from core.settings import Settings
 from federation.store import enqueue
 from instance.assembly import Assembly, assemble
-from posts import store, wire
+from posts import outgoing, store
 from posts.models import Audience, CaseFacts, Kind, Reach
 from posts.network import network
 from posts.store import Post
@@ -99,7 +99,7 @@ def _write(tx: Tx, its: Assembly, ada: Actor, day: int, many: int) -> tuple[int,
                          "de", now))
     store.insert(tx, made)
     for post in made:
-        activity = wire.create(post, None, ada.uri, None, its.identity.seal)
+        activity = outgoing.create(post, None, ada.uri, None, its.identity.seal)
         enqueue(tx, its.ids.new(), activity, places.recipients(audience.origins), now)
     return made[0].id, made[-1].id, word
 

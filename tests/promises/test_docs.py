@@ -89,7 +89,7 @@ def test_the_reading_order_exists_and_is_an_hours_reading() -> None:
     text = (_ROOT / "docs" / "architecture.md").read_text("utf-8").split("## Reading order")[1]
     order = re.findall(r"[\w/]+\.(?:py|toml)", text)
     assert len(order) == 5
-    assert sum(len((_ROOT / name).read_text("utf-8").splitlines()) for name in order) < 1100
+    assert sum(len((_ROOT / name).read_text("utf-8").splitlines()) for name in order) < 1150
 
 
 def test_every_module_says_what_lives_there_and_none_grows_too_long() -> None:

@@ -25,7 +25,7 @@ from federation.signatures import cavage, keys, multikey, proofs
 from inbox import arrival as arriving
 from inbox.arrival import arrival, is_note
 from inbox.authority import check_authority
-from posts import attachments, wire
+from posts import attachments, wire, wire_parts
 from tests.promises.hostile import vectors
 
 _MODULES = (
@@ -115,7 +115,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
 OF_OURS = {
     "federation.troubles.said_of_state",
     "federation.addresses.authority_of",
-    "posts.wire.delete_again",
+    "posts.outgoing.delete_again",
     "core.clock.rfc3339",
     "core.conditions.finding.abbreviated",
     "core.countries.document_title",
@@ -145,10 +145,10 @@ OF_OURS = {
     "federation.signatures.proofs.sign",
     "federation.vouchers.described",
     "federation.troubles.reason",
-    "posts.wire.hashtags_of",
-    "posts.wire.vote",
-    "posts.wire.reaction",
-    "posts.wire.undo",
+    "posts.outgoing.hashtags_of",
+    "posts.outgoing.vote",
+    "posts.outgoing.reaction",
+    "posts.outgoing.undo",
     "actors.wire.follow",
     "actors.wire.undo_follow",
     "actors.wire.answer",
@@ -445,7 +445,7 @@ def test_whatever_activity_comes_it_arrives_or_is_refused(document: Any) -> None
         assert 400 <= error.status < 500
     else:
         assert origin_of(made.uri) == origin_of(made.actor) == "https://fr.example"
-        assert len(made.html) <= wire.CLEAN_LENGTH and text.clean(made.html) == made.html
+        assert len(made.html) <= wire_parts.CLEAN_LENGTH and text.clean(made.html) == made.html
 
 
 # Round trips, where there is a writer
