@@ -86,11 +86,11 @@ async def write_step() -> ResponseReturnValue:
     elif step == "publish":
         step = "confirm"
     if "apply" in form:
-        written = replaced(written, written.language, form["apply"])
-        return await write_page(written, sheet, look=look_at(written, written.language), replaced=True)
+        written = await replaced(written, written.language, form["apply"])
+        return await write_page(written, sheet, look=await look_at(written, written.language), replaced=True)
     if step == "write":
         return await write_page(written, sheet)
-    look = look_at(written, written.language)
+    look = await look_at(written, written.language)
     try:
         draft = _draft(written, services().clock.ms())
         await services().compose.preview(draft)
@@ -195,7 +195,7 @@ async def _confirm(written: Written, sheet: Sheet, draft: Draft, preview: Previe
     by_role = written.signature == "role" and not written.desk
     speaker = aliases.alias_of(services().identity, author.actor, "", services().clock.ms()) if by_role else author.actor
     return await render_template(
-        "compose_confirm.html", look=look_at(written, written.language), speaker=speaker,
+        "compose_confirm.html", look=await look_at(written, written.language), speaker=speaker,
         tomorrow=() if doctors else await _tomorrow(draft, author),
         uploads=await services().media.in_work(doctor(), sheet), told=_told(written, author.actor) if speaker.alias else "",
         written=written, sheet=sheet, draft=draft, html=preview.html, parts=preview.parts, author=author, chosen=chosen,

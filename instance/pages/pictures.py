@@ -14,6 +14,7 @@ from instance.context import doctor, me, services
 from instance.guard import check_room
 from instance.media import picture as answered
 from instance.pages.drafts import address
+from instance.pages.linting import in_place, looked_over
 from posts.drafts import Sheet, What
 from posts.linter.looking import NOTHING, Look
 from posts.models import ALT_LENGTH, SORTS, WARNINGS
@@ -53,11 +54,11 @@ async def picture_describe(what: str, about: str, picture_name: str) -> Response
     one = await services().media.one(doctor(), sheet, picture_name)
     alt, sort, warning = form.get("alt", "")[:ALT_LENGTH + 1], form.get("sort", "")[:20], form.get("warning", "")[:20]
     typed = (alt, sort, warning)
-    linter, language = services().linter, await _language(sheet)
+    language = await _language(sheet)
     if "apply" in form:
-        alt = linter.replaced({"alt": alt}, language, form["apply"])["alt"]
-        return await _one(sheet, one, None, (alt, sort, warning), linter.look({"alt": alt}, language), replaced=True)
-    look, looked = linter.look({"alt": alt}, language), form.get("looked", "")
+        alt = (await in_place({"alt": alt}, language, form["apply"]))["alt"]
+        return await _one(sheet, one, None, (alt, sort, warning), await looked_over({"alt": alt}, language), replaced=True)
+    look, looked = await looked_over({"alt": alt}, language), form.get("looked", "")
     if not look.blocks and not look.settled(looked):
         return await _one(sheet, one, None, typed, look)
     try:

@@ -71,10 +71,10 @@ async def reply(post_id: str) -> ResponseReturnValue:
     sheet = sheet_of(form, What.REPLY, post_id)
     written = written_of(form)
     if "apply" in form:
-        written = replaced(written, written.language, form["apply"])
+        written = await replaced(written, written.language, form["apply"])
         return await thread_page(post_id, answering=post_id, written=written, sheet=sheet,
-                                 look=look_at(written, written.language), replaced=True)
-    look = look_at(written, written.language)
+                                 look=await look_at(written, written.language), replaced=True)
+    look = await look_at(written, written.language)
     if not look.blocks and not look.settled(written.looked):
         return await thread_page(post_id, answering=post_id, written=written, sheet=sheet, look=look)
     try:
@@ -148,9 +148,9 @@ async def edit(post_id: str) -> ResponseReturnValue:
     if form.get("rows") or form.get("look_up"):  # more rows for a timeline, or conditions by name: nothing is saved
         return await _edit_page(post, written, sheet)
     if "apply" in form:
-        written = replaced(written, post.language, form["apply"])
-        return await _edit_page(post, written, sheet, look=look_at(written, post.language), replaced=True)
-    look = look_at(written, post.language)
+        written = await replaced(written, post.language, form["apply"])
+        return await _edit_page(post, written, sheet, look=await look_at(written, post.language), replaced=True)
+    look = await look_at(written, post.language)
     if not look.blocks and not look.settled(written.looked):
         return await _edit_page(post, written, sheet, look=look)
     try:
