@@ -287,6 +287,7 @@ def test_every_route_declares_who_may_call_it() -> None:
                       "/welcome/<token>", "/imprint", "/privacy", "/terms", "/notice", "/actor", "/.well-known/nodeinfo",
                       "/nodeinfo/2.1", "/join", "/login/identity", "/login/identity/callback",
                       *(rule for rule in public if rule.startswith("/join/<token>")),
+                      "/offline", "/manifest.webmanifest", "/sw.js",
                       "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}
     assert {route.rule for route in declared if route.from_anywhere} == {"/mail/stop/<token>"}
 
