@@ -17,6 +17,7 @@ from core.papers import SIDE
 from core.plates import Film
 from core.text import visible
 from federation.signatures.multikey import multibase, read_multibase
+from posts.linter.gate import check_fields
 from posts.models import ALT_LENGTH, PICTURES, SORTS, WARNINGS, Picture
 
 JPEG = "image/jpeg"
@@ -36,6 +37,16 @@ class _Image(msgspec.Struct, frozen=True, rename="camel"):
     image_class: str
     content_warning: str = ""
     film: Film | None = None
+
+
+def described(typed: str, field: str = "alt") -> str:
+    """What its author says that a picture shows, in one line; `InvalidInput` names the field it came from."""
+    alt = " ".join(visible(typed.replace("\0", "")).split())
+    if not any(map(str.isalnum, alt)) or len(alt) > ALT_LENGTH:
+        raise InvalidInput("Say in 1 to %(most)s characters what the picture shows: colleagues who cannot see it read this.",
+                           values={"most": ALT_LENGTH}, field=field, reason="alt")
+    check_fields(((field, alt),))
+    return alt
 
 
 def document(pictures: Sequence[Picture]) -> list[dict[str, Any]]:

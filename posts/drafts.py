@@ -53,7 +53,8 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     `sponsored` whether a piece of news is (yes, no or not chosen), `starts` to `link` a congress's. `doctors` are handles, `desk`
     that of the desk it is written for, `asked_from` the post at home that is asked about abroad, `sought` a condition by name.
     `signature` is name, role or not chosen yet, `looked` the digest of the text whose findings were looked at
-    (`posts.linter.looking`); `ground` a `posts.bases.Ground`, and `no_name` that no patient is named."""
+    (`posts.linter.looking`); `ground` a `posts.bases.Ground`, and `no_name` that no patient is named. `pictured` and `alts` are
+    the names of the pictures an edited post has and what they show, side by side."""
 
     kind: str = "case"
     question: str = ""
@@ -107,6 +108,8 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
     corrects: str = ""
     reason: str = ""
     looked: str = ""
+    pictured: tuple[str, ...] = ()
+    alts: tuple[str, ...] = ()
 
     @property
     def sections(self) -> dict[str, str]:

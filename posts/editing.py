@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from federation.identity import Identity
 from federation.lanes import FRESH, URGENT
 from federation.store import enqueue
 from posts import answers, concerns, outgoing, pollstore, store
+from posts.attachments import described
 from posts.bases import Basis
 from posts.drafts import Sheet, let_go
 from posts.enclosures import changed, gathered
@@ -51,10 +52,12 @@ class Editing:
     async def edit(self, author: Author, post_id: str, question: str, text: str, expected_revision: int,
                    sheet: Sheet | None = None, *, facts: CaseFacts | None = None, parts: Parts | None = None,
                    corrects: str | None = None, reply_kind: ReplyKind | None = None, without: Sequence[str] = (),
+                   alts: Mapping[str, str] | None = None,
                    basis: Basis | None = None) -> None:
         """Replace the text of one's own post, and what is coded and its parts where these are given; what was there before stays
         in its history. Its outcome stays, which is no part of an edit. `Conflict` if it has changed since. The draft of `sheet`
-        ends with this, and the pictures in work for it come to the post; those named in `without` are taken from it for good.
+        ends with this, and the pictures in work for it come to the post; those named in `without` are taken from it for good, and
+        `alts` says anew, by their names, what others show.
         `corrects` is why, where this changes its advice: that travels ahead of everything else, and whoever has opened the post
         is told. `reply_kind` is what an answer is from now on; None: what it was. `basis` is what it rests on that new pictures
         leave the country, where nothing is on record yet."""
@@ -64,6 +67,7 @@ class Editing:
         check_fields((("question", question), ("text", text), ("reason", reason), *typed(given)))
         read = await self._texts.read_whole(text, given, before.tags)
         check_html(read.html, *htmls(read.parts))
+        shown = {name: described(alt, "alts") for name, alt in (alts or {}).items() if name not in without}
         now = self._clock.ms()
 
         def write(tx: Tx) -> None:
@@ -84,7 +88,8 @@ class Editing:
             if speaker.alias:
                 check_hidden(read.tags, author.actor)
             pictures = gathered(tx, author.actor, sheet, self._identity.origin,
-                                tuple(one for one in old.pictures if one.name not in without))
+                                tuple(msgspec.structs.replace(one, alt=shown.get(one.name, one.alt))
+                                      for one in old.pictures if one.name not in without))
             new = msgspec.structs.replace(
                 old, question=title, source=text, html=read.html, tags=read.tags, updated_at=now, revision=old.revision + 1,
                 facts=coded, parts=msgspec.structs.replace(read.parts, outcome=old.parts.outcome), pictures=pictures,

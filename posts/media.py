@@ -28,14 +28,13 @@ from core.papers import Trouble
 from core.pictures import size_of
 from core.plates import Film, Printed, Reason
 from core.settings import Settings
-from core.text import visible
 from core.throttle import count
 from core.vault import KeyVault
 from federation.allowlist import Sibling
 from posts import shelves, store
+from posts.attachments import described
 from posts.drafts import Sheet, What, desk_of
-from posts.linter.gate import check_fields
-from posts.models import ALT_LENGTH, SORTS, WARNINGS, Picture
+from posts.models import SORTS, WARNINGS, Picture
 from posts.reading import readable
 from posts.shelves import Upload
 from posts.store import Post
@@ -109,11 +108,7 @@ class Media:
         """Say what a picture shows, of which kind it is and whether it is covered, and that its owner has looked at the whole of
         it; where there may be writing in it, also that nothing of that says who the patient is (`clean`). `InvalidInput` names
         the field."""
-        alt = " ".join(visible(alt.replace("\0", "")).split())
-        if not any(map(str.isalnum, alt)) or len(alt) > ALT_LENGTH:
-            raise InvalidInput("Say in 1 to %(most)s characters what the picture shows: colleagues who cannot see it read this.",
-                               values={"most": ALT_LENGTH}, field="alt", reason="alt")
-        check_fields((("alt", alt),))
+        alt = described(alt)
         if sort not in SORTS:
             raise InvalidInput("Choose of which kind the picture is.", field="sort", reason="sort")
         if warning not in ("", *WARNINGS):

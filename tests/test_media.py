@@ -325,3 +325,33 @@ async def test_an_answer_that_is_recalled_folds_its_pictures_away(pair: tuple[Ru
         page = (await browser.get(f"/p/{post}"))[1]
     folded = page[page.index("What it said, and no longer holds"):]
     assert page.count('alt="Another disc"') == 1 and 'alt="Another disc"' in folded[:folded.index("</details>")]
+
+
+async def test_the_words_for_a_published_picture_are_corrected_like_any_text(pair: tuple[Running, Running]) -> None:
+    de, fr = pair
+    post = await illustrated(de, (fr.url,), pictures=2)
+    await there(fr)
+    [first, second] = (await de.its.threads.thread((await de.author("ada")).actor, post)).posts[0].pictures
+    async with Browser(de) as browser:
+        await browser.login("ada")
+        page = (await browser.get(f"/p/{post}/edit"))[1]
+        assert first.alt in page and f'name="pictured" value="{second.name}"' in page
+        typed = [*((name, value) for name, value in fields(page).items() if name not in ("pictured", "kind")),
+                 ("question", "What is the disc?"), ("text", "A disc.")]
+
+        async def say(second_alt: str) -> tuple[int, str]:
+            return await browser.post(f"/p/{post}/edit", [*typed, *(
+                pair for one, alt in ((first, "The left disc, swollen"), (second, second_alt))
+                for pair in (("pictured", one.name), ("alt", alt)))])
+
+        status, page = await say(" ")
+        assert status == 400 and 'id="error-alts"' in page and "The left disc, swollen" in page
+        status, page = await say("Frau Muster, the right disc")
+        assert status == 200 and 'id="findings-alts"' in page
+        assert (await say("The right disc"))[0] == 303
+
+    async def came() -> bool:
+        return [one.alt for one in (await there(fr)).pictures] == ["The left disc, swollen", "The right disc"]
+
+    await until(came)
+    assert len(files(de)) == 4  # the pictures are the same, and so is what it rests on that they left

@@ -16,7 +16,7 @@ from posts.linter.looking import Look
 from posts.parts import TEXTS
 
 _FIELDS = ("question", "text", "reason")
-_ROWS = "timeline"
+_ROWS, _ALTS = "timeline", "alts"
 _OF_KIND = {"poll": ("options",), "case": tuple(map(str, TEXTS)), "study": ("funding",), "news": ("sponsor",),
             "congress": ("place",)}
 """What waits in a form for another kind is not sent."""
@@ -36,8 +36,10 @@ async def replaced(written: Written, language: str, choice: str) -> Written:
     """The form with what was proposed for one finding in its place."""
     made = await in_place(_texts(written), language, choice)
     rows = tuple(made.pop(_ROWS, "").split("\n")) if written.happened else ()
+    alts = tuple(made.pop(_ALTS, "").split("\n")) if written.alts else ()
     return msgspec.structs.replace(written, **{name: text for name, text in made.items() if text},
-                                   happened=rows if len(rows) == len(written.happened) else written.happened)
+                                   happened=rows if len(rows) == len(written.happened) else written.happened,
+                                   alts=alts if len(alts) == len(written.alts) else written.alts)
 
 
 async def in_place(texts: Mapping[str, str], language: str, choice: str) -> dict[str, str]:
@@ -50,4 +52,6 @@ def _texts(written: Written) -> dict[str, str]:
     asked = {name: getattr(written, name) for name in (*_FIELDS, *_OF_KIND.get(written.kind, ()))}
     if written.kind == "case" and written.happened:
         asked[_ROWS] = "\n".join(written.happened)
+    if written.alts:
+        asked[_ALTS] = "\n".join(" ".join(alt.split()) for alt in written.alts)
     return asked

@@ -11,11 +11,13 @@ from instance.context import doctor, services
 from instance.pages.filled import KINDS
 from posts.bases import Basis
 from posts.drafts import Kept, Sheet, What, Written
+from posts.models import ALT_LENGTH, PICTURES
 from posts.parts import CONDITIONS, ROW_LENGTH, ROWS, SECTION_LENGTH, TEXTS
 
 _LISTS = {"specialties": "specialties", "origins": "origin", "doctors": "doctor", "conditions": "condition"}
 _ROWS = {"days": "day", "happened": "happened"}
-_TEXTS = tuple(name for name in Written.__struct_fields__ if name not in _LISTS and name not in _ROWS)
+_SHOWN = {"pictured": "pictured", "alts": "alt"}
+_TEXTS = tuple(name for name in Written.__struct_fields__ if name not in _LISTS | _ROWS | _SHOWN)
 
 
 def written_of(form: Any) -> Written:
@@ -28,8 +30,10 @@ def written_of(form: Any) -> Written:
     rows = [(day[:20], happened[:ROW_LENGTH + 1]) for day, happened in zip(
         form.getlist(_ROWS["days"]), form.getlist(_ROWS["happened"]), strict=False) if day.strip() or happened.strip()]
     days, happened = zip(*rows[:ROWS + 1], strict=True) if rows else ((), ())
+    pictured, alts = ([value[:ALT_LENGTH + 1] for value in form.getlist(field)[:PICTURES]] for field in _SHOWN.values())
     return Written(**values, specialties=lists["specialties"][:8], origins=lists["origins"][:100], doctors=lists["doctors"][:100],
-                   conditions=lists["conditions"][:CONDITIONS + 1], days=days, happened=happened)
+                   conditions=lists["conditions"][:CONDITIONS + 1], days=days, happened=happened,
+                   pictured=tuple(pictured), alts=tuple(alts) if len(alts) == len(pictured) else ())
 
 
 def basis_of(form: Any) -> Basis | None:

@@ -132,7 +132,8 @@ async def _edit_page(post: PostView, written: Written, sheet: Sheet, error: Inva
     page = await render_template("edit.html", post=post, written=written, sheet=sheet, error=error, at=at, look=look,
                                  replaced=replaced, conditions=conditions_for(written, language()),
                                  uploads=await services().media.in_work(doctor(), sheet),
-                                 basis=await services().consents.of(doctor(), post.id))
+                                 basis=await services().consents.of(doctor(), post.id),
+                                 alts=dict(zip(written.pictured, written.alts, strict=False)))
     return await make_response(page, error.status if error is not None else 200)
 
 
@@ -158,7 +159,8 @@ async def edit(post_id: str) -> ResponseReturnValue:
         facts, parts = (facts_of(written), parts_of(written)) if says_all else (None, None)
         await services().editing.edit(author, post_id, written.question, form.get("text", ""), revision or 0, sheet,
                                       facts=facts, parts=parts, corrects=corrects, reply_kind=_kind_in(form),
-                                      without=form.getlist("without"), basis=basis_of(form))
+                                      without=form.getlist("without"),
+                                      alts=dict(zip(written.pictured, written.alts, strict=False)), basis=basis_of(form))
     except InvalidInput as error:
         post, _ = await services().threads.source(doctor(), post_id)
         written = msgspec.structs.replace(written, revision=str(post.revision))  # saving again replaces what is there
