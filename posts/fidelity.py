@@ -326,8 +326,9 @@ def denials(text: str, language: str) -> int:
         for clause in _CLAUSES.split(sentence):
             said = [found[0].casefold() for found in words.DENIALS[language].finditer(clause)]
             opened = any(word in words.OPENING[language] for word in said)
-            if language == "fr" and said and opened and all(word in words.OPENING["fr"] for word in said) \
-                    and words.ONLY.search(clause):
+            only = words.ONLY.get(language)
+            if only is not None and said and opened and all(word in words.OPENING[language] for word in said) \
+                    and only.search(clause):
                 continue
             for word in said:
                 if not ((opened and word in words.AGREEING[language]) or (within and word in words.LINKING[language])):

@@ -96,9 +96,9 @@ _DENIALS: Mapping[str, str] = {
     "fr": r"pas|aucun|aucune|sans|jamais|non|ni|ne|n['’]",
     "it": r"non|no|senza|nessun|nessuna|nessuno|mai|né|ne",
     "es": r"no|sin|ningún|ninguna|ninguno|nunca|nadie|tampoco|ni"}
+_ELIDED = {"fr": r"|(?<!\w)n['’](?=\w)"}
 DENIALS: Mapping[str, re.Pattern[str]] = {
-    language: re.compile(rf"(?<!\w)(?:{words})(?!\w)|(?<!\w)n['’](?=\w)" if language == "fr" else rf"(?<!\w)(?:{words})(?!\w)",
-                         re.IGNORECASE)
+    language: re.compile(rf"(?<!\w)(?:{words})(?!\w){_ELIDED.get(language, '')}", re.IGNORECASE)
     for language, words in _DENIALS.items()}
 """The words that deny."""
 LINKING: Mapping[str, frozenset[str]] = {
@@ -113,5 +113,5 @@ OPENING: Mapping[str, frozenset[str]] = {
     "de": frozenset(), "en": frozenset(), "fr": frozenset({"ne", "n'", "n’"}), "it": frozenset({"non", "no"}),
     "es": frozenset({"no"})}
 """Words that these agree with."""
-ONLY = re.compile(r"(?<!\w)(?:ne\s|n['’])[^.;:,!?]{0,60}?\s(?:que\s|qu['’])", re.IGNORECASE)
+ONLY = {"fr": re.compile(r"(?<!\w)(?:ne\s|n['’])[^.;:,!?]{0,60}?\s(?:que\s|qu['’])", re.IGNORECASE)}
 """French for `only`: it denies nothing where no other word does."""

@@ -75,7 +75,7 @@ async def test_news_are_written_in_the_name_of_the_desk_and_say_who_has_paid(de:
         where = await published(ada, NEWS | {"desk": "redaktion"})
         words = seen((await ben.get(where))[1])
         assert "Redaktion Kardiologie Editorial desk Germany" in words and "Dr Ada answers for it" in words
-        assert "Sponsor none" in words
+        assert "Sponsor nobody" in words
         assert "Redaktion Kardiologie" in seen((await ben.get("/?tab=news"))[1])
         assert "A new guideline" in seen((await ben.get("/specialties/cardiology?tab=news"))[1])
         for elsewhere in ("/?tab=asked", "/specialties/cardiology?tab=cases", "/specialties/cardiology?tab=studies"):

@@ -245,14 +245,28 @@ async def test_a_page_of_the_running_server_that_opens_a_socket_fails_while_fede
         assert "tests/leaky.py" in row.path and "line of code" in row.sentence
 
 
+_PROBE = """
+import runpy, sys, threading, time, urllib.request
+
+def leak():
+    while True:
+        time.sleep(2)
+        try:
+            urllib.request.urlopen("http://127.0.0.1:9/")
+        except Exception:
+            pass
+
+sys.argv = ["konsil", "--config", sys.argv[1], "worker"]
+threading.Thread(target=leak, daemon=True).start()
+runpy.run_module("instance", run_name="__main__")
+"""
+
+
 async def test_a_worker_of_its_own_delivers_behind_the_same_guard(tmp_path: Path, fr: Scripted) -> None:
     settings = await _instance(tmp_path / "de", fr)
     async with assemble(settings) as its:
         await its.accounts.suspend("ada", "left")  # which her siblings are told
     config = str(tmp_path / "de" / "config.toml")
-    probe = ("import sys, threading, time, urllib.request, runpy; sys.argv = ['konsil', '--config', sys.argv[1], 'worker']; "
-             "threading.Timer(2, lambda: urllib.request.urlopen('http://127.0.0.1:9/')).start(); "
-             "runpy.run_module('instance', run_name='__main__')")
-    with running(tmp_path / "worker.log", "-c", probe, config):
+    with running(tmp_path / "worker.log", "-c", _PROBE, config):
         await until(lambda: any(one.target == "/inbox" for one in fr.received), 30)
-        await until(lambda: "egress refused" in (tmp_path / "worker.log").read_text("utf-8"), 20)
+        await until(lambda: "egress refused" in (tmp_path / "worker.log").read_text("utf-8"), 30)

@@ -160,9 +160,9 @@ def test_the_time_grows_with_the_length(piece: str) -> None:
         text = piece * (times // len(piece))
         best = 9.0
         for _ in range(3):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             differences(text, f"x{text}y", "fr", "en")
-            best = min(best, time.perf_counter() - begun)
+            best = min(best, time.thread_time() - begun)
         return best
 
     assert seconds(40_000) < max(10 * seconds(10_000), 0.3)

@@ -222,6 +222,7 @@ _DOES = {
     "/admin/siblings/<domain>/reconcile": {},
     "/admin/posts/<post_id>/open": {"reason": "because"},
     "/admin/posts/<post_id>/report": {"category": "insult"},
+    "/admin/posts/<post_id>/withdraw": {"reason": "because"},
     "/admin/reports/<matter_id>/hide": {"wish": "hide"},
     "/admin/reports/<matter_id>/decide": {"result": "kept", "reason": "harmless", "language": "en"},
     "/admin/siblings/<domain>/revoke": {"reason": "left", "erase": "1"},
@@ -253,6 +254,7 @@ async def test_whatever_an_operator_does_is_in_the_audit_log(tmp_path: Path) -> 
         signed = await asked(de)
         proposal = await de.its.unmaskings.propose(await asked(de), "because", "olga")
         values = {"<sequence>": "1", "<unmasking_id>": proposal.id, "<domain>": fake.origin.split("://")[1],
+                  "<post_id>/withdraw": f"{await published(de, 'Ours?')}/withdraw",
                   "<reference>": reference, "<application>": await applied(de), "<doctor>": "ben",
                   "<post_id>": post_id, "<matter_id>": matter_id, "<handle>": "news"}
         for rule, form in _DOES.items():

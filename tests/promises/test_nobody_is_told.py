@@ -76,7 +76,7 @@ class Asked(NamedTuple):
                  "passkey_id": self.post, "session_id": self.post, "unmasking_id": self.post, "check_id": self.post,
                  "reference": self.reference, "page": "1", "sequence": "1", "key": "0" * 64, "kind": "held", "tag": self.handle,
                  "code": self.handle, "domain": f"{self.handle}.example", "name": "konsil.css", "token": self.handle * 12,
-                 "handle": self.handle, "condition_code": "sarcoidosis"}
+                 "handle": self.handle, "condition_code": "sarcoidosis", "picture_name": self.handle, "number": "1"}
         return re.sub(r"<(\w+)>", lambda found: given[found[1]], rule)
 
     def form(self) -> dict[str, str]:
