@@ -29,6 +29,8 @@ from posts.store import LISTED, READ, Post, on_shelf
 from posts.views import views
 
 PAGE = 20
+TABS = ("asked", "following", "abroad", "news", "specialties", "country", "all", "waiting")
+"""The lists of the home page, the one it begins with first."""
 _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on twice or shunned
 _END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND hidden_at IS NULL AND state = 'open' AND answers = 0"
@@ -99,7 +101,7 @@ class Timelines:
         match tab:
             case "asked":
                 return _where(f"{_WAITING} AND EXISTS (SELECT 1 FROM topic_posts t JOIN topic_follows f ON f.topic = t.topic"
-                              " WHERE t.post_id = posts.id AND f.actor_id = ?)", viewer.id)
+                              " WHERE t.post_id = posts.id AND f.actor_id = ? AND substr(f.topic, 1, 1) <> '#')", viewer.id)
             case "news":
                 return _of_topic(READ)
             case "specialties":

@@ -22,6 +22,7 @@ from federation.identity import Identity
 from posts.models import Reach
 from posts.notifications import Unread, unread
 from posts.readings import unread_after
+from posts.store import READ
 from posts.timelines import PAGE, Timelines, topics_of
 
 _BACK_MS = 30_000  # another process may still be writing down what it has numbered before
@@ -88,6 +89,10 @@ class Watch(msgspec.Struct):
         if topic:
             return topic in new.topics
         match tab:
+            case "asked":
+                return new.waits and not self.topics.isdisjoint(new.topics)
+            case "news":
+                return READ in new.topics
             case "specialties":
                 return not self.topics.isdisjoint(new.topics)
             case "following":
@@ -124,7 +129,7 @@ class Watching:
         def look(tx: Tx) -> Begun:
             hashtags = watched.tab == "following"
             topics = frozenset(one for one in topics_of(tx, viewer) if one.startswith("#") == hashtags) \
-                if watched.tab in ("specialties", "following") else frozenset[str]()
+                if watched.tab in ("asked", "specialties", "following") else frozenset[str]()
             follows = frozenset(row["followed_id"] for row in tx.rows(
                 "SELECT followed_id FROM follows WHERE follower_id = ? AND state = 'accepted'", (viewer.id,))) \
                 if hashtags else frozenset[int]()
@@ -179,11 +184,11 @@ def _posts(tx: Tx, ids: Sequence[int]) -> Iterable[New]:
     topics: dict[int, set[str]] = {}
     for row in tx.rows(f"SELECT topic, post_id FROM topic_posts WHERE post_id IN ({inside})", ids):
         topics.setdefault(row["post_id"], set()).add(row["topic"])
-    for row in tx.rows("SELECT id, root_id, parent_id, author_id, country, state, replies, reach, readers FROM posts"
+    for row in tx.rows("SELECT id, root_id, parent_id, author_id, country, state, answers, reach, readers FROM posts"
                        f" WHERE id IN ({inside}) AND erased_at IS NULL AND hidden_at IS NULL", ids):
         named = row["reach"] == Reach.NAMED
         yield New(row["id"], row["root_id"], row["parent_id"] is not None, row["author_id"], row["country"],
-                  row["state"] == "open" and not row["replies"], named, _URIS.decode(row["readers"]) if named else (),
+                  row["state"] == "open" and not row["answers"], named, _URIS.decode(row["readers"]) if named else (),
                   frozenset(topics.get(row["id"], ())))
 
 

@@ -16,11 +16,13 @@ from actors.credentials import Credentials
 from core.settings import Settings
 from instance import live
 from posts.models import CaseFacts, Draft, Kind, Reach
+from posts.parts import Parts, Study
 from tests.servers import Running, countries, until
 from tests.test_pages import Browser
 
 CASE = Draft(Kind.CASE, "Which?", "Secret text", "de", CaseFacts(("cardiology",)))
 NOTE = Draft(Kind.NOTE, "Elsewhere?", "Text", "de")
+STUDY = Draft(Kind.NOTE, "Fewer?", "Text", "de", CaseFacts(aim="study"), parts=Parts(study=Study("10.1000/182", "randomised")))
 ACCEPT = {"accept": "text/event-stream"}
 
 
@@ -87,6 +89,18 @@ async def test_a_page_hears_at_once_how_many_posts_of_others_have_come(de: Runni
             await until(lambda: ear.says(new=2, unread=1, consults=1))
             assert abroad.heard[0]["new"] == 0 and abroad.says(new=0, unread=1)
             assert b"Secret" not in ear.raw and b"Which" not in ear.raw and b"ben" not in ear.raw
+
+
+async def test_what_waits_in_her_specialties_and_what_asks_nobody_are_heard_of_apart(de: Running) -> None:
+    async with Browser(de) as ada:
+        await ada.login("ada")
+        post = await ask(de, "ben")
+        await de.its.compose.reply(await de.author("ben", "reply"), post, "I mean her.", "de")  # no answer to it
+        async with Ear(ada, "tab=asked&since=") as asked, Ear(ada, "tab=news&since=") as news:
+            assert asked.says(new=1) and news.says(new=0)
+            await ask(de, "ben")
+            await ask(de, "ben", STUDY)
+            await until(lambda: asked.says(new=2) and news.says(new=1))
 
 
 async def test_any_open_page_hears_at_once_that_advice_was_corrected(de: Running) -> None:

@@ -9,9 +9,9 @@ from core.access import Access, Route
 from core.ids import number
 from instance.context import doctor, me, owner, services, verified
 from instance.pages.looking import is_looked_at
+from posts.timelines import TABS
 
 _DELETIONS = ("waiting", "ended", "all")
-_TABS = ("asked", "following", "abroad", "news", "specialties", "country", "all", "waiting")
 
 
 async def home() -> ResponseReturnValue:
@@ -20,7 +20,7 @@ async def home() -> ResponseReturnValue:
         return redirect("/admin/siblings", 303)
     await services().credentials.require_verified(me().account)
     tab = request.args.get("tab", "")
-    tab = tab if tab in _TABS else _TABS[0]
+    tab = tab if tab in TABS else TABS[0]
     page = await services().timelines.home(doctor(), tab, request.args.get("before"))
     if is_looked_at() and page.newest and "before" not in request.args:
         services().readings.note_list(doctor(), tab, number(page.newest) or 0, page.line)
@@ -31,7 +31,7 @@ async def new_posts() -> ResponseReturnValue:
     """How many posts have come into a tab since the page was drawn, for its script: `{"count": 3}`."""
     asked = request.args
     tab = asked.get("tab", "")
-    return jsonify(count=await services().timelines.newer(doctor(), tab if tab in _TABS else _TABS[0],
+    return jsonify(count=await services().timelines.newer(doctor(), tab if tab in TABS else TABS[0],
                                                           asked.get("since", "")))
 
 

@@ -11,9 +11,9 @@ from core.errors import InvalidInput
 from core.ids import number
 from instance.context import doctor, services, session
 from instance.live import PATH, STREAM
+from posts.timelines import TABS
 from posts.watching import Watched
 
-_TABS = ("specialties", "following", "country", "abroad", "all", "waiting")
 _KIND = "text/event-stream"
 
 
@@ -24,7 +24,7 @@ async def live() -> Response:
     if request.method != "GET" or _KIND not in request.headers.get("accept", "") or here is None:
         raise InvalidInput("Nothing can be seen here: pages ask this address for news by themselves.", reason="event-stream")
     tab, thread = asked.get("tab", ""), asked.get("thread", "")
-    watched = Watched(tab if tab in _TABS else "", asked.get("topic", "")[:200],
+    watched = Watched(tab if tab in TABS else "", asked.get("topic", "")[:200],
                       await services().threads.root(doctor(), thread) if thread else 0, number(asked.get("since", "")) or 0)
     cast(Any, request.scope)[STREAM] = await services().live.open(here, doctor(), watched)
     return Response("", content_type=_KIND, headers={"x-accel-buffering": "no"})

@@ -69,7 +69,8 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/p/{covered}/pictures/1?show=1", "/p/{shown_abroad}/pictures/1", "/p/{shown}/edit", "/p/{shown}/delete",
         "/drafts/new/{sheet}/pictures", "/drafts/new/{sheet}/pictures/{described}", "/drafts/new/{sheet}/pictures/{undescribed}",
         "/compose?draft={sheet}", Sight("/p/{shown}/pictures/9", 404),
-        Sight("/drafts/new/{sheet}/pictures/{undescribed}", 400, ((_NEXT, {"alt": " ", "sort": "photo", "seen": "*"}),)),
+        Sight("/drafts/new/{sheet}/pictures/{undescribed}", 400, ((
+            "form.card .row .button", {"alt": " ", "sort": "photo", "seen": "*"}),)),
         "/mine/deletions", "/mine/deletions?show=ended", "/mine/deletions?show=all",
         "/drafts", "/privacy", "/specialties", "/specialties/cardiology", "/specialties/urology", "/tags/sepsis", "/tags/other",
         "/conditions", "/conditions?q=sarko", "/conditions?q=x%20y", "/conditions?specialty=cardiology",
