@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.test_pages import Browser
 
 CASE = Draft(Kind.CASE, "Which?", "Secret text", "de", CaseFacts(("cardiology",)))
 NOTE = Draft(Kind.NOTE, "Elsewhere?", "Text", "de")
-STUDY = Draft(Kind.NOTE, "Fewer?", "Text", "de", CaseFacts(aim="study"), parts=Parts(study=Study("10.1000/182", "randomised")))
+STUDY = Draft(Kind.NOTE, "Fewer?", "Text", "de", CaseFacts(("cardiology",), aim="study"), parts=Parts(study=Study("10.1000/182", "randomised")))
 ACCEPT = {"accept": "text/event-stream"}
 
 
@@ -97,10 +98,13 @@ async def test_what_waits_in_her_specialties_and_what_asks_nobody_are_heard_of_a
         post = await ask(de, "ben")
         await de.its.compose.reply(await de.author("ben", "reply"), post, "I mean her.", "de")  # no answer to it
         async with Ear(ada, "tab=asked&since=") as asked, Ear(ada, "tab=news&since=") as news:
-            assert asked.says(new=1) and news.says(new=0)
-            await ask(de, "ben")
-            await ask(de, "ben", STUDY)
-            await until(lambda: asked.says(new=2) and news.says(new=1))
+            shelf = (await ada.get("/specialties/cardiology?tab=studies"))[1]
+            [path] = re.findall(r'data-live="(topic=[^"]+)"', shelf)
+            async with Ear(ada, path.replace("&amp;", "&")) as studies:
+                assert asked.says(new=1) and news.says(new=0) and studies.says(new=0)
+                await ask(de, "ben")
+                await ask(de, "ben", STUDY)
+                await until(lambda: asked.says(new=2) and news.says(new=1) and studies.says(new=1))
 
 
 async def test_any_open_page_hears_at_once_that_advice_was_corrected(de: Running) -> None:

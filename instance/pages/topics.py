@@ -23,24 +23,28 @@ async def all_specialties() -> ResponseReturnValue:
 
 
 async def specialty(code: str) -> ResponseReturnValue:
-    """What concerns a specialty: all of it, the cases nobody has answered, or a shelf; congresses by when they are."""
+    """What concerns a specialty: all of it, the cases nobody has answered, or a shelf; congresses by when they are. `listed`
+    is the list it shows, where what is new comes on top."""
     topic, tab = specialty_topic(code), request.args.get("tab", "")
+    listed = ""
     if tab == Shelf.CONGRESSES:
         coming = await services().timelines.congresses(doctor(), today(), topic)
         page = Page(coming, None)
     elif tab in _SHELVES:
-        page = await services().timelines.topic(doctor(), on_shelf(topic, Shelf(tab)), request.args.get("before"))
+        listed = on_shelf(topic, Shelf(tab))
+        page = await services().timelines.topic(doctor(), listed, request.args.get("before"))
     else:
         tab = tab if tab == "waiting" else ""
+        listed = "" if tab else topic
         page = await services().timelines.topic(doctor(), topic, request.args.get("before"), waiting=tab == "waiting")
-    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab=tab)
+    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab=tab, listed=listed)
 
 
 async def tagged(tag: str) -> ResponseReturnValue:
     """What carries a hashtag."""
     topic = hashtag_topic(tag)
     page = await services().timelines.topic(doctor(), topic, request.args.get("before"))
-    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab="")
+    return await render_template("topic.html", page=page, topic=topic, path=_place(topic), tab="", listed=topic)
 
 
 async def follow_specialty(code: str) -> ResponseReturnValue:
