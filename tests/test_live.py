@@ -23,7 +23,8 @@ from tests.test_pages import Browser
 
 CASE = Draft(Kind.CASE, "Which?", "Secret text", "de", CaseFacts(("cardiology",)))
 NOTE = Draft(Kind.NOTE, "Elsewhere?", "Text", "de")
-STUDY = Draft(Kind.NOTE, "Fewer?", "Text", "de", CaseFacts(("cardiology",), aim="study"), parts=Parts(study=Study("10.1000/182", "randomised")))
+STUDY = Draft(Kind.NOTE, "Fewer?", "Text", "de", CaseFacts(("cardiology",), aim="study"),
+              parts=Parts(study=Study("10.1000/182", "randomised")))
 ACCEPT = {"accept": "text/event-stream"}
 
 
