@@ -367,7 +367,8 @@ def account_from(row: Row) -> Account:
 
 
 def _signed_out(tx: Tx, account: Account, actor: Actor, now: int) -> None:
-    tx.run("DELETE FROM sessions WHERE account_id = ?", (account.id,))
+    for table in ("sessions", "app_tokens", "app_codes"):
+        tx.run(f"DELETE FROM {table} WHERE account_id = ?", (account.id,))
     tx.wake(SESSIONS)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from actors.accounts import account_from
 from actors.desks import answered_by
-from actors.models import Account, AccountState, Actor, Author, Role, VerifiedDoctor
+from actors.models import Account, AccountState, Author, Role, VerifiedDoctor
 from actors.store import by_ids
 from core.clock import Clock
 from core.countries import CountryPack
@@ -19,17 +20,10 @@ class Credentials:
 
     async def require_verified(self, account: Account) -> VerifiedDoctor:
         """The verified doctor behind an account, or `Refused` with the sentence she should read."""
-        def look(tx: Tx) -> tuple[str, Actor | None]:
-            row = tx.row("SELECT state, actor_id FROM accounts WHERE id = ?", (account.id,))
-            actors = by_ids(tx, [row["actor_id"]]) if row is not None and row["actor_id"] else {}
-            return (row["state"] if row else ""), next(iter(actors.values()), None)
-
-        state, actor = await self._database.read(look)
-        if state != AccountState.VERIFIED or actor is None:
+        found = await self._database.read(lambda tx: verified(tx, account.id, self._clock.ms()))
+        if found is None:
             raise Refused("Your account is not verified; only verified doctors may go on.", reason="not-verified")
-        if actor.badge.until is not None and actor.badge.until <= self._clock.ms():
-            raise Refused("Your verification has run out; please renew it with your operators.", reason="expired")
-        return VerifiedDoctor(account, actor)
+        return VerifiedDoctor(account, found.actor)
 
     async def author(self, account: Account, action: str) -> Author:
         """An author who may `post`, `reply` or `vote` now; students may what the country pack says."""
@@ -47,3 +41,16 @@ class Credentials:
         if desk is None:
             raise Refused("You do not answer for this desk.", reason="not-your-desk")
         return Author(desk, author.actor)
+
+
+def verified(tx: Tx, account_id: int, now: int) -> VerifiedDoctor | None:
+    """The same within a transaction: None for an account that is not verified, `Refused` where a verification has run out."""
+    row = tx.row("SELECT * FROM accounts WHERE id = ?", (account_id,))
+    if row is None or row["state"] != AccountState.VERIFIED or not row["actor_id"]:
+        return None
+    actor = by_ids(tx, [row["actor_id"]]).get(row["actor_id"])
+    if actor is None:
+        return None
+    if actor.badge.until is not None and actor.badge.until <= now:
+        raise Refused("Your verification has run out; please renew it with your operators.", reason="expired")
+    return VerifiedDoctor(account_from(row), actor)

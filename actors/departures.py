@@ -122,7 +122,8 @@ def close(tx: Tx, vault: KeyVault, account: Row, actor_uri: str, now: int) -> No
     tx.run("UPDATE accounts SET state = ?, handle = ?, name = '', password_hash = '', method = '', evidence = '', language = '',"
            " doctor_id = NULL WHERE id = ?", (AccountState.DEPARTED, f"-{public(account['id'])}", *number))
     tx.run("UPDATE accounts SET doctor_id = NULL WHERE doctor_id = ?", number)
-    for table in ("sessions", "account_links", "mailboxes", "mail_confirmations", "mails", "invitations"):
+    for table in ("sessions", "app_tokens", "app_codes", "account_links", "mailboxes", "mail_confirmations", "mails",
+                  "invitations"):
         tx.run(f"DELETE FROM {table} WHERE account_id = ?", number)
     tx.run("DELETE FROM mails WHERE application_id IN (SELECT id FROM applications WHERE account_id = ?)", number)
     tx.run("UPDATE applications SET token_hash = NULL WHERE account_id = ?", number)

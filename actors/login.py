@@ -15,6 +15,7 @@ from actors import factors, signins
 from actors.accounts import account_from
 from actors.devices import NOWHERE, Visit, recognise
 from actors.factors import Factors
+from actors.grants import shut_out
 from actors.models import Account, Actor
 from actors.passkeys import Passkeys
 from actors.passwords import Passwords
@@ -266,11 +267,13 @@ class Sessions:
         await self._database.write(lambda tx: end_of(tx, session.account.id, but=session.id))
 
     async def end_all(self) -> None:
-        """End every session: everybody signs in again."""
+        """End every session, and shut every app out: everybody signs in again."""
         def work(tx: Tx) -> None:
             tx.run("DELETE FROM sessions")
             tx.wake(SESSIONS)
             tx.run("DELETE FROM half_sessions")
+            tx.run("DELETE FROM app_codes")
+            tx.run("DELETE FROM app_tokens")
 
         await self._database.write(work)
 
@@ -366,10 +369,11 @@ class Sessions:
 
 
 def end_of(tx: Tx, account_id: int, but: int = 0) -> None:
-    """End somebody's sessions, but one, and whatever is half open."""
+    """End somebody's sessions, but one, whatever is half open, and what apps were let in."""
     tx.run("DELETE FROM sessions WHERE account_id = ? AND id <> ?", (account_id, but))
     tx.wake(SESSIONS)
     tx.run("DELETE FROM half_sessions WHERE account_id = ?", (account_id,))
+    shut_out(tx, [account_id])
 
 
 class _Throttled(NamedTuple):

@@ -40,6 +40,8 @@ class Happened(StrEnum):
     PASSKEY_ADDED = "passkey-added"
     PASSKEY_REMOVED = "passkey-removed"
     FACTORS_RESET = "factors-reset"
+    APP_LET_IN = "app-let-in"
+    APP_ENDED = "app-ended"
 
 
 SAID = {
@@ -55,6 +57,8 @@ SAID = {
     Happened.PASSKEY_ADDED: N_("A passkey was added."),
     Happened.PASSKEY_REMOVED: N_("A passkey was removed."),
     Happened.FACTORS_RESET: N_("The operators removed the second factors; all sessions ended."),
+    Happened.APP_LET_IN: N_("An app was let in; it reads and writes here as you allowed."),
+    Happened.APP_ENDED: N_("An app was shut out."),
 }
 _MAILED = frozenset(Happened) - {Happened.NEW_DEVICE}
 

@@ -25,6 +25,10 @@ class Access(StrEnum):
     """Any signed-in account, an applicant's too."""
     OPERATOR = "operator"
     """Those who run this instance."""
+    APP = "app"
+    """An app with a token of its own or of a doctor's; nothing that anybody wrote is there."""
+    CLIENT = "client"
+    """An app with the token of a doctor whose verification is in force, as far as `scopes` go; never a session's cookie."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,9 @@ class Route:
     our own pages, because the path itself holds a secret that only whom it was sent to can know. `purpose`: what a sibling
     wants at the gate there; siblings' routes name one and no others do. `body_limit`: the most bytes its body may have, where
     that is another number than for the others. `frees`: it takes away, or writes next to nothing, and so goes on when the disk is
-    almost full; every other form of a doctor waits then. `fresh`: whoever is signed in has shown within the last minutes that it
-    is she, or shows it now. `enrolling`: open to an operator who has no second factor yet. `by_itself`: pages ask for it without
-    anybody doing anything, so it keeps no session awake."""
+    almost full; every other form of a doctor waits then. `scopes`: any one of these opens it to an app. `fresh`: whoever is
+    signed in has shown within the last minutes that it is she, or shows it now. `enrolling`: open to an operator who has no
+    second factor yet. `by_itself`: pages ask for it without anybody doing anything, so it keeps no session awake."""
 
     rule: str
     methods: tuple[str, ...]
@@ -45,6 +49,7 @@ class Route:
     purpose: str = ""
     body_limit: int | None = None
     frees: bool = False
+    scopes: tuple[str, ...] = ()
     fresh: bool = False
     enrolling: bool = False
     by_itself: bool = False
@@ -62,8 +67,10 @@ def check_declared(routes: Iterable[Route]) -> None:
             raise TypeError(f"{route.rule}: the route does not declare who may call it")
         if route.from_anywhere and route.access != Access.VISITOR:
             raise TypeError(f"{route.rule}: what a session may do is asked for from our own pages")
-        if route.access in (Access.VISITOR, Access.SIBLING) and (route.fresh or route.enrolling):
+        if route.access in (Access.VISITOR, Access.SIBLING, Access.APP, Access.CLIENT) and (route.fresh or route.enrolling):
             raise TypeError(f"{route.rule}: nobody is signed in there")
+        if bool(route.scopes) != (route.access == Access.CLIENT):
+            raise TypeError(f"{route.rule}: an app's route says which scopes open it, and no other does")
         if bool(route.purpose) != (route.access == Access.SIBLING):
             raise TypeError(f"{route.rule}: a sibling's route says for which purpose it is let through, and no other does")
         if not route.rule.startswith("/"):

@@ -170,6 +170,12 @@ class Push(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: str = ""
 
 
+class Clients(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    origins: tuple[str, ...] = ()
+    requests: Count = 300
+    unused_days: Count = 90
+
+
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer: str = ""
     name: str = ""
@@ -216,6 +222,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backup: Backup = Backup()
     mail: Mail = Mail()
     push: Push = Push()
+    clients: Clients = Clients()
     identity: Identity = Identity()
     translation: Translation = Translation()
     log: Log = Log()
@@ -297,6 +304,7 @@ def _checked(settings: Settings) -> Settings:
         raise Misconfigured("database.url: only sqlite:///PATH is known.")
     _check_mail(settings.mail)
     _check_push(settings.push)
+    _check_clients(settings.clients)
     _check_identity(settings.identity)
     _check_translation(settings.translation)
     if settings.log.level not in ("debug", "info", "warning", "error"):
@@ -332,6 +340,15 @@ def _check_push(push: Push) -> None:
             raise Misconfigured("push.hosts: %(host)s is no host name.", values={"host": repr(host)})
     if push.contact and not push.contact.startswith(("mailto:", "https://")):
         raise Misconfigured("push.contact: a mailto: or https: address.")
+
+
+def _check_clients(clients: Clients) -> None:
+    """Refuse what is not an origin to the letter: browsers compare it as they write it."""
+    for origin in clients.origins:
+        scheme, _, host = origin.partition("://")
+        if not _HOST.fullmatch(host) or not (scheme == "https" or (scheme == "http" and _is_loopback(host.partition(":")[0]))):
+            raise Misconfigured("clients.origins: %(origin)s is no https origin such as https://app.example.",
+                                values={"origin": repr(origin)})
 
 
 def _check_identity(identity: Identity) -> None:

@@ -17,8 +17,10 @@ from core.telemetry import get_logger
 from inbox import routes as inbox_routes
 from inbox.room import Room
 from inbox.routes import Front, Receive, Receiver, Scope, Send
-from instance import comparing, context, guard, locking, media, objects, portraits, static
+from instance import api, comparing, context, guard, locking, media, objects, portraits, static
 from instance.admin import ROUTES as ADMIN
+from instance.api import answers, oauth
+from instance.api import guard as api_guard
 from instance.assembly import Assembly, assemble
 from instance.context import viewer
 from instance.cookies import session_cookie
@@ -40,7 +42,8 @@ def routes() -> tuple[Route, ...]:
 
 def behind_the_front() -> tuple[Route, ...]:
     """The routes that Quart answers."""
-    return (*objects.ROUTES, *comparing.ROUTES, *static.ROUTES, *portraits.ROUTES, *media.ROUTES, *PAGES, *ADMIN)
+    return (*objects.ROUTES, *comparing.ROUTES, *static.ROUTES, *portraits.ROUTES, *media.ROUTES, *PAGES, *ADMIN,
+            *api.ROUTES)
 
 
 def create_pages(assembly: Assembly, background: Background | None = None) -> Quart:
@@ -54,22 +57,24 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     check_declared(routes())
     context.prepare(app, assembly)
     for route in behind_the_front():
-        app.add_url_rule(route.rule, route.endpoint.__name__, guard.guarded(route), methods=list(route.methods),
-                         provide_automatic_options=False)
-    app.before_request(guard.let_members_pass)
-    app.after_request(guard.finish)
+        ours = route not in api.ROUTES
+        app.add_url_rule(route.rule, route.endpoint.__name__ if ours else f"api.{route.rule}.{route.methods[0]}",
+                         guard.guarded(route) if ours else api_guard.guarded(route), methods=list(route.methods),
+                         provide_automatic_options=False, **({} if ours else {"strict_slashes": False}))
+    app.before_request(_let_known_pass)
+    app.after_request(_finish)
 
     async def expected(error: KonsilError) -> Response:
         if error.status >= 500:
             log.error("refused", reason=error.reason, cause=error.cause)
-        return await guard.explain(error, _error_page)
+        return await _explain(error)
 
     async def http(error: HTTPException) -> Response:
-        return await guard.explain(_in_our_words(error), _error_page)
+        return await _explain(_in_our_words(error))
 
     async def unexpected(error: Exception) -> Response:
         log.error("unexpected", exc_info=error)
-        return await guard.explain(KonsilError("Something went wrong on our side. What you sent was not stored."), _error_page)
+        return await _explain(KonsilError("Something went wrong on our side. What you sent was not stored."))
 
     app.register_error_handler(KonsilError, expected)
     app.register_error_handler(HTTPException, http)
@@ -77,8 +82,34 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     return app
 
 
+async def _let_known_pass() -> Response | None:
+    """From an address where so much was refused that it has to wait, only those who are known come through."""
+    if api_guard.serves(request.path):
+        return await api_guard.let_apps_pass()
+    await guard.let_members_pass()
+    return None
+
+
+async def _finish(response: Response) -> Response:
+    """Headers of every answer."""
+    if api_guard.serves(request.path):
+        api_guard.finish(response)
+    return await guard.finish(response)
+
+
+async def _explain(error: KonsilError) -> Response:
+    """An expected error, to people, to siblings, or to apps."""
+    if not api_guard.serves(request.path):
+        return await guard.explain(error, _error_page)
+    return oauth.explain(error) if request.path.startswith("/oauth/") else answers.explain(error)
+
+
 def _in_our_words(error: HTTPException) -> KonsilError:
     """What Quart and Werkzeug refuse by themselves, in sentences that can be translated."""
+    if api_guard.serves(request.path) and error.code in (404, 405):
+        known = KonsilError("There is nothing of this kind here.", reason=error.name.lower().replace(" ", "-"))
+        known.status = error.code
+        return known
     if error.code in (404, 405):
         return NotFound("There is no such page.")
     if error.code == 413:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from actors import attention, departures, identities, joining, mailboxes, resets, security, signins, tidings
+from actors import attention, departures, grants, identities, joining, mailboxes, resets, security, signins, tidings
 from actors.accounts import Accounts
 from actors.attention import Attentions
 from actors.credentials import Credentials
@@ -78,6 +78,7 @@ from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
 from instance.live import Live
+from instance.quotas import Quotas
 from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
@@ -100,6 +101,7 @@ from posts.indexing import Indexing
 from posts.judging import Judging
 from posts.lapses import Lapses
 from posts.linter.looking import Linter
+from posts.markers import Markers
 from posts.media import Media
 from posts.notifications import Notifications
 from posts.objects import Objects
@@ -168,6 +170,7 @@ class Assembly:
     departing: Departing
     exports: Exports
     sessions: Sessions
+    quotas: Quotas
     signing: SigningIn
     identities: Identities
     credentials: Credentials
@@ -202,6 +205,7 @@ class Assembly:
     threads: Threads
     following: Following
     readings: Readings
+    markers: Markers
     live: Live
     translator: Translator
     translations: Translations
@@ -290,7 +294,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     borrowed = Borrowed(allowlist, client, darkroom, refusals, clock, settings.media)
     lapsing = Lapsing(database, clock, settings.joining, partial(papers.delete_of, why=Gone.ENDED))
     departing = Departing(database, identity, vault, clock, ids, audit, ledger, (
-        exports.forget, security.farewell, identities.farewell, lapsing.farewell, matters.farewell, desks.left,
+        exports.forget, security.farewell, grants.farewell, identities.farewell, lapsing.farewell, matters.farewell, desks.left,
         shelves.farewell, attention.farewell))
     erasures = Erasures(database, identity, siblings, accounts, lapsing, departing, audit, journal, clock, ids)
     selftest = SelfTest(database, identity, allowlist, client, handshake, clock, ids, audit, window=federation.window_seconds)
@@ -308,7 +312,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts, desks=desks,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
-            sessions=signing.sessions, signing=signing, identities=Identities(database, provider, vault, clock, ids),
+            sessions=signing.sessions, quotas=Quotas(settings.clients.requests), signing=signing,
+            identities=Identities(database, provider, vault, clock, ids),
             directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
             linter=Linter(settings.linter.hospitals, clock),
@@ -325,6 +330,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             similar=Similar(database, identity, clock, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
             following=Following(database, ids), readings=Readings(database, clock, settings.retention.reading_days),
+            markers=Markers(database, clock),
             live=Live(database, Watching(database, identity, timelines), clock, settings),
             translator=translator, translations=Translations(database, identity, translator, clock, ids),
             notifications=Notifications(database, clock), readerships=Readerships(database, identity, clock, doctors),

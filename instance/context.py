@@ -173,6 +173,11 @@ def wished_language() -> str:
     return found
 
 
+def in_words(text: KonsilError | str) -> str:
+    """An error's sentence, or a word marked with `N_`, in the language of whoever asks."""
+    return str(_said(text))
+
+
 def _in_language(code: str) -> str:
     """The address, within this one's path, of the same page in another language."""
     return "?" + urlencode([*((name, value) for name, value in request.args.items(multi=True) if name != "lang"), ("lang", code)])

@@ -23,7 +23,7 @@ from instance.limits import WAITS
 _SAFE = frozenset({"GET", "HEAD"})
 _WRITE = frozenset({Access.DOCTOR, Access.MEMBER})
 _ROOM_SECONDS = 300
-_CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
+CSP = ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'; connect-src 'self'; manifest-src 'self'")
 
 
@@ -145,11 +145,11 @@ def inside(path: str) -> str:
 async def finish(response: Response) -> Response:
     """Headers of every answer."""
     headers = response.headers
-    headers.setdefault("content-security-policy", _CSP)
+    headers.setdefault("content-security-policy", CSP)
     headers["x-content-type-options"] = "nosniff"
     headers["referrer-policy"] = "same-origin"  # with no-referrer browsers send `Origin: null` with our own forms
     headers["cross-origin-opener-policy"] = "same-origin"
-    headers["cross-origin-resource-policy"] = "same-origin"
+    headers.setdefault("cross-origin-resource-policy", "same-origin")
     headers["permissions-policy"] = "camera=(), microphone=(), geolocation=()"
     headers.setdefault("cache-control", "no-store")
     if (chosen := g.get("chosen_language")) is not None:

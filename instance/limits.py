@@ -22,8 +22,8 @@ _PLACE, _PAGE = "(many refusals)", N_("page")
 class Limited:
     """Hands a request to `inner`, unless too much from its address was refused.
 
-    One address may be a whole hospital's, so a request with our session's cookie is looked at that far. `speak` puts the
-    error into the words of an Accept-Language header.
+    One address may be a whole hospital's, so a request with our session's cookie, or an app's token, is looked at that far.
+    `speak` puts the error into the words of an Accept-Language header.
     """
 
     def __init__(self, rates: Rates, refusals: RefusalLog, inner: App, *, cookie: str,
@@ -38,7 +38,9 @@ class Limited:
             purpose = _PURPOSES.get(scope["path"], "")
             self._refusals.record(direction=Direction.IN, origin=_PLACE, purpose=purpose or _PAGE, reason=error.reason,
                                   path=scope["path"], detail=error.cause)
-            if purpose or not any(name == b"cookie" and self._cookie in value for name, value in scope["headers"]):
+            if purpose or not any((name == b"cookie" and self._cookie in value)
+                                  or (name == b"authorization" and value[:7].lower() == b"bearer ")
+                                  for name, value in scope["headers"]):
                 await self._turn_away(scope, send, error)
                 return
             scope[WAITS] = error

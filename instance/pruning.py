@@ -23,6 +23,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.joining.lapsing.prune()
     await assembly.judging.prune()
     await assembly.sessions.prune()
+    await assembly.signing.grants.prune()
     await assembly.readings.prune()
     await assembly.post_office.prune()
     await assembly.handshake.prune()

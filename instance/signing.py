@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actors.apps import Apps
 from actors.factors import Factors
+from actors.grants import Grants
 from actors.links import Links
 from actors.login import Sessions
 from actors.passkeys import Passkeys
@@ -24,7 +26,7 @@ from federation.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class SigningIn:
-    """Passwords, second factors, passkeys, sessions, and the links that set a password."""
+    """Passwords, second factors, passkeys, sessions, the links that set a password, and the apps that doctors let in."""
 
     passwords: Passwords
     sessions: Sessions
@@ -33,6 +35,8 @@ class SigningIn:
     security: Security
     links: Links
     resets: Resets
+    apps: Apps
+    grants: Grants
 
 
 def signing_in(settings: Settings, database: Database, vault: KeyVault, identity: Identity, clock: Clock, ids: Ids,
@@ -43,7 +47,9 @@ def signing_in(settings: Settings, database: Database, vault: KeyVault, identity
     noted, links = SignIns(audit, clock, ids), Links(vault, ids)
     factors = Factors(database, vault, clock, noted, name)
     passkeys = Passkeys(database, vault, clock, ids, noted, identity.origin, name)
+    apps = Apps(database, clock, ids)
     return SigningIn(
         passwords, Sessions(database, clock, ids, audit, chosen, passwords, factors, passkeys, noted), factors, passkeys,
         Security(database, clock, passwords, noted, name), links,
-        Resets(database, vault, clock, ids, chosen, passwords, links, noted, name))
+        Resets(database, vault, clock, ids, chosen, passwords, links, noted, name), apps,
+        Grants(database, clock, ids, apps, noted, settings.clients.unused_days))

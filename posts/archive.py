@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from actors import grants
 from actors.attention import attention_of
 from actors.models import Account, Actor
 from actors.store import by_ids
@@ -18,7 +19,7 @@ from core.clock import rfc3339
 from core.database import Row, Tx, marks
 from core.ids import public
 from federation.identity import CONTEXT, Identity
-from posts import bases, outgoing, pollstore, readings, store
+from posts import bases, markers, outgoing, pollstore, readings, store
 from posts.degraded import said
 from posts.models import Kind, Picture
 from posts.store import Poll, Post
@@ -128,6 +129,7 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
             "withdrawn": rfc3339(one.withdrawn_at) if one.withdrawn_at is not None else None} for uri, one in bases.of_author(
             tx, actor.id)],
         "reading.json": readings.kept(tx, actor.id),
+        "apps.json": {"apps": grants.kept(tx, account.id), "markers": markers.kept(tx, actor.id)},
         "settings.json": _settings(tx, account, actor),
         "verification.json": {
             "badge": {"role": str(badge.role), "specialties": list(badge.specialties), "country": badge.country,

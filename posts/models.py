@@ -335,6 +335,7 @@ class PostView(msgspec.Struct, frozen=True):
     boosted: bool = False
     bookmarked: bool = False
     boosted_by: Actor | None = None  # who brought it into this list
+    boost_id: str = ""  # what that is called, where somebody did
     shunned: bool = False  # the viewer does not want to read its author
     readers: tuple[Actor, ...] = ()  # of a consult: who is in it and known here, author among them
     instances: tuple[str, ...] = ()  # of a consult: the names of the instances it lies at, whose operators could read it
@@ -388,14 +389,15 @@ class Mark(NamedTuple):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Posts, newest first, the cursor (`?before=`) of the next page or None, and that of its first entry. Where it is known up to
-    where the viewer had read the list, `line` says so: the first `new` of the posts have come since."""
+    """Posts, newest first, the cursor (`?before=`) of the next page or None, and those of its first and last entries. Where it is
+    known up to where the viewer had read the list, `line` says so: the first `new` of the posts have come since."""
 
     posts: tuple[PostView, ...]
     before: str | None
     newest: str = ""
     line: Mark | None = None
     new: int = 0
+    oldest: str = ""
 
 
 class Destination(msgspec.Struct, frozen=True):

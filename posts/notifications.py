@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from core.errors import NotFound
 from core.ids import number, public
 from posts import store
 from posts.models import Kind
+from posts.spans import Span
 from posts.store import Post
 from posts.telling import CHANGES, PRESSING, QUIET, Told
 
@@ -37,7 +38,8 @@ _END = (1 << 63) - 1
 class Notification(msgspec.Struct, frozen=True):
     """What is of one kind and about one post. `people` are who did it last, `others` how many more there are, `times` how
     often it happened; `begun` and `at` when it did first and last (ms). `question` (in `language`) is what the conversation
-    asks, `kind_asked` what it is: its `Kind` or "consult"; `own`: the viewer began it. `place` is the path it leads to."""
+    asks, `kind_asked` what it is: its `Kind` or "consult"; `own`: the viewer began it. `place` is the path it leads to, `post_id`
+    the post it begins with, `newest` the last event of it, which grows as others come."""
 
     id: str
     kind: Told
@@ -54,6 +56,8 @@ class Notification(msgspec.Struct, frozen=True):
     own: bool
     to_answer: bool
     begins: bool
+    newest: str = ""
+    post_id: str = ""
 
     @property
     def number(self) -> int:
@@ -155,6 +159,20 @@ class Notifications:
 
         return await self._database.read(look)
 
+    async def told(self, viewer: Actor, span: Span, kinds: Collection[Told], *, event: str = "") -> tuple[Notification, ...]:
+        """A part of the list with these kinds alone, for apps, which know each by its newest event; or the one whose newest is
+        `event`."""
+        which = f"actor_id = ? AND kind IN ({marks(len(kinds))}) AND newest < ? AND newest > ?"
+        up = "ASC" if span.after else "DESC"
+
+        def look(tx: Tx) -> tuple[Notification, ...]:
+            key, floor = (span.key, span.floor) if not event else ((number(event) or 0) + 1, (number(event) or 0) - 1)
+            rows = tx.rows(f"SELECT * FROM notifications WHERE {which} ORDER BY newest {up} LIMIT ?",
+                           (viewer.id, *sorted(kinds), key, floor, span.most))
+            return _views(tx, sorted(rows, key=lambda row: row["newest"], reverse=True), viewer)
+
+        return await self._database.read(look) if kinds else ()
+
     async def requests(self, viewer: Actor) -> Seen:
         """What is unread about requests to follow the viewer; to be asked before these are looked up."""
         return await self._database.read(lambda tx: _open(tx, viewer.id, Told.FOLLOW, 0))
@@ -233,7 +251,8 @@ def _view(row: Row, viewer: Actor, hers: set[int], first: Row | None, last: Sequ
         question=root.question if root is not None else "", language=root.language if root is not None else "",
         kind_asked="consult" if row["named"] else root.kind if root is not None else Kind.NOTE,
         own=root is not None and root.author_id in hers, to_answer=row["about_id"] != row["root_id"],
-        begins=first is not None and first["post_id"] == row["root_id"])
+        begins=first is not None and first["post_id"] == row["root_id"], newest=public(row["newest"]),
+        post_id=public(first["post_id"]) if first is not None and first["post_id"] is not None else "")
 
 
 def _place(kind: Told, about_id: int, first: Row | None, people: Sequence[Actor]) -> str:

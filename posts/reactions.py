@@ -112,6 +112,17 @@ class Reactions:
 
         await self._database.write(write)
 
+    async def boost_of(self, reader: Actor, boost_id: str) -> PostView:
+        """A passing-on by its own id: the post, with who did it; `NotFound` where there is none, or she may not read that."""
+        def look(tx: Tx) -> PostView:
+            row = tx.row("SELECT post_id, actor_id FROM boosts WHERE id = ?", (number(boost_id) or 0,))
+            post = readable(tx, public(row["post_id"]) if row is not None else "", reader)
+            [view] = views(tx, [post], reader, network(tx, self._identity), self._clock.ms())
+            assert row is not None
+            return msgspec.structs.replace(view, boosted_by=by_ids(tx, [row["actor_id"]])[row["actor_id"]], boost_id=boost_id)
+
+        return await self._database.read(look)
+
     async def people(self, reader: Actor, table: Table, post_id: str, before: str | None) -> People:
         """Who has liked (`likes`) or passed on (`boosts`) a post."""
         def look(tx: Tx) -> People:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -10,10 +11,11 @@ import msgspec
 from actors import aliases
 from actors.models import Actor
 from actors.relations import shunned_by
+from actors.store import by_ids, by_uris
 from core.clock import Clock
 from core.database import Database, Tx
 from core.errors import NotFound, Refused
-from core.ids import number, public
+from core.ids import number, public, uri_key
 from federation.identity import Identity
 from posts import readings, store
 from posts.history import PAGE, History, Version, compared, versions
@@ -41,6 +43,13 @@ class Conversation(NamedTuple):
     place: Place
     line: Mark | None = None
     new: tuple[str, ...] = ()
+
+
+class Around(NamedTuple):
+    """Who stands around some posts: doctors they name by their URIs, and the authors of posts by the posts' ids."""
+
+    named: dict[str, Actor]
+    authors: dict[str, Actor]
 
 
 class Threads:
@@ -104,6 +113,44 @@ class Threads:
         """One post by itself, without its conversation."""
         return await self._database.read(lambda tx: views(
             tx, [readable(tx, post_id, viewer)], viewer, network(tx, self._identity), self._clock.ms())[0])
+
+    async def at(self, viewer: Actor, uri: str) -> PostView:
+        """The post whose id on the wire this is, if it is here; nobody is asked for it."""
+        def look(tx: Tx) -> PostView:
+            found = store.select(tx, "uri_key = ? AND uri = ?", (uri_key(uri), uri))
+            post = readable(tx, public(found[0].id) if found else "", viewer)
+            return views(tx, [post], viewer, network(tx, self._identity), self._clock.ms())[0]
+
+        return await self._database.read(look)
+
+    async def several(self, viewer: Actor, post_ids: Collection[str]) -> dict[str, PostView]:
+        """Those of some posts that she may read, by their ids."""
+        wanted = [inner for inner in map(number, sorted(set(post_ids))) if inner is not None]
+
+        def look(tx: Tx) -> dict[str, PostView]:
+            found = [post for post in store.by_many(tx, wanted).values()
+                     if post.audience.admits(viewer) and post.erased_at is None
+                     and (post.hidden_at is None or aliases.is_hers(tx, post.author_id, viewer))]
+            return {post.id: post for post in views(tx, found, viewer, network(tx, self._identity), self._clock.ms())}
+
+        return await self._database.read(look) if wanted else {}
+
+    async def around(self, posts: Collection[PostView]) -> Around:
+        """Whom some posts name, and who wrote what they answer."""
+        uris = sorted({mention.uri for post in posts for mention in post.tags.mentions})
+        by_id = {post.id: post.author for post in posts}
+        missing = sorted({post.parent_id for post in posts if post.parent_id is not None and post.parent_id not in by_id})
+        if not uris and not missing:
+            return Around({}, by_id)
+
+        def look(tx: Tx) -> Around:
+            parents = store.by_many(tx, [inner for inner in map(number, missing) if inner is not None])
+            people = by_ids(tx, [post.author_id for post in parents.values()])
+            return Around(by_uris(tx, uris) if uris else {}, by_id | {
+                public(post.id): people[post.author_id] for post in parents.values()
+                if post.erased_at is None and post.hidden_at is None})
+
+        return await self._database.read(look)
 
     async def network(self) -> Network:
         """The countries and how each is doing, for pages that speak of somebody in one."""

@@ -25,6 +25,7 @@ from federation.identity import Identity
 from posts import readings, store
 from posts.models import Page, PostView, Shelf
 from posts.network import network
+from posts.spans import END, GAP, Span, span_of
 from posts.store import LISTED, READ, Post, on_shelf
 from posts.views import views
 
@@ -32,7 +33,6 @@ PAGE = 20
 TABS = ("asked", "following", "abroad", "news", "specialties", "country", "all", "waiting")
 """The lists of the home page, the one it begins with first."""
 _TAKEN = PAGE + 8  # one more than a page holds, and some for what is passed on twice or shunned
-_END = (1 << 63) - 1
 _WAITING = f"{LISTED} AND hidden_at IS NULL AND state = 'open' AND answers = 0"
 _WAITING_SEEN = 300
 _ANNOUNCED = 500
@@ -67,6 +67,8 @@ class _Entry(NamedTuple):
 
 Take = Callable[[Tx, int, int], Sequence[_Entry]]
 """The entries before a key, newest first, at most so many."""
+Cursor = str | Span | None
+"""Where a page begins: behind an entry, or any part of the list."""
 Finish = Callable[[Tx, Sequence[_Entry], Sequence[PostView]], tuple[PostView, ...]]
 """What the entries say about the posts of a page."""
 
@@ -77,10 +79,11 @@ class Timelines:
     def __init__(self, database: Database, identity: Identity, clock: Clock) -> None:
         self._database, self._identity, self._clock = database, identity, clock
 
-    async def home(self, viewer: Actor, tab: str, before: str | None) -> Page:
+    async def home(self, viewer: Actor, tab: str, before: Cursor) -> Page:
         """Twenty posts of a tab, older than the cursor: `asked` are the cases without an answer in the specialties the viewer
         follows, `waiting` all of these, `specialties` and `following` what she follows, `country` and `abroad` where it was
-        asked, `news` what is to be read and asks nobody, `all` everything."""
+        asked, `news` what is to be read and asks nobody, `all` everything; for apps, `home` is everything she follows, with what
+        she has written herself."""
         return await self._page(viewer, self._tab(viewer, tab), before, name=tab)
 
     async def newer(self, viewer: Actor, tab: str, since: str) -> int:
@@ -92,7 +95,7 @@ class Timelines:
         """The same within a transaction, of a tab or of a topic's list, above the entry `known`."""
         take = _of_topic(topic) if topic else self._tab(viewer, tab)
         skipped = shunned_by(tx, viewer.id, self._clock.ms()) | {viewer.id} | aliases.all_of(tx, viewer.id)
-        found = store.by_many(tx, [entry.post_id for entry in take(tx, _END, PAGE + 1)
+        found = store.by_many(tx, [entry.post_id for entry in take(tx, END, PAGE + 1)
                                    if entry.entry > known and entry.by_id not in skipped])
         return sum(post.author_id not in skipped and post.hidden_at is None for post in found.values())
 
@@ -114,10 +117,12 @@ class Timelines:
                 return _where(f"{LISTED} AND country <> ?", here)
             case "waiting":
                 return _where(_WAITING)
+            case "home":
+                return _at_home(viewer)
             case _:
                 return _where(LISTED)
 
-    async def topic(self, viewer: Actor, topic: str, before: str | None, *, waiting: bool = False) -> Page:
+    async def topic(self, viewer: Actor, topic: str, before: Cursor, *, waiting: bool = False) -> Page:
         """The posts of one specialty (its code, or what of it stands on a shelf) or hashtag (with its `#`), or those of its cases
         that nobody has answered."""
         if waiting:
@@ -132,7 +137,7 @@ class Timelines:
 
         def look(tx: Tx) -> tuple[PostView, ...]:
             shunned = shunned_by(tx, viewer.id, self._clock.ms())
-            found = store.by_many(tx, [entry.post_id for entry in taken(tx, _END, _ANNOUNCED)])
+            found = store.by_many(tx, [entry.post_id for entry in taken(tx, END, _ANNOUNCED)])
             coming = [(post.parts.congress.starts, post) for post in found.values()
                       if post.parts.congress is not None and post.parts.congress.ends >= today
                       and not _is_hidden(post, viewer) and post.author_id not in shunned]
@@ -141,15 +146,15 @@ class Timelines:
 
         return await self._database.read(look)
 
-    async def of(self, viewer: Actor, author: Actor, before: str | None) -> Page:
+    async def of(self, viewer: Actor, author: Actor, before: Cursor) -> Page:
         """What a doctor has asked, for her profile."""
         return await self._page(viewer, lambda tx, key, most: _read(tx, _AUTHOR, [author.id], key, most), before, shunning=False)
 
-    async def mine(self, viewer: Actor, before: str | None) -> Page:
+    async def mine(self, viewer: Actor, before: Cursor) -> Page:
         """What the viewer has written and not deleted, questions, answers and consults alike, by name and by role."""
         return await self._page(viewer, _hers(viewer, "erased_at IS NULL"), before)
 
-    async def deletions(self, viewer: Actor, show: str, before: str | None) -> Page:
+    async def deletions(self, viewer: Actor, show: str, before: Cursor) -> Page:
         """What the viewer has deleted and other countries had received: `waiting` where some have not confirmed that yet,
         `ended` where some never will by themselves, else all of it."""
         return await self._page(viewer, _hers(viewer, f"{_DELETED} AND d.state IN ({_ASKED.get(show, 'd.state')}))"), before)
@@ -162,7 +167,7 @@ class Timelines:
             f" AND d.state IN ({_ASKED['waiting']}))", (viewer.id, viewer.id)))
         return int(row["n"]) if row is not None else 0
 
-    async def consults(self, viewer: Actor, before: str | None) -> Page:
+    async def consults(self, viewer: Actor, before: Cursor) -> Page:
         """The consults the viewer is in, those that were written in last first."""
         def take(tx: Tx, key: int, most: int) -> list[_Entry]:
             return [_Entry(*row) for row in tx.rows(
@@ -172,7 +177,13 @@ class Timelines:
 
         return await self._page(viewer, take, before, shunning=False, finish=_last_written)
 
-    async def bookmarks(self, viewer: Actor, before: str | None) -> Page:
+    async def asked(self, author: Actor) -> tuple[int, int | None]:
+        """How much a doctor has asked that is in lists, and when she did last (ms)."""
+        row = await self._database.read(lambda tx: tx.row(
+            f"SELECT count(*) AS n, max(published_at) AS last FROM posts WHERE author_id = ? AND {LISTED}", (author.id,)))
+        return (row["n"], row["last"]) if row is not None else (0, None)
+
+    async def bookmarks(self, viewer: Actor, before: Cursor) -> Page:
         """What the viewer has kept, last kept first."""
         def take(tx: Tx, key: int, most: int) -> list[_Entry]:
             return [_Entry(*row) for row in tx.rows(
@@ -181,7 +192,7 @@ class Timelines:
 
         return await self._page(viewer, take, before, shunning=False)
 
-    async def followed(self, viewer: Actor, before: str | None) -> Page:
+    async def followed(self, viewer: Actor, before: Cursor) -> Page:
         """The conversations the viewer follows, last followed first."""
         def take(tx: Tx, key: int, most: int) -> list[_Entry]:
             return [_Entry(*row) for row in tx.rows(
@@ -190,32 +201,35 @@ class Timelines:
 
         return await self._page(viewer, take, before, shunning=False)
 
-    async def _page(self, viewer: Actor, take: Take, before: str | None, *, shunning: bool = True,
+    async def _page(self, viewer: Actor, take: Take, before: Cursor, *, shunning: bool = True,
                     finish: Finish | None = None, name: str = "") -> Page:
         """One page out of a list: what the viewer shuns is left out, and what stands in it twice stands where it is newest. In
         one that has a `name`, it is known up to where she had read."""
         def look(tx: Tx) -> Page:
             shunned = shunned_by(tx, viewer.id, self._clock.ms()) if shunning else frozenset()
-            key = (number(before) if before else None) or _END
+            span = span_of(before, PAGE)
             shown: dict[int, tuple[_Entry, Post]] = {}
-            for entry, post in _from(tx, take, key):
+            for entry, post in _from(tx, take, span.key):
+                if entry.entry <= span.floor:
+                    break
                 if post.id in shown or not post.audience.admits(viewer) or _is_hidden(post, viewer):
                     continue
                 if post.author_id in shunned or entry.by_id in shunned:
                     continue
                 shown[post.id] = entry, post
-                if len(shown) > PAGE:
+                if len(shown) > (GAP if span.after else span.most):
                     break
-            chosen = list(shown.values())[:PAGE]
+            chosen = list(shown.values())[-span.most:] if span.after else list(shown.values())[:span.most]
             posts = views(tx, [post for _, post in chosen], viewer, network(tx, self._identity), self._clock.ms())
             came = readings.unread(tx, viewer, [post.id for _, post in chosen if post.replies])
             posts = tuple(msgspec.structs.replace(post, unread=came[found.id]) if found.id in came else post
                           for (_, found), post in zip(chosen, posts, strict=True))
-            line = readings.line_in_list(tx, viewer, name, self._clock.ms()) if name else None
+            line = readings.line_in_list(tx, viewer, name, self._clock.ms()) if name and not isinstance(before, Span) else None
             return Page((finish or _passed_on)(tx, [entry for entry, _ in chosen], posts),
-                        public(chosen[-1][0].entry) if len(shown) > PAGE else None,
+                        public(chosen[-1][0].entry) if len(shown) > span.most else None,
                         public(chosen[0][0].entry) if chosen else "", line,
-                        sum(entry.entry > line.id for entry, _ in chosen) if line is not None else 0)
+                        sum(entry.entry > line.id for entry, _ in chosen) if line is not None else 0,
+                        public(chosen[-1][0].entry) if chosen else "")
 
         return await self._database.read(look)
 
@@ -255,7 +269,8 @@ def waiting_by_topic(tx: Tx) -> dict[str, int]:
 def _passed_on(tx: Tx, entries: Sequence[_Entry], posts: Sequence[PostView]) -> tuple[PostView, ...]:
     """Say of each post that was passed on by whom."""
     people = by_ids(tx, [entry.by_id for entry in entries if entry.by_id])
-    return tuple(msgspec.structs.replace(post, boosted_by=people[entry.by_id]) if entry.by_id in people else post
+    return tuple(msgspec.structs.replace(post, boosted_by=people[entry.by_id], boost_id=public(entry.entry))
+                 if entry.by_id in people else post
                  for entry, post in zip(entries, posts, strict=True))
 
 
@@ -303,10 +318,18 @@ def _followed_topics(viewer: Actor, hashtags: str) -> Take:
 def _following(viewer: Actor) -> Take:
     """What the doctors the viewer follows ask and pass on, and the posts of the hashtags she follows."""
     def take(tx: Tx, key: int, most: int) -> list[_Entry]:
-        people = tx.rows(_NEWEST_FOLLOWED, (key, key, viewer.id))
-        heads = [_Head(newest, _AUTHOR, source) for source, newest, _ in people if newest is not None]
-        heads += [_Head(boosted, _BOOSTER, source) for source, _, boosted in people if boosted is not None]
-        return _merged(tx, heads + _topic_heads(tx, viewer, "=", key), key, most)
+        return _merged(tx, _people_heads(tx, viewer, key) + _topic_heads(tx, viewer, "=", key), key, most)
+
+    return take
+
+
+def _at_home(viewer: Actor) -> Take:
+    """What doctors, specialties and hashtags bring that the viewer follows, and what she has asked herself."""
+    def take(tx: Tx, key: int, most: int) -> list[_Entry]:
+        own = _read(tx, _AUTHOR, [viewer.id], key, 1)
+        heads = [*(_Head(entry.entry, _AUTHOR, viewer.id) for entry in own), *_people_heads(tx, viewer, key),
+                 *_topic_heads(tx, viewer, "=", key), *_topic_heads(tx, viewer, "<>", key)]
+        return _merged(tx, heads, key, most)
 
     return take
 
@@ -317,6 +340,12 @@ class _Head(NamedTuple):
     entry: int
     sql: str
     source: object
+
+
+def _people_heads(tx: Tx, viewer: Actor, key: int) -> list[_Head]:
+    people = tx.rows(_NEWEST_FOLLOWED, (key, key, viewer.id))
+    heads = [_Head(newest, _AUTHOR, source) for source, newest, _ in people if newest is not None]
+    return heads + [_Head(boosted, _BOOSTER, source) for source, _, boosted in people if boosted is not None]
 
 
 def _topic_heads(tx: Tx, viewer: Actor, hashtags: str, key: int) -> list[_Head]:

@@ -77,7 +77,7 @@ def shown(post: Post, html: str) -> str:
 def led_home(html: str, tags: Tags, origin: str) -> str:
     """A text written at an instance, with its mentions and hashtags led to pages of this one: doctors to `/@name@domain`,
     hashtags to `/tags/name`. A link that no tag stands for leads where it says."""
-    return led(html, [*((mention.uri, _profile(mention.name)) for mention in tags.mentions),
+    return led(html, [*((mention.uri, profile(mention.name)) for mention in tags.mentions),
                       *(_topic(origin, name) for name in tags.hashtags)])
 
 
@@ -92,14 +92,20 @@ def parts_led_home(parts: Parts, tags: Tags, origin: str) -> Parts:
 
 
 @lru_cache(maxsize=4096)
-def _profile(name: str) -> str:
+def profile(name: str) -> str:
+    """Where a doctor's page is here, by `@name@domain`."""
     return f"/{quote(name, safe='@:')}"
 
 
 @lru_cache(maxsize=4096)
 def _topic(origin: str, hashtag: str) -> tuple[str, str]:
     """Where a hashtag leads at its instance, and here."""
-    return hashtags_of(origin) + quote(hashtag), f"/tags/{quote(hashtag)}"
+    return hashtags_of(origin) + quote(hashtag), tag_page(hashtag)
+
+
+def tag_page(hashtag: str) -> str:
+    """The page of a hashtag here."""
+    return f"/tags/{quote(hashtag)}"
 
 
 class _Heard(NamedTuple):

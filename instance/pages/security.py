@@ -9,6 +9,7 @@ from quart import make_response, redirect, render_template, request
 from quart.typing import ResponseReturnValue
 
 from actors.login import Session
+from actors.scopes import WORDS
 from actors.signins import SAID
 from core.access import Access, Route
 from core.errors import InvalidInput, KonsilError, NotFound
@@ -103,13 +104,20 @@ async def end_others() -> ResponseReturnValue:
     return _saved("sessions")
 
 
+async def end_app(app_id: str) -> ResponseReturnValue:
+    """An app is not let in any more."""
+    await services().signing.grants.end(me().account.id, number(app_id) or 0, visit())
+    return _saved("apps")
+
+
 async def _page(section: str = "", error: KonsilError | None = None) -> ResponseReturnValue:
     """The page; `section` is the one whose form could not be carried out, and `error` says why."""
     overview = await services().signing.security.of(me().account)
     page = await render_template(
         "security.html", found=overview, provider=services().identities.provider, issuer=services().settings.identity.issuer,
         linked=await services().identities.of(me().account.id),
-        here=_session().id, section=section, error=error, said=SAID, needed=_needed(),
+        apps=await services().signing.grants.of(me().account.id), scope_words=WORDS,
+        here=_session().id, origin=services().identity.origin, section=section, error=error, said=SAID, needed=_needed(),
         possible=services().signing.passkeys.possible, shortest=services().settings.accounts.password_min_length)
     return await make_response(page, error.status if error is not None else 200)
 
@@ -177,4 +185,5 @@ ROUTES = (
     _route("/passkeys/<passkey_id>/remove", "POST", remove_passkey),
     _route("/sessions/<session_id>/end", "POST", end_session, fresh=False),
     _route("/sessions/others/end", "POST", end_others, fresh=False),
+    _route("/apps/<app_id>/end", "POST", end_app, fresh=False),
 )

@@ -1,0 +1,134 @@
+"""Posts as apps see them: everything that is coded stands in the text, for nobody there knows the parts of a case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from actors.models import Actor
+from core.clock import rfc3339
+from core.countries import CODES, pack
+from core.i18n import format_list
+from core.ids import made_at, number, public
+from core.words import N_, Phrase
+from instance.api.entities import MediaAttachment, Mention, Meta, Option, Poll, Size, Status, Tag
+from instance.api.entities_people import account, mention
+from instance.api.pictures import picture_address
+from instance.context import in_words, language, services
+from posts.degraded import content
+from posts.models import CorrectionKind, Picture, PollView, PostView, Reach, ReplyKind
+from posts.threads import Around
+from posts.views import tag_page
+
+_INNER_LINK = re.compile(r'(<a (?:[^<>]*? )?href=")/(?!/)')
+_REPLY_WORDS: dict[ReplyKind, Phrase] = {ReplyKind.QUESTION: N_("A question back"), ReplyKind.EVIDENCE: N_("Evidence")}
+_CORRECTIONS: dict[CorrectionKind, Phrase] = {
+    CorrectionKind.RECALL: N_("Recalled by its author"), CorrectionKind.CORRECTION: N_("Clinical correction")}
+_HELPFUL = N_("Marked as helpful by whoever asked")
+_READ_IN = N_("Read in %(countries)s")
+_HIDDEN = N_("Hidden from everybody else here while operators look at a report")
+
+
+async def statuses(posts: Sequence[PostView]) -> tuple[Status, ...]:
+    """Posts of one reader, with whom they name and what they answer."""
+    around = await services().threads.around(posts)
+    return tuple(_status(post, around) for post in posts)
+
+
+async def status(post: PostView) -> Status:
+    """One of them."""
+    return (await statuses((post,)))[0]
+
+
+def absolute(html: str) -> str:
+    """A text with its links to our own pages leading here from anywhere."""
+    return _INNER_LINK.sub(rf"\1{services().identity.origin}/", html)
+
+
+def attachments(post: PostView) -> tuple[MediaAttachment, ...]:
+    """Its pictures."""
+    return tuple(_attachment(post, which, picture) for which, picture in enumerate(post.pictures, start=1))
+
+
+def _status(post: PostView, around: Around) -> Status:
+    made = _own(post, around)
+    if post.boosted_by is None or not post.boost_id:
+        return made
+    passed_on = rfc3339(made_at(number(post.boost_id) or 0))
+    return Status(id=post.boost_id, uri=f"{services().identity.origin}/boosts/{post.boost_id}", url=made.url,
+                  account=account(post.boosted_by), created_at=passed_on, content="", visibility=made.visibility,
+                  language=post.language, reblog=made)
+
+
+def _own(post: PostView, around: Around) -> Status:
+    origin = services().identity.origin
+    parent = around.authors.get(post.parent_id or "")
+    return Status(
+        id=post.id, uri=post.uri, url=f"{origin}/p/{post.id}", account=account(post.author), created_at=rfc3339(post.published),
+        edited_at=rfc3339(post.updated) if post.updated is not None else None,
+        content=_before(post) + absolute(content(post.question, post.html, post.facts, post.state, post.parts, post.language))
+        + _after(post),
+        visibility="direct" if post.named else "private", spoiler_text=_spoiler(post),
+        sensitive=post.recalled or any(picture.warning for picture in post.pictures), language=post.language or None,
+        in_reply_to_id=post.parent_id, in_reply_to_account_id=public(parent.id) if parent is not None else None,
+        replies_count=post.replies, reblogs_count=post.boosts, favourites_count=post.likes, favourited=post.liked,
+        reblogged=post.boosted, bookmarked=post.bookmarked, media_attachments=attachments(post),
+        mentions=_mentions(post, around), tags=tuple(Tag(name, origin + tag_page(name)) for name in post.tags.hashtags),
+        poll=poll(post, post.poll) if post.poll is not None else None)
+
+
+def poll(post: PostView, found: PollView) -> Poll:
+    """The poll of a post, as far as its reader sees results."""
+    return Poll(
+        id=post.id, expires_at=rfc3339(found.ends_at), expired=found.closed, multiple=found.multiple,
+        votes_count=sum(option.votes for option in found.options) if found.shown else found.voters,
+        voters_count=found.voters, voted=found.voted or post.mine,
+        own_votes=tuple(option.position for option in found.options if option.chosen),
+        options=tuple(Option(option.name, option.votes if found.shown else None) for option in found.options))
+
+
+def _mentions(post: PostView, around: Around) -> tuple[Mention, ...]:
+    """Whom it names; in a consult also all others who are in it, so that an answer in an app names them as well."""
+    named: dict[int, tuple[Actor, str]] = {}
+    for one in post.tags.mentions:
+        if (actor := around.named.get(one.uri)) is not None:
+            named.setdefault(actor.id, (actor, one.name))
+    for actor in post.readers:
+        if actor.id != post.author.id:
+            named.setdefault(actor.id, (actor, ""))
+    return tuple(mention(actor, name) for actor, name in named.values())
+
+
+def _before(post: PostView) -> str:
+    """What our pages show as marks: what an answer is, a correction, that operators look at it."""
+    lines = [in_words(_REPLY_WORDS[post.reply_kind])] if post.reply_kind in _REPLY_WORDS else []
+    if post.helpful:
+        lines.append(in_words(_HELPFUL))
+    if post.correction is not None:
+        lines.append(f"{in_words(_CORRECTIONS[post.correction.kind])}: {post.correction.reason}")
+    if post.hidden is not None:
+        lines.append(in_words(_HIDDEN))
+    return "".join(f"<p><em>{escape(line, quote=False)}</em></p>" for line in lines)
+
+
+def _after(post: PostView) -> str:
+    """Who reads it, where that is more than this country: an answer goes there as well."""
+    if post.audience.reach not in (Reach.COUNTRIES, Reach.NETWORK):
+        return ""
+    names = format_list([pack(code).name_in(language()) for code in post.countries if code in CODES], language())
+    line = in_words(_READ_IN) % {"countries": names}
+    return f"<p><em>{escape(line, quote=False)}</em></p>"
+
+
+def _spoiler(post: PostView) -> str:
+    if not post.recalled or post.correction is None:
+        return ""
+    return f"{in_words(_CORRECTIONS[CorrectionKind.RECALL])}: {post.correction.reason}"
+
+
+def _attachment(post: PostView, which: int, picture: Picture) -> MediaAttachment:
+    width, height = picture.width, picture.height
+    return MediaAttachment(
+        id=f"{post.id}-{which}", url=picture_address(post, which, "large"), preview_url=picture_address(post, which, "small"),
+        description=picture.alt or None, meta=Meta(Size(width, height, f"{width}x{height}", width / height if height else 1.0)))

@@ -1,0 +1,87 @@
+"""What a doctor is told. What clients have no word for stands on our own pages only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quart import Response
+
+from actors.models import Actor
+from core.access import Access, Route
+from core.clock import rfc3339
+from core.errors import NotFound
+from core.ids import number
+from instance.api import bodies, paging
+from instance.api.bodies import Fields
+from instance.api.entities import Notification
+from instance.api.entities_people import account
+from instance.api.entities_posts import statuses
+from instance.api.guard import doctor
+from instance.context import services
+from posts.models import PostView
+from posts.notifications import Notification as Known
+from posts.notifications import unread
+from posts.spans import Span
+from posts.telling import Told
+
+TYPES: dict[Told, str] = {
+    Told.ANSWER: "mention", Told.MENTION: "mention", Told.CONSULT: "mention", Told.ASKED_BACK: "mention",
+    Told.FOLLOWED: "status", Told.FOLLOW: "follow_request", Told.CLOSED: "poll", Told.LIKE: "favourite",
+    Told.HELPFUL: "favourite", Told.BOOST: "reblog",
+    **dict.fromkeys((Told.CHANGED, Told.EDITED, Told.CORRECTED, Told.RECALLED, Told.OUTCOME, Told.TRANSLATED), "update")}
+"""What clients call what one is told of."""
+_WITHOUT_POST = frozenset({Told.FOLLOW})
+_USUAL, _MOST = 20, 80
+
+
+async def listed() -> Response:
+    """What she was told, newest first."""
+    fields = bodies.asked()
+    part = paging.span(fields, usual=_USUAL, most=_MOST)
+    found = await services().notifications.told(doctor().actor, part, _kinds(fields))
+    return paging.page(await _made(found), found[0].newest if found else "", found[-1].newest if found else "",
+                       more=len(found) >= part.most or bool(part.after))
+
+
+async def one(notification_id: str) -> Notification:
+    """One of them."""
+    if number(notification_id) is None:
+        raise NotFound("There is no such notification.")
+    made = await _made(await services().notifications.told(doctor().actor, Span(1), tuple(TYPES), event=notification_id))
+    if not made:
+        raise NotFound("There is no such notification.")
+    return made[0]
+
+
+async def unread_count() -> dict[str, int]:
+    """How many are unread; very many are counted no further."""
+    actor = doctor().actor
+    return {"count": (await services().database.read(lambda tx: unread(tx, actor.id))).notifications}
+
+
+def _kinds(fields: Fields) -> tuple[Told, ...]:
+    """The kinds an app asks for: `types` alone, or all but `exclude_types`."""
+    wanted, without = set(fields.texts("types", 40)), set(fields.texts("exclude_types", 40))
+    return tuple(kind for kind, name in TYPES.items() if (not wanted or name in wanted) and name not in without)
+
+
+async def _made(found: Sequence[Known]) -> list[Notification]:
+    """Those whose post she may read now, or that need none."""
+    posts = await services().threads.several(doctor().actor, [one.post_id for one in found if one.post_id])
+    shown = [one for one in found if (one.kind in _WITHOUT_POST and one.people) or one.post_id in posts]
+    made = {made.id: made for made in await statuses([posts[one.post_id] for one in shown if one.post_id in posts])}
+    return [Notification(
+        one.newest, TYPES[one.kind], rfc3339(one.at), f"{one.kind}-{one.id}", account(_who(one, posts.get(one.post_id))),
+        made.get(one.post_id)) for one in shown]
+
+
+def _who(one: Known, post: PostView | None) -> Actor:
+    """Who did it; of a poll that has ended, whose poll it is."""
+    return one.people[0] if one.people else post.author if post is not None else doctor().actor
+
+
+ROUTES = (
+    Route("/api/v1/notifications", ("GET",), listed, Access.CLIENT, scopes=("read:notifications",)),
+    Route("/api/v1/notifications/unread_count", ("GET",), unread_count, Access.CLIENT, scopes=("read:notifications",)),
+    Route("/api/v1/notifications/<notification_id>", ("GET",), one, Access.CLIENT, scopes=("read:notifications",)),
+)
