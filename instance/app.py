@@ -46,6 +46,11 @@ def behind_the_front() -> tuple[Route, ...]:
             *api.ROUTES)
 
 
+def endpoint_of(route: Route) -> str:
+    """What a route is called inside: pages by their functions, those for apps by their address."""
+    return f"{route.methods[0]} {route.rule}" if route in api.ROUTES else route.endpoint.__name__
+
+
 def create_pages(assembly: Assembly, background: Background | None = None) -> Quart:
     """The Quart application: routes behind the guard, errors in two voices."""
     app = Quart("instance", template_folder="../templates", static_folder=None)
@@ -57,10 +62,9 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     check_declared(routes())
     context.prepare(app, assembly)
     for route in behind_the_front():
-        ours = route not in api.ROUTES
-        app.add_url_rule(route.rule, route.endpoint.__name__ if ours else f"api.{route.rule}.{route.methods[0]}",
-                         guard.guarded(route) if ours else api_guard.guarded(route), methods=list(route.methods),
-                         provide_automatic_options=False, **({} if ours else {"strict_slashes": False}))
+        for_apps = route in api.ROUTES
+        app.add_url_rule(route.rule, endpoint_of(route), api_guard.guarded(route) if for_apps else guard.guarded(route),
+                         methods=list(route.methods), provide_automatic_options=False, strict_slashes=not for_apps)
     app.before_request(_let_known_pass)
     app.after_request(_finish)
 

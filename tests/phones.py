@@ -55,9 +55,9 @@ class Phone:
         assert said.get("state") == [self.wish(**changes)["state"]]
         return said["code"][0]
 
-    async def redeem(self, code: str, **changes: str) -> tuple[int, dict[str, Any]]:
+    async def redeem(self, given: str, /, **changes: str) -> tuple[int, dict[str, Any]]:
         sent = {"grant_type": "authorization_code", "client_id": self.app["client_id"], "redirect_uri": BACK,
-                "client_secret": self.app["client_secret"], "code": code} | changes
+                "client_secret": self.app["client_secret"], "code": given} | changes
         status, said, _ = await self.ask("POST", "/oauth/token", {name: value for name, value in sent.items() if value})
         return status, said
 

@@ -14,6 +14,8 @@ from instance.context import in_words, services
 JSON = "application/json; charset=utf-8"
 _ENCODER = msgspec.json.Encoder()
 _UNPROCESSABLE = 422
+INVALID, INSUFFICIENT = "invalid_token", "insufficient_scope"
+"""What is wrong with a token (RFC 6750, section 3.1)."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -35,8 +37,8 @@ def explain(error: KonsilError) -> Response:
         status = _UNPROCESSABLE
     sentence = in_words(error)
     response = answer(Trouble(sentence, sentence), status)
-    if status == 401:
-        response.headers["www-authenticate"] = f'Bearer realm="{services().identity.domain}"'
+    if status == 401 or error.reason == INSUFFICIENT:
+        response.headers["www-authenticate"] = f'Bearer realm="{services().identity.domain}", error="{error.reason}"'
     return finished(response, error)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from quart import request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from core.errors import InvalidInput, UnsupportedMedia
@@ -187,7 +188,7 @@ def from_multipart(body: bytes, boundary: str) -> tuple[list[tuple[str, str]], d
             elif isinstance(event, Data):
                 into += event.data
         return [(name, bytes(value).decode()) for name, value in pairs], {name: bytes(value) for name, value in files.items()}
-    except (ValueError, UnicodeDecodeError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RequestEntityTooLarge):
         raise _malformed() from None
 
 
@@ -206,10 +207,10 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
                 level = fresh
                 continue
             found = level.get(here)
+            if found is not None and type(found) is not type(fresh):
+                raise _malformed()
             if below is None or found is None:
                 level[here] = found = fresh
-            elif type(found) is not type(fresh):
-                raise _malformed()
             level = found
     return tree
 

@@ -19,7 +19,7 @@ from core.clock import rfc3339
 from core.errors import KonsilError, NotSignedIn, Refused, TooMany
 from core.throttle import network_of
 from instance import guard
-from instance.api.answers import answer
+from instance.api.answers import INSUFFICIENT, INVALID, answer
 from instance.context import Viewer, language_of, services
 from instance.limits import WAITS
 from instance.quotas import Standing
@@ -117,7 +117,7 @@ async def _bearer() -> Bearer:
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     found = await services().signing.grants.find(given.strip()) if kind.lower() == "bearer" else None
     if found is None:
-        raise NotSignedIn("This app is not signed in here, or not any more. Please sign in again.", reason="invalid_token")
+        raise NotSignedIn("This app is not signed in here, or not any more. Please sign in again.", reason=INVALID)
     g.bearer = found
     if found.doctor is not None:
         account = found.doctor.account
@@ -128,10 +128,10 @@ async def _bearer() -> Bearer:
 def _check(bearer: Bearer | None, route: Route) -> None:
     if bearer is None or bearer.doctor is None:
         raise NotSignedIn("This asks for a doctor, and the app speaks for nobody. Please sign in in the app.",
-                          reason="invalid_token")
+                          reason=INVALID)
     if not any(covers(bearer.scopes, scope) for scope in route.scopes):
         raise Refused("The app was not allowed to do this (%(scope)s). Sign in again in the app and allow it.",
-                      values={"scope": route.scopes[0]}, reason="insufficient_scope")
+                      values={"scope": route.scopes[0]}, reason=INSUFFICIENT)
 
 
 def _subject(bearer: Bearer | None) -> str:
