@@ -113,8 +113,8 @@ def _before(post: PostView) -> str:
 
 
 def _after(post: PostView) -> str:
-    """Who reads it, where that is more than this country: an answer goes there as well."""
-    if post.audience.reach not in (Reach.COUNTRIES, Reach.NETWORK):
+    """Who reads a conversation, where that is more than this country: an answer goes there as well."""
+    if post.parent_id is not None or post.audience.reach not in (Reach.COUNTRIES, Reach.NETWORK):
         return ""
     names = format_list([pack(code).name_in(language()) for code in post.countries if code in CODES], language())
     line = in_words(_READ_IN) % {"countries": names}
