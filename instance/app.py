@@ -64,7 +64,8 @@ def create_pages(assembly: Assembly, background: Background | None = None) -> Qu
     for route in behind_the_front():
         for_apps = route in api.ROUTES
         app.add_url_rule(route.rule, endpoint_of(route), api_guard.guarded(route) if for_apps else guard.guarded(route),
-                         methods=list(route.methods), provide_automatic_options=False, strict_slashes=not for_apps)
+                         methods=list(route.methods), provide_automatic_options=False,
+                         strict_slashes=not (for_apps or route.rule.startswith("/oauth/")))  # apps add a slash as they like
     app.before_request(_let_known_pass)
     app.after_request(_finish)
 

@@ -14,6 +14,7 @@ from core.settings import Settings
 from federation.documents import dumps
 from posts.models import Reach
 from tests.conversations.test_the_whole_path import case, published
+from tests.phones import Phone
 from tests.servers import AP, FakeSibling, Running, countries, know, until
 from tests.test_pages import Browser
 
@@ -116,6 +117,22 @@ async def test_who_is_signed_in_is_neither_counted_nor_turned_away(tmp_path: Pat
         cookie = f"konsil-{de.its.settings.server.port}=made-up"
         for path in ("/login", "/nothing", "/actor", "/members"):
             assert (await ask(de, "GET", path, _STRANGER, cookie=cookie))[0] == 429, path
+
+
+async def test_an_app_with_a_token_comes_through_and_one_with_a_made_up_token_does_not(tmp_path: Path) -> None:
+    async with limited(tmp_path) as de, Phone(de) as phone:
+        await phone.log_in("ada")
+        at_hospital = {"x-forwarded-for": _STRANGER}
+        for _ in range(15):  # her app's mistakes are not counted
+            assert (await phone.ask("GET", "/api/v1/statuses/x", headers=at_hospital))[0] == 404
+        assert (await ask(de, "GET", "/login", _STRANGER))[0] == 200
+        for _ in range(10):
+            assert (await phone.ask("GET", "/api/v1/statuses/x", token="made-up", headers=at_hospital))[0] in (401, 429)
+        assert (await ask(de, "GET", "/login", _STRANGER))[0] == 429
+        for path in ("/api/v1/preferences", "/api/v1/instance"):
+            assert (await phone.ask("GET", path, headers=at_hospital))[0] == 200, path
+            status, said, headers = await phone.ask("GET", path, token="made-up", headers=at_hospital)
+            assert status == 429 and said["error"] and int(headers["retry-after"]) > 0, path
 
 
 async def test_a_sibling_that_sends_too_much_is_slowed_down_and_nobody_can_have_that_done_to_it(tmp_path: Path) -> None:

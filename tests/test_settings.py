@@ -67,6 +67,9 @@ def test_the_documented_file_can_be_used_as_it_stands() -> None:
     ("[database]\nurl = 'mysql://x'\n", "database.url"),
     ("[log]\nlevel = 'silent'\n", "log.level"),
     ("[log]\nformat = 'xml'\n", "log.format"),
+    *((f"[clients]\norigins = ['{origin}']\n", "clients.origins") for origin in (
+        "*", "https://", "elk.example", "http://elk.example", "https://elk.example/", "https://ELK.example", "null", "app://x")),
+    ("[clients]\nrequests = 0\n", "$.clients.requests"),
 ])
 def test_a_file_that_is_not_understood_refuses_and_names_the_place(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(Misconfigured) as caught:

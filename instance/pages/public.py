@@ -57,7 +57,7 @@ async def privacy() -> ResponseReturnValue:
     return await render_template(
         "privacy.html", translated_by=services().translator.name,
         imprint=settings.imprint, authority=settings.imprint.authority, countries=CODES,
-        session_hours=settings.accounts.session_hours, event_days=signins.KEPT_DAYS,
+        session_hours=settings.accounts.session_hours, app_days=settings.clients.unused_days, event_days=signins.KEPT_DAYS,
         attempt_minutes=-(-settings.accounts.login_window_seconds // 60),
         held_days=settings.federation.held_days, refusal_days=settings.federation.refusal_days,
         notice_days=settings.retention.notice_days, reading_days=settings.retention.reading_days,

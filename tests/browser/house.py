@@ -12,7 +12,9 @@ import msgspec
 import numpy
 
 from actors.applications import ApplicationState
+from actors.apps import OUT_OF_BAND
 from actors.decisions import WANTED, Acceptance, Rejection
+from actors.devices import NOWHERE
 from actors.links import Purpose
 from actors.mailboxes import Rhythm
 from actors.models import Author, Role
@@ -96,7 +98,7 @@ async def _furnish(de: Running, fr: Running, mail: MailServer) -> dict[str, str]
     await _people(de, fr)
     await _reactions(de, made)
     await _keys(de, fr)
-    made |= await _signing_in(de)
+    made |= await _signing_in(de) | await _apps(de)
     made |= await _left(de)
     made |= await _reported(de)
     made |= await _waits(de)
@@ -245,6 +247,17 @@ async def _waits(de: Running) -> dict[str, str]:
 
     numbers = await its.database.write(stand)
     return {"waits": domain, "ended": str(numbers[0]), "gone": str(numbers[3])}
+
+
+async def _apps(de: Running) -> dict[str, str]:
+    """An app that asks Ada to be let in, and one that she has let in."""
+    its = de.its.signing
+    app, _ = await its.apps.register("Ivory", [OUT_OF_BAND], "read write follow push", "https://ivory.example", "192.0.2.1")
+    other, secret = await its.apps.register("Tusky", ["tusky://back"], "read", "", "192.0.2.1")
+    asked = its.grants.check(other, "tusky://back", "code", ("read",), "", "")
+    code = await its.grants.allow(await de.its.credentials.require_verified(de.doctors["ada"]), asked, NOWHERE)
+    await its.grants.redeem(other.client_id, secret, code, "tusky://back", "")
+    return {"asks": f"response_type=code&client_id={app.client_id}&redirect_uri={OUT_OF_BAND}&scope=read+write%3Amedia+push"}
 
 
 async def _posts(de: Running, fr: Running) -> dict[str, str]:
