@@ -1,6 +1,6 @@
 # Konsil. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check bench catalogues
+.PHONY: help setup demo pictures test soak check bench catalogues
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(p))))
 BIN := .venv/bin
 
@@ -24,6 +24,9 @@ setup: .venv/.ready  ## the environment with everything locked
 
 demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-border round by itself
 	$(BIN)/konsil demo $(ARGS)
+
+pictures: setup  ## the picture tour in docs/ made anew, with a demo and a browser of its own; ARGS="home case" for some scenes
+	$(BIN)/python -m tests.browser.tour $(ARGS)
 
 test: setup .venv/provider/.ready  ## the whole suite
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)

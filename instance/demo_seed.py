@@ -17,6 +17,8 @@ from core.settings import Settings
 from instance.assembly import Assembly, assemble
 from instance.demo_applicants import apply
 from instance.seed import Seed, SeedPost, SeedReply
+from instance.seed.drawing import drawn
+from posts.drafts import Sheet, What
 from posts.models import CaseFacts, Draft, Kind, PollDraft
 
 _ARRIVE_SECONDS = 60.0
@@ -32,6 +34,8 @@ async def plant(settings: list[Settings], seed: Seed) -> None:
             await planter.post(post)
         for reply in seed.replies:
             await planter.reply(reply)
+        for reply in seed.replies:
+            await planter.mended(reply)
         for post in seed.posts:
             await planter.ended(post, {reply.key for reply in seed.replies})
         for consult in seed.consults:
@@ -59,21 +63,46 @@ class _Planter:
         origins = tuple(spot.origin for spot in offered if post.network or spot.country in post.to)
         ends_at = int((self._clock.now() + (post.hours_ago + post.open_hours) * 3600) * 1000)
         draft = Draft(post.kind, post.question, post.text.strip(), post.language,
-                      CaseFacts(post.specialties, post.age_band, post.sex, post.aim),
+                      CaseFacts(post.specialties, post.age_band, post.sex, post.aim, post.conditions),
                       PollDraft(post.options, post.multiple, ends_at) if post.kind == Kind.POLL else None, post.parts)
-        made = await place.compose.publish(await self._author(post.author), draft, origins, post.reach,
-                                           place.compose.network_digest(offered), by_role=post.by_role)
+        author = await self._author(post.author)
+        made = await place.compose.publish(
+            author, draft, origins, post.reach, place.compose.network_digest(offered), by_role=post.by_role, basis=post.basis,
+            sheet=await self._sheet(place, author, post))
         self._uris[post.key] = f"{place.identity.origin}/posts/{made}"
         self._hours[post.key] = post.hours_ago
+
+    async def _sheet(self, place: Assembly, author: Author, post: SeedPost) -> Sheet | None:
+        """A form with the pictures of a post in work, looked at and described."""
+        if not post.pictures:
+            return None
+        sheet = Sheet(What.NEW, public(place.ids.new()))
+        for picture in post.pictures:
+            upload = await place.media.add(author.actor, sheet, drawn(picture.drawing))
+            await place.media.describe(
+                author.actor, sheet, upload.name, alt=picture.alt, sort=picture.sort, warning="", seen=True,
+                clean=True)  # the letters of an ECG's leads look like writing, and are no name
+        return sheet
 
     async def reply(self, reply: SeedReply) -> None:
         place = self._places[_country(reply.author)]
         here = await self._local_id(place, self._uris[reply.to])
         hours = self._hours[reply.to] - reply.minutes / 60
         self._clock.offset = -max(hours, 0.02) * 3600
-        made = await place.compose.reply(await self._author(reply.author), here, reply.text.strip(), reply.language)
+        made = await place.compose.reply(await self._author(reply.author), here, reply.text.strip(), reply.language,
+                                         kind=reply.kind, sources=reply.sources)
         self._uris[reply.key] = f"{place.identity.origin}/posts/{made}"
         self._hours[reply.key] = self._hours[reply.to]
+
+    async def mended(self, reply: SeedReply) -> None:
+        """An answer that was wrong: its author says what holds, or withdraws it."""
+        self._clock.offset = 0.0
+        place, its_id = self._places[_country(reply.author)], self._uris[reply.key].rpartition("/")[2]
+        if reply.corrected is not None:
+            await place.editing.edit(await self._author(reply.author), its_id, "", reply.corrected.text, 1,
+                                     corrects=reply.corrected.reason)
+        if reply.recalled:
+            await place.editing.recall(await self._author(reply.author), its_id, reply.recalled)
 
     async def ended(self, post: SeedPost, replies: set[str]) -> None:
         """What has become of a case: which answers were helpful, and how it ended."""

@@ -40,6 +40,7 @@ _SUPERSCRIPT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅛": "1/8"}
 _FRACTION = re.compile("[" + "".join(_FRACTIONS) + "]")
+_DIGITS = "0123456789"
 _ROMAN = re.compile(r"(?:II|III|IV|VI|VII|VIII|IX|XI|XII)[ab]?")
 _SUP = re.compile(r"<sup>\s*([-−]?[0-9]{1,3})\s*</sup>")
 
@@ -128,7 +129,7 @@ def _read(text: str, language: str) -> _Read:
         if word is not None and (small := numbers.get(word.casefold())) is not None:
             value, sure = str(small), word.casefold() not in unsure and small != words.PAIR
         elif word is not None:
-            if word[0].isdigit():
+            if word[0] in _DIGITS:
                 place = found.start() + _leading(word)
                 value, sure = _value(word[:_leading(word)], language), True
             else:
@@ -151,7 +152,7 @@ def _read(text: str, language: str) -> _Read:
 
 def _leading(word: str) -> int:
     """How many digits a word begins with."""
-    return len(word) - len(word.lstrip("0123456789"))
+    return len(word) - len(word.lstrip(_DIGITS))
 
 
 def _value(written: str, language: str) -> str:

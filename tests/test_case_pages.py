@@ -45,6 +45,11 @@ async def test_a_case_is_written_marked_ended_and_edited(tmp_path: Path) -> None
         page = (await ben.get(where))[1]
         assert "All <em>well</em>." in page and "Outcome known" in page
         assert "told how a case ended" in (await ben.get("/notifications"))[1]
+        paper = (await ada.get(f"{where}/print"))[1]
+        for said in ("Patient history", "<strong>Long</strong> ago.", "Day 3", "Fever", "Outcome", "All <em>well</em>.",
+                     "Marked as helpful by who asked"):
+            assert said in paper, said
+        assert "/outcome" not in paper
 
         form = fields((await ada.get(f"{where}/edit"))[1]) | _CASE | {"specialties": "neurology", "aim": "therapeutic"}
         assert (await ada.post(f"{where}/edit", form | {"rows": "more"}))[0] == 200

@@ -123,19 +123,19 @@ def test_every_member_is_looked_at_that_is_not_known_to_hold_no_words() -> None:
 
 STORES = {"posts/compose.py", "posts/signing.py", "posts/recovery.py", "posts/editing.py", "posts/cases.py",
           "posts/translations.py"}
-"""Where words of our own doctors come into the table of posts. Each of these hands the same post to `wire.create` or
-`wire.update` in the same transaction; `posts.recovery` brings back what our own seal proves to have been published."""
+"""Where words of our own doctors come into the table of posts. Each of these hands the same post to `outgoing.create` or
+`outgoing.update` in the same transaction; `posts.recovery` brings back what our own seal proves to have been published."""
 REPEATS = {"posts/polls.py": 1, "posts/recovery.py": 1, "posts/judging.py": 1, "posts/editing.py": 2, "posts/cases.py": 1,
            "posts/translations.py": 1}
 """Where an Update goes out without a look, because none of its words are new: counts, copies, what was edited before."""
 
 
-DOCUMENTS = {"posts/wire.py", "posts/objects.py", "posts/archive.py"}
+DOCUMENTS = {"posts/outgoing.py", "posts/objects.py", "posts/archive.py"}
 """Where a post becomes a document: on its way out, for a sibling that asks for a published one, in its author's archive."""
 
 
 def test_there_is_no_other_way_to_publish() -> None:
-    """Words reach posts by few functions, and the activities that carry them are made by `wire.create` and `wire.update`."""
+    """Words reach posts by few functions, and what carries them is made by `outgoing.create` and `outgoing.update`."""
     stores, repeats, documents = set(), dict[str, int](), set()
     for path in sorted((*ROOT.glob("posts/**/*.py"), *ROOT.glob("inbox/**/*.py"), *ROOT.glob("instance/**/*.py"))):
         name = str(path.relative_to(ROOT))
@@ -147,7 +147,7 @@ def test_there_is_no_other_way_to_publish() -> None:
                 stores.add(name)
             if any(word.arg == "repeats" for word in node.keywords):
                 repeats[name] = repeats.get(name, 0) + 1
-            if called in ("wire.document", "document") and name.startswith("posts/"):
+            if called in ("outgoing.document", "document") and name.startswith("posts/"):
                 documents.add(name)
     assert {name for name in stores if name.startswith("posts/")} == STORES
     assert repeats == REPEATS

@@ -57,7 +57,7 @@ def test_days_are_counted_from_the_first_and_years_become_bands() -> None:
 
 def test_proposals_are_in_the_language_of_the_text() -> None:
     assert found("A 93-year-old, seen by Mr Smith at UCLH.", "en") == [
-        ("AGE", "93-year-old", "over-89-year-old"), ("NAME", "Mr Smith", "this patient"), ("HOSPITAL", "UCLH", "[hospital]")]
+        ("AGE", "93-year-old", "90-plus-year-old"), ("NAME", "Mr Smith", "this patient"), ("HOSPITAL", "UCLH", "[hospital]")]
     assert found("Bei Herrn Müller", "de") == [("NAME", "Herrn Müller", "diesem Patienten")]
     assert found("La 94enne", "it") == [("AGE", "94enne", "ultranovantenne")]
     assert found("Mujer de 93 años", "es") == [("AGE", "93 años", "90 años o más")]
@@ -102,6 +102,22 @@ def test_colleagues_eponyms_and_greetings_pass() -> None:
         assert found(text) == [], text
     assert found("M. Charcot", "fr") == [] and found("M. Martin", "fr") != [] and found("M. Martin", "de") == []
     assert found("Laut Dr. Keller operieren.") == [("NAME", "Dr. Keller", "jemand aus dem Kollegium")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_proposed_is_not_found_again(language: str) -> None:
+    for sentence in sentences(language):
+        for one in lint(sentence.text, language, HOSPITALS, TODAY):
+            if one.proposal is not None:
+                made = sentence.text[:one.start] + one.proposal + sentence.text[one.end:]
+                end = one.start + len(one.proposal)
+                again = [made[two.start:two.end] for two in lint(made, language, HOSPITALS, TODAY)
+                         if two.start < end and one.start < two.end]
+                assert again == [], made
+    for text in ("Frau, über 90 Jahre alt", "eine über neunzigjährige Frau", "femme de plus de 90 ans", "donna oltre 90 anni",
+                 "mujer de más de 90 años", "a woman over 90 years old", "Alter: 90+", "age: 90 or older"):
+        assert [one for one in lint(text, "en", HOSPITALS, TODAY) if one.what == Family.AGE] == [], text
+    assert found("Frau, mindestens 91 Jahre alt") != [] and found("90 Jahre alt") != []
 
 
 def test_operators_add_the_hospitals_everybody_knows() -> None:

@@ -314,6 +314,15 @@ async def test_a_post_is_found_by_the_words_for_its_pictures_until_they_are_take
     assert (await de.its.search.find(ada.actor, "picture", Filters(), None)).found == ()
 
 
+async def test_a_conversation_on_paper_has_its_pictures(pair: tuple[Running, Running]) -> None:
+    de, _ = pair
+    post = await illustrated(de)
+    async with Browser(de) as browser:
+        await browser.login("ben")
+        page = (await browser.get(f"/p/{post}/print"))[1]
+    assert f'src="/p/{post}/pictures/1/small"' in page and 'loading="lazy"' not in page
+
+
 async def test_an_answer_that_is_recalled_folds_its_pictures_away(pair: tuple[Running, Running]) -> None:
     de, _ = pair
     post, ben = await illustrated(de), await de.author("ben", "reply")

@@ -108,6 +108,7 @@ async def test_operators_are_answered_in_words_and_doctors_are_told_on_the_post(
         assert (await ada.get(f"/admin/audience?post={post}"))[0] == 404
 
 
+@pytest.mark.usefixtures("logs_restored")
 async def test_the_command_line_says_the_same(de: Running) -> None:
     post = await published(de, "Geheimnis?", origin(2))
     konsil = Konsil(de.its.settings.path("."))

@@ -225,7 +225,8 @@ _OPERATORS = {"federation/siblings.py", "federation/descriptor.py", "federation/
               "federation/checks.py", "federation/selftest.py", "federation/siblingkeys.py", "federation/keyring.py",
               "federation/disclosures.py", "federation/leaving.py", "federation/keywatch.py",
               "federation/queue.py", "inbox/reconciliations.py"}
-_NEVER_LOGGED = {"lost", "fingerprint", "bad-voucher", "not-admitted", "misconfigured", "internal", *client_module._NO_REFUSALS}
+_NEVER_LOGGED = {"lost", "fingerprint", "bad-voucher", "not-admitted", "misconfigured", "alt", "internal",
+                 *client_module._NO_REFUSALS}
 _CLASSES = {name: found for name, found in vars(core.errors).items()
             if isinstance(found, type) and issubclass(found, KonsilError)}
 

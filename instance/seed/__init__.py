@@ -11,7 +11,8 @@ import msgspec
 
 from actors.models import Role
 from actors.names import suggested_handle
-from posts.models import Kind, Reach
+from posts.bases import Basis
+from posts.models import Kind, Reach, ReplyKind
 from posts.parts import Congress, Parts, Row, Section, Study
 
 
@@ -47,9 +48,18 @@ class SeedCongress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Congress(first.isoformat(), (first + timedelta(days=self.days - 1)).isoformat(), self.place, self.link)
 
 
+class SeedPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A picture by its name in `drawing.DRAWINGS`, what it shows in words, and its `posts.models.SORTS`."""
+
+    drawing: str
+    alt: str
+    sort: str
+
+
 class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A top-level post; `to` are country codes (empty and `network` false: home), `sections` Markdown by heading, `helpful` the
-    keys of the answers that its author has marked."""
+    keys of the answers that its author has marked, `ground` (of `posts.bases.GROUNDS`) on what it rests that a case goes
+    abroad."""
 
     key: str
     author: str
@@ -59,9 +69,12 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hours_ago: float
     text: str = ""
     specialties: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
     age_band: str = ""
     sex: str = ""
     aim: str = ""
+    pictures: tuple[SeedPicture, ...] = ()
+    ground: str = "anonymous"
     network: bool = False
     to: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -86,12 +99,24 @@ class SeedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                      self.congress.congress if self.congress is not None else None)
 
     @property
+    def basis(self) -> Basis | None:
+        """What a case that goes abroad rests on."""
+        return Basis(self.ground, no_name=True) if self.kind == Kind.CASE and self.reach != Reach.HOME else None
+
+    @property
     def reach(self) -> Reach:
         return Reach.NAMED if self.doctors else Reach.NETWORK if self.network else Reach.COUNTRIES if self.to else Reach.HOME
 
 
+class SeedCorrection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an answer says from now on, and why."""
+
+    text: str
+    reason: str
+
+
 class SeedReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An answer to the post or reply named `to`."""
+    """An answer to the post or reply named `to`; `sources` are the works it rests on, `recalled` why it was withdrawn."""
 
     key: str
     to: str
@@ -99,6 +124,10 @@ class SeedReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: str
     minutes: float
     text: str
+    kind: ReplyKind = ReplyKind.ANSWER
+    sources: str = ""
+    corrected: SeedCorrection | None = None
+    recalled: str = ""
 
 
 class SeedProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -174,6 +203,7 @@ class Seed(msgspec.Struct, frozen=True):
 def load(countries: tuple[str, ...]) -> Seed:
     """The content for these countries; what needs others is left out."""
     tables = [_read("people.toml"), _read("posts.toml"), _read("together.toml"), _read("desks.toml")]
+    tables[1] = {what: [*tables[1][what], *more] for what, more in _read("cases.toml").items()}
     people = tuple(person for person in msgspec.convert(tables[0]["people"], tuple[Person, ...]) if person.country in countries)
     posts = tuple(
         msgspec.structs.replace(post, to=tuple(code for code in post.to if code in countries),

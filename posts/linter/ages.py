@@ -31,6 +31,13 @@ _LATER = re.compile(
 _AFTERWARDS = re.compile(
     r" (?:lang|sp[äa]ter|zuvor|nach|apr[èe]s|plus t[ôo]t|plus tard|de (?:suivi|recul|survie|seguimiento)|fa|dopo"
     r"|después|ago|later|after)(?!\w)", re.IGNORECASE)
+_AT_LEAST = re.compile(
+    r"(?:^|\W)(?:mindestens|über|ab|au moins|plus de|almeno|oltre|più di|al menos|más de|at least|over|>|≥) ?$", re.IGNORECASE)
+_OR_MORE = re.compile(
+    r"(?: ?(?:jahre?n?|ans|anni|años|years?))?(?:\+| (?:(?:ou|et) plus|o più|o más|or (?:over|older|more)"
+    r"|(?:und|oder) (?:älter|mehr|darüber))(?!\w))", re.IGNORECASE)
+_BOUND = re.compile(
+    r"90|neunzig|quatre-vingt-dix(?!-)|nonante(?!-)|novanta(?!\w)|noventa(?! y)|ninety(?![- ]\w{3,5}\W)", re.IGNORECASE)
 _AN_AGE = re.compile("neunzig|hundert|vingt-|nonante|cent|novant|novent|cien|ninet|hundred", re.IGNORECASE)
 
 
@@ -52,8 +59,8 @@ _RULES = (
     _rule(_DE_TENS, r"[- ]?(?P<end>j(?:ä|ae)hrig\w{0,3})(?!\w)", lambda found: f"mindestens 90-{found['end'].lower()}"),
     _rule(r"novant(?:a(?:due|tr[ée]|quattro|cinque|sei|sette|nove)?|un|otto)?|cent(?:o\w{2,7})?", r"[- ]?enn(?P<end>[ei])(?!\w)",
           lambda found: f"ultranovantenn{found['end']}"),
-    _rule(_EN_TENS, r"[- ]year[- ]old(?P<end>s?)(?!\w)", lambda found: f"over-89-year-old{found['end']}"),
-    _rule(_EN_TENS, r"[ -]?(?:y/?o|yr[ -]old|yrs[ -]old)(?!\w)", lambda found: "over-89-year-old"),
+    _rule(_EN_TENS, r"[- ]year[- ]old(?P<end>s?)(?!\w)", lambda found: f"90-plus-year-old{found['end']}"),
+    _rule(_EN_TENS, r"[ -]?(?:y/?o|yr[ -]old|yrs[ -]old)(?!\w)", lambda found: "90-plus-year-old"),
     # a number of years
     _rule(_DE_TENS, r" ?(?:jahre?n?(?: alt)?|j\.|j(?=[,;) ]|$))(?!\w)"),
     _rule(_FR_TENS, r" ?ans(?!\w)"),
@@ -79,6 +86,8 @@ def findings(source: Source, language: str) -> list[Finding]:
     in_words = _AN_AGE.search(text) is not None
     for rule in _RULES:
         for match in chain(source.from_digits(rule.digits), rule.words.finditer(text) if in_words else ()):
+            if _is_bound(text, *match.span()):
+                continue
             if rule.proposed is None and (_LATER.search(text[max(0, match.start() - 15): match.start()])
                                           or _AFTERWARDS.match(text, match.end())):
                 continue
@@ -86,12 +95,18 @@ def findings(source: Source, language: str) -> list[Finding]:
             made.append(_finding(start, end, rule.proposed(match) if rule.proposed is not None else said.old))
     for pattern in (_SAID, _SHORT, _SEX):
         for match in pattern.finditer(text):
-            start, end = source.at(*match.span("age"))
-            made.append(_finding(start, end, "90+"))
+            if not _is_bound(text, *match.span("age")):
+                made.append(_finding(*source.at(*match.span("age")), "90+"))
     for match in _CENTENARIAN.finditer(source.words):
         start, end = source.at(*match.span())
         made.append(_finding(start, end, said.old))
     return made
+
+
+def _is_bound(text: str, start: int, end: int) -> bool:
+    """Whether it says 90 or more and no age: what is proposed here, in these or in other words."""
+    return _BOUND.match(text, start, end) is not None and (
+        _AT_LEAST.search(text[max(0, start - 12): start]) is not None or _OR_MORE.match(text, end) is not None)
 
 
 def _finding(start: int, end: int, proposal: str) -> Finding:

@@ -119,7 +119,8 @@ def findings(source: Source, language: str) -> list[Finding]:
                 continue
         elif _COLON_WORDS.intersection(said_by) and (said_by[0] not in _CALLS or " " not in match["name"][:end]):
             continue
-        if end and _is_name(match["name"][:end], match["name"]):
+        replaced = text[match.start("name"):][:len(said.they)].casefold() == said.they.casefold()
+        if end and not replaced and _is_name(match["name"][:end], match["name"]):
             made.append(_made(source, match.start("name"), match.start("name") + end,
                               N_("The words before it say that this is a name. Colleagues need none."), said.they))
     for match in _INITIALS.finditer(text):

@@ -45,8 +45,7 @@ _ALIKE = _Alike()
 class Source(NamedTuple):
     """`text` is the whole, `words` the same without links, mentions and references to literature and registers, each as long as
     the other; `numbers` still has the links. `links` are their places, `digits` where rows of digits begin in `words`, and
-`places`
-    where each character stood, where some were left out because nobody sees them."""
+    `places` where each character stood, where some were left out because nobody sees them."""
 
     text: str
     words: str

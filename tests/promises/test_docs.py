@@ -19,6 +19,7 @@ from posts.cases import CASE_STATES
 from posts.exports import EXPORT_STATES
 from posts.matters import MATTER_STATES
 from posts.unmasking import UNMASKING_STATES
+from tests.browser import tour
 
 _ROOT = Path(__file__).parents[2]
 _DOCUMENTS = (*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md"))
@@ -83,6 +84,13 @@ def test_every_link_between_documents_leads_somewhere() -> None:
                 links += 1
                 assert (document.parent / target).exists(), f"{document.relative_to(_ROOT)}: {target}"
     assert links > 3
+
+
+def test_the_tour_shows_every_scene_in_every_look_and_nothing_else() -> None:
+    pictures = {f"{scene}-{look}.png" for scene in tour.SCENES for look in tour.LOOKS}
+    assert {path.name for path in tour.PICTURES.iterdir()} == pictures
+    assert set(re.findall(r"\]\(pictures/([^)]+)\)", (_ROOT / "docs" / "tour.md").read_text("utf-8"))) == pictures
+    assert sum(path.stat().st_size for path in tour.PICTURES.iterdir()) <= tour.MOST_BYTES
 
 
 def test_the_reading_order_exists_and_is_an_hours_reading() -> None:

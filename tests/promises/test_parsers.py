@@ -115,6 +115,7 @@ TEXTS: dict[str, tuple[Callable[[str], Any], type[Exception] | tuple[type[Except
 OF_OURS = {
     "federation.troubles.said_of_state",
     "federation.addresses.authority_of",
+    "posts.attachments.described",
     "posts.outgoing.delete_again",
     "core.clock.rfc3339",
     "core.conditions.finding.abbreviated",
