@@ -120,6 +120,11 @@ def test_what_is_proposed_is_not_found_again(language: str) -> None:
     assert found("Frau, mindestens 91 Jahre alt") != [] and found("90 Jahre alt") != []
 
 
+def test_words_that_happen_to_fit_are_no_number() -> None:
+    assert hard("AURAMVPSTLUHTTUE") == hard("aur amv pstlu httu e") == ()  # their check letter is right
+    assert [one.what for one in hard("CCCFBA85D03L219P")] == [Family.IDENTIFIER]
+
+
 def test_operators_add_the_hospitals_everybody_knows() -> None:
     assert found("Sie lag im Haus Abendrot.") == []
     known = Hospitals(("Haus Abendrot",))

@@ -238,7 +238,8 @@ async def test_a_line_is_shown_with_its_lanes_its_oldest_and_its_trouble(its: As
     line = await its.queues.of(fr.domain)
     assert line.lanes == (1, 2, 1) and line.depth == 4 and line.waiting_since == written - 5_000 and line.last == 4
     assert line.alarm and line.trouble.startswith("It answered 404") and "self-test" in line.todo and line.failing_since
-    assert await its.queues.all() == (line,)
+    [same] = await its.queues.all()
+    assert same._replace(put_off=line.put_off) == line  # how many are put off goes by the time of the look
     await its.queues.retry_line(fr.domain, "olga")
     line = await its.queues.of(fr.domain)
     assert (line.alarm, line.fail_count, line.next_try, line.put_off) == (False, 0, 0, 0)
