@@ -223,6 +223,15 @@ class Notification(msgspec.Struct, frozen=True):
     status: Status | None
 
 
+class Conversation(msgspec.Struct, frozen=True):
+    """A consult, called by the post that began it; the others in it, and what was written last."""
+
+    id: str
+    unread: bool
+    accounts: tuple[Account, ...]
+    last_status: Status
+
+
 class Relationship(msgspec.Struct, frozen=True, kw_only=True):
     """How one stands to somebody."""
 
