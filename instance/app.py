@@ -25,8 +25,8 @@ from instance.api.sockets import AppSockets
 from instance.assembly import Assembly, assemble
 from instance.context import viewer
 from instance.cookies import session_cookie
-from instance.limits import Limited
 from instance.following import Streams
+from instance.limits import Limited
 from instance.live import PATH
 from instance.pages import ROUTES as PAGES
 from instance.rendering import Synchronous
@@ -170,7 +170,8 @@ class Server:
                 pages = create_pages(assembly, background)
                 receivers: dict[str, Receiver] = {
                     "/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
-                front = Front(receivers, Streams(_asgi(pages), (PATH, *streaming.PATHS)), self._settings.federation.body_limit_bytes,
+                streams = Streams(_asgi(pages), (PATH, *streaming.PATHS))
+                front = Front(receivers, streams, self._settings.federation.body_limit_bytes,
                               Room(assembly.space, self._settings.federation.inbox_memory_mib))
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))

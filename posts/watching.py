@@ -1,8 +1,8 @@
 """What has come that somebody who has a page open may want to know of: read for all of them together, and counted in memory.
 
-One look a moment serves every open page of a process, and every open app (`posts.happenings`). It says which posts, answers and passings-on are newest and how much is
-unread for whom; which of them count for a page is decided by what was read when the page began to listen. Nothing of any text is
-read.
+One look a moment serves every open page of a process, and every open app (`posts.happenings`). It says which posts, answers and
+passings-on are newest and how much is unread for whom; which of them count for a page is decided by what was read when the page
+began to listen. Nothing of any text is read.
 """
 
 from __future__ import annotations

@@ -287,3 +287,14 @@ class CredentialApplication(Application, frozen=True, kw_only=True):
     client_id: str
     client_secret: str
     client_secret_expires_at: int = 0
+
+
+class WebPushSubscription(msgspec.Struct, frozen=True):
+    """How an app is told that there is something."""
+
+    id: str
+    endpoint: str
+    standard: bool
+    alerts: dict[str, bool]
+    server_key: str
+    policy: str

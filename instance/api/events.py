@@ -23,6 +23,7 @@ from instance.api.entities_posts import status
 from instance.assembly import Assembly
 from instance.context import Viewer, services
 from instance.listening import OVER, Channel, Listener
+from posts.alerts import TYPES
 from posts.happenings import Heard, What
 from posts.models import PostView
 from posts.spans import Span
@@ -86,7 +87,7 @@ async def _of(bearer: Bearer, language: str, heard: Heard) -> Said | None:
     g.bearer, me = bearer, bearer.doctor.actor
     g.viewer = Viewer(bearer.doctor.account, me, language)
     if heard.what == What.TOLD:
-        found = await services().notifications.told(me, Span(1), tuple(notifications.TYPES), event=public(heard.entry))
+        found = await services().notifications.told(me, Span(1), tuple(TYPES), event=public(heard.entry))
         made = await notifications.made(found)
         return Said("notification", _text(made[0])) if made else None
     post = await _post(bearer, heard)

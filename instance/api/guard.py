@@ -115,7 +115,7 @@ async def _bearer() -> Bearer:
     """Who shows a token, looked up once per request; `NotSignedIn` for none that counts."""
     if g.get("bearer") is not None:
         return g.bearer  # type: ignore[no-any-return]
-    found = await services().signing.grants.find(_shown())
+    found = await services().signing.grants.find(shown())
     if found is None:
         raise NotSignedIn("This app is not signed in here, or not any more. Please sign in again.", reason=INVALID)
     g.bearer = found
@@ -125,7 +125,7 @@ async def _bearer() -> Bearer:
     return found
 
 
-def _shown() -> str:
+def shown() -> str:
     """The token that came with this request: in its header, or, where browsers set none (HTML, section 9.2), in its query."""
     kind, _, given = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":

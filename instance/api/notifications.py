@@ -18,18 +18,13 @@ from instance.api.entities_people import account
 from instance.api.entities_posts import statuses
 from instance.api.guard import doctor
 from instance.context import services
+from posts.alerts import TYPES
 from posts.models import PostView
 from posts.notifications import Notification as Known
 from posts.notifications import unread
 from posts.spans import Span
 from posts.telling import Told
 
-TYPES: dict[Told, str] = {
-    Told.ANSWER: "mention", Told.MENTION: "mention", Told.CONSULT: "mention", Told.ASKED_BACK: "mention",
-    Told.FOLLOWED: "status", Told.FOLLOW: "follow_request", Told.CLOSED: "poll", Told.LIKE: "favourite",
-    Told.HELPFUL: "favourite", Told.BOOST: "reblog",
-    **dict.fromkeys((Told.CHANGED, Told.EDITED, Told.CORRECTED, Told.RECALLED, Told.OUTCOME, Told.TRANSLATED), "update")}
-"""What clients call what one is told of."""
 _WITHOUT_POST = frozenset({Told.FOLLOW})
 _USUAL, _MOST = 20, 80
 
