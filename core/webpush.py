@@ -100,7 +100,8 @@ def authorization(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, un
     return f"vapid t={_signed(key, origin, contact, until)}, k={encoded(public_bytes(key))}"
 
 
-def authorization_as_draft(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, until: int, message: Draft) -> dict[str, str]:
+def authorization_as_draft(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, until: int,
+                           message: Draft) -> dict[str, str]:
     """The headers that go with a message by the draft."""
     return {"authorization": f"WebPush {_signed(key, origin, contact, until)}", "encryption": f"salt={message.salt}",
             "crypto-key": f"dh={message.key};p256ecdsa={encoded(public_bytes(key))}"}

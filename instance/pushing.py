@@ -80,7 +80,8 @@ class Verdict(Enum):
     GONE = auto()
 
 
-async def deliver(its: Assembly, endpoint: str, body: bytes, headers: Mapping[str, str], tries: int) -> tuple[Verdict, int | None]:
+async def deliver(its: Assembly, endpoint: str, body: bytes, headers: Mapping[str, str],
+                  tries: int) -> tuple[Verdict, int | None]:
     """Hand a message to the push service it is for; and in how many seconds that wants to be asked again, where it says so."""
     try:
         status, again = await its.client.hand_over(its.pushes.service, endpoint, body, headers)

@@ -181,11 +181,11 @@ def _next(tx: Tx, row: Row) -> Row | None:
     kinds = sorted(kind for kind, name in TYPES.items() if name in alerts)
     if not kinds or row["policy"] == Policy.NONE:
         return None
-    whose, values = "", ()
+    whose, values = "", list[int]()
     if row["policy"] != Policy.ALL:
         mine, theirs = ("follower_id", "followed_id") if row["policy"] == Policy.FOLLOWED else ("followed_id", "follower_id")
         whose = f" AND e.by_id IN (SELECT {theirs} FROM follows WHERE {mine} = ? AND state = 'accepted')"
-        values = (actor_id,)
+        values = [actor_id]
     found = tx.rows(
         "SELECT n.newest, n.kind, e.by_id FROM notifications n JOIN notification_events e ON e.id = n.newest"
         f" WHERE n.actor_id = ? AND n.newest > ? AND n.read_at IS NULL AND n.kind IN ({marks(len(kinds))}){whose}"

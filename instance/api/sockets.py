@@ -1,8 +1,8 @@
 """The WebSocket of apps (RFC 6455): one connection, on which an app says to which streams it listens, and hears them all.
 
-Its token comes as Mastodon's clients send it: in the query, as a header, or as the subprotocol, which is said back then. No cookie
-counts here either, so no page of another site can have a doctor's browser listen; and what a browser asks from another origin is
-refused unless the settings name that.
+Its token comes as Mastodon's clients send it: in the query, as a header, or as the subprotocol, which is said back then. No
+cookie counts here either, so no page of another site can have a doctor's browser listen; and what a browser asks from another
+origin is refused unless the settings name that.
 """
 
 from __future__ import annotations
