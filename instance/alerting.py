@@ -79,7 +79,7 @@ class Alerting:
             await self._its.alerts.sent(alert)
             return
         body, headers = self._sealed(alert)
-        verdict, again = await deliver(self._its, alert.endpoint, body, headers, alert.tries)
+        verdict, again = await deliver(self._its, self._its.pushes.service, alert.endpoint, body, headers, alert.tries)
         match verdict:
             case Verdict.SENT:
                 await self._its.alerts.sent(alert)

@@ -14,6 +14,7 @@ from core.i18n import Translations, Translator
 from core.telemetry import get_logger
 from core.webpush import authorization, encrypt
 from federation.addresses import origin_of
+from federation.client import Service
 from instance.assembly import Assembly
 from instance.letters.digests import lines
 from posts.pushes import WaitingPush
@@ -62,7 +63,7 @@ class Signs:
         contact = self._its.settings.push.contact or self._its.identity.origin
         body = encrypt(msgspec.json.encode(self.sign(push)), push.public_key, push.secret, padded=_PLAIN)
         headers = _HEADERS | {"authorization": authorization(pushes.key, origin_of(push.endpoint), contact, now + _SECONDS)}
-        verdict, again = await deliver(self._its, push.endpoint, body, headers, push.tries)
+        verdict, again = await deliver(self._its, pushes.service, push.endpoint, body, headers, push.tries)
         match verdict:
             case Verdict.SENT:
                 await pushes.sent(push)
@@ -80,11 +81,11 @@ class Verdict(Enum):
     GONE = auto()
 
 
-async def deliver(its: Assembly, endpoint: str, body: bytes, headers: Mapping[str, str],
+async def deliver(its: Assembly, service: Service, endpoint: str, body: bytes, headers: Mapping[str, str],
                   tries: int) -> tuple[Verdict, int | None]:
     """Hand a message to the push service it is for; and in how many seconds that wants to be asked again, where it says so."""
     try:
-        status, again = await its.client.hand_over(its.pushes.service, endpoint, body, headers)
+        status, again = await its.client.hand_over(service, endpoint, body, headers)
     except (Unavailable, InvalidInput) as error:
         log.warning("push service not reached", reason=error.reason, cause=error.cause, tries=tries + 1)
         return Verdict.LATER, None

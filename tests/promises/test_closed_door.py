@@ -329,7 +329,7 @@ async def test_one_address_speaks_websocket_and_every_stream_says_who_may_hear_i
     for where, tree in sources():
         said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        assert str(where) == "instance/following.py" or not [text for text in said if "event-stream" in text], where
+        assert str(where) == "instance/following.py" or not [text for text in said if "text/event-stream" in text], where
         assert "EVENTS" not in used or str(where) in ("instance/following.py", "instance/pages/live.py",
                                                       "instance/api/streaming.py"), where
         assert str(where) == "instance/api/sockets.py" or not {"websocket.accept", "websocket.send"} & said, where
