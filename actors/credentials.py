@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from actors.accounts import account_from
 from actors.desks import answered_by
 from actors.models import Account, AccountState, Author, Role, VerifiedDoctor
@@ -10,6 +12,8 @@ from core.clock import Clock
 from core.countries import CountryPack
 from core.database import Database, Tx
 from core.errors import Refused
+
+_AT_A_TIME = 500
 
 
 class Credentials:
@@ -54,3 +58,10 @@ def verified(tx: Tx, account_id: int, now: int) -> VerifiedDoctor | None:
     if actor.badge.until is not None and actor.badge.until <= now:
         raise Refused("Your verification has run out; please renew it with your operators.", reason="expired")
     return VerifiedDoctor(account_from(row), actor)
+
+
+def in_force(tx: Tx, actor_ids: Iterable[int], now: int) -> frozenset[int]:
+    """Those of some doctors whose badge holds."""
+    wanted = sorted(set(actor_ids))
+    return frozenset(actor.id for start in range(0, len(wanted), _AT_A_TIME)
+                     for actor in by_ids(tx, wanted[start:start + _AT_A_TIME]).values() if actor.badge.holds(now))

@@ -14,9 +14,9 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from actors.apps import App, Apps, app_from, authenticated
-from actors.credentials import verified
+from actors.credentials import in_force, verified
 from actors.devices import Visit
-from actors.models import VerifiedDoctor
+from actors.models import AccountState, VerifiedDoctor
 from actors.scopes import within
 from actors.signins import Happened, SignIns
 from actors.store import SESSIONS
@@ -29,6 +29,7 @@ from core.vault import token, token_hash
 _CODE_MS = 5 * 60_000
 _REMEMBERED_MS = 86_400_000
 _SEEN_MS = 3_600_000
+_AT_A_TIME = 500
 _DAY_MS = 86_400_000
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -177,8 +178,12 @@ class Grants:
 
     async def holding(self, token_id: int) -> VerifiedDoctor | None:
         """The doctor of a token that is still good, for addresses that were handed out under it."""
-        found = await self._database.read(lambda tx: self._bearer(tx, "t.id = ?", token_id))
+        found = await self.again(token_id)
         return found.doctor if found is not None else None
+
+    async def again(self, token_id: int) -> Bearer | None:
+        """Who has shown a token before, as it stands now; None and `Refused` as with `find`."""
+        return await self._database.read(lambda tx: self._bearer(tx, "t.id = ?", token_id))
 
     def seen(self, bearer: Bearer) -> None:
         """It asks for something; that is written down once an hour, beside other commits."""
@@ -227,6 +232,19 @@ class Grants:
         if row["account_id"] is not None and (doctor := verified(tx, row["account_id"], now)) is None:
             return None
         return Bearer(row["token_id"], app_from(row), tuple(row["granted"].split()), doctor, row["seen_at"])
+
+
+def alive(tx: Tx, token_ids: Sequence[int], unused: int, now: int) -> frozenset[int]:
+    """Those of these tokens that hold, were used since `unused` (ms), and whose doctors' verification is in force."""
+    found: dict[int, int] = {}
+    for start in range(0, len(token_ids), _AT_A_TIME):
+        some = token_ids[start:start + _AT_A_TIME]
+        found |= {row["id"]: row["actor_id"] for row in tx.rows(
+            "SELECT t.id, a.actor_id FROM app_tokens t JOIN accounts a ON a.id = t.account_id"
+            f" WHERE t.id IN ({marks(len(some))}) AND t.seen_at >= ? AND a.state = ? AND a.actor_id IS NOT NULL",
+            (*some, unused, AccountState.VERIFIED))}
+    holding = in_force(tx, found.values(), now)
+    return frozenset(one for one, actor_id in found.items() if actor_id in holding)
 
 
 def _let_in(tx: Tx, account_id: int) -> tuple[LetIn, ...]:

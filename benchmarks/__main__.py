@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import backlog, bundles, delivery, home, inbox, linter, live, report, search, spread
+from benchmarks import backlog, bundles, delivery, home, inbox, linter, live, report, search, spread, streams
 from benchmarks.load import LoadFailed
 from benchmarks.pace import SMALL, Pace
 from benchmarks.report import Part
@@ -21,7 +21,8 @@ from benchmarks.servers import MeasurementFailed, ServerFailed
 RESULTS = Path(__file__).resolve().parent / "results"
 PARTS: dict[str, Callable[[Path, Pace], Part]] = {
     "inbox": inbox.run, "bundles": bundles.run, "spread": spread.run, "home": home.run, "search": search.run,
-    "delivery": delivery.run, "backlog": backlog.run, "linter": linter.run, "live": live.run}
+    "delivery": delivery.run, "backlog": backlog.run, "linter": linter.run, "live": live.run,
+    "streams": streams.run}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 class Pace(NamedTuple):
     """Rounds that medians are taken over; seconds per server and round; posts per second and seconds of `spread`; stored
     posts and members of `home`; activities per sibling and round of `delivery`; activities of `backlog`; open
-    pages of `live`."""
+    pages of `live` and streams of `streams`."""
 
     rounds: int = 5
     seconds: float = 3.0

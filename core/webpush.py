@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -69,12 +70,47 @@ def encrypt(plain: bytes, public_key: bytes, secret: bytes, *, padded: int = 0, 
     return salt + _RECORD.to_bytes(4, "big") + bytes([len(own)]) + own + box
 
 
+class Draft(NamedTuple):
+    """A message as the draft before the standard has it: the text alone, and what its headers say beside it."""
+
+    body: bytes
+    salt: str
+    key: str
+
+
+def encrypt_as_draft(plain: bytes, public_key: bytes, secret: bytes, *, padded: int = 0,
+                     key: ec.EllipticCurvePrivateKey | None = None, salt: bytes | None = None) -> Draft:
+    """The same by draft-ietf-webpush-encryption-04 (aesgcm), which apps on telephones and the services that wake them still
+    speak. Here the padding stands before the text, with its length."""
+    if max(len(plain), padded) > PLAIN_LIMIT:
+        raise ValueError("the message is too long")
+    key, salt = key or ec.generate_private_key(_CURVE), salt or os.urandom(_SALT)
+    own = public_bytes(key)
+    material = _derive(secret, key.exchange(ec.ECDH(), _point(public_key)), b"Content-Encoding: auth\0", 32)
+    context = b"P-256\0" + b"".join(len(one).to_bytes(2, "big") + one for one in (public_key, own))
+    cipher = AESGCM(_derive(salt, material, b"Content-Encoding: aesgcm\0" + context, 16))
+    nonce = _derive(salt, material, b"Content-Encoding: nonce\0" + context, 12)
+    filling = max(0, padded - len(plain))
+    box = cipher.encrypt(nonce, filling.to_bytes(2, "big") + bytes(filling) + plain, None)
+    return Draft(box, encoded(salt), encoded(own))
+
+
 def authorization(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, until: int) -> str:
     """The Authorization header for a push service at an origin, good until `until` (s), at most a day ahead."""
+    return f"vapid t={_signed(key, origin, contact, until)}, k={encoded(public_bytes(key))}"
+
+
+def authorization_as_draft(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, until: int,
+                           message: Draft) -> dict[str, str]:
+    """The headers that go with a message by the draft."""
+    return {"authorization": f"WebPush {_signed(key, origin, contact, until)}", "encryption": f"salt={message.salt}",
+            "crypto-key": f"dh={message.key};p256ecdsa={encoded(public_bytes(key))}"}
+
+
+def _signed(key: ec.EllipticCurvePrivateKey, origin: str, contact: str, until: int) -> str:
     import jwt  # few instances push, and it is large
 
-    token = jwt.encode({"aud": origin, "exp": until, "sub": contact}, key, algorithm="ES256")
-    return f"vapid t={token}, k={encoded(public_bytes(key))}"
+    return jwt.encode({"aud": origin, "exp": until, "sub": contact}, key, algorithm="ES256")
 
 
 def _point(raw: bytes) -> ec.EllipticCurvePublicKey:

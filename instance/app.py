@@ -19,13 +19,15 @@ from inbox.room import Room
 from inbox.routes import Front, Receive, Receiver, Scope, Send
 from instance import api, comparing, context, guard, locking, media, objects, portraits, static
 from instance.admin import ROUTES as ADMIN
-from instance.api import answers, oauth
+from instance.api import answers, oauth, streaming
 from instance.api import guard as api_guard
+from instance.api.sockets import AppSockets
 from instance.assembly import Assembly, assemble
 from instance.context import viewer
 from instance.cookies import session_cookie
+from instance.following import Streams
 from instance.limits import Limited
-from instance.live import Streams
+from instance.live import PATH
 from instance.pages import ROUTES as PAGES
 from instance.rendering import Synchronous
 from instance.uploads import bounded
@@ -147,13 +149,15 @@ class Server:
     def __init__(self, settings: Settings, *, worker: bool, on_start: Callable[[], None]) -> None:
         self._settings, self._with_worker, self._on_start = settings, worker, on_start
         self._front: Limited | None = None
+        self._sockets: AppSockets | None = None
         self.assembly: Assembly | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "websocket":  # nothing here speaks it: whatever will has to declare who may call it, as routes do
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        elif scope["type"] == "websocket":
+            if self._sockets is not None:
+                await self._sockets(scope, receive, send)
         elif self._front is not None:
             await self._front(scope, receive, send)
 
@@ -166,10 +170,12 @@ class Server:
                 pages = create_pages(assembly, background)
                 receivers: dict[str, Receiver] = {
                     "/inbox": assembly.inbox, "/inbox/bundle": assembly.bundles, "/handshake": assembly.handshake}
-                front = Front(receivers, Streams(_asgi(pages), assembly.live), self._settings.federation.body_limit_bytes,
+                streams = Streams(_asgi(pages), (PATH, *streaming.PATHS))
+                front = Front(receivers, streams, self._settings.federation.body_limit_bytes,
                               Room(assembly.space, self._settings.federation.inbox_memory_mib))
                 self._front = Limited(assembly.rates, assembly.refusals, front, cookie=session_cookie(assembly),
                                       speak=context.speaker(pages, assembly))
+                self._sockets = AppSockets(pages, assembly)
                 tasks = [asyncio.create_task(assembly.keyring.follow()), asyncio.create_task(assembly.live.run()),
                          asyncio.create_task(_warmed(pages, assembly))]
                 if background is not None:

@@ -83,6 +83,7 @@ from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
 from instance.uploads import Uploads
 from posts import concerns, digests, exports, matters, shelves
+from posts.alerts import Alerts
 from posts.asking import Asking
 from posts.attesting import Attesting
 from posts.borrowed import Borrowed
@@ -199,6 +200,7 @@ class Assembly:
     digests: Digests
     attentions: Attentions
     pushes: Pushes
+    alerts: Alerts
     asking: Asking
     post_office: PostOffice
     mailer: Mailer
@@ -301,6 +303,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
     resolver = HeldActivities(identity.origin, database, allowlist, client, writer, clock, ids, federation)
     kept = Reconciliations(database, siblings, audit, clock, ids, settings.reconciliation, country.zone)
     timelines = Timelines(database, identity, clock)
+    pushes = Pushes(database, vault, clock, ids, settings.push, country.zone)
     boxes = Mailboxes(database, vault, clock, ids, country.zone)
     try:
         assembly = Assembly(
@@ -338,7 +341,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             standings=Standings(database, clock), expiry=Expiry(database, identity, clock, ids, audit),
             decisions=Decisions(database, accounts, boxes, signing.links, clock, ids, audit, settings.joining),
             attentions=Attentions(database, country.zone),
-            pushes=Pushes(database, vault, clock, ids, settings.push, country.zone),
+            pushes=pushes,
+            alerts=Alerts(database, vault, clock, ids, pushes, country.zone, settings.clients.unused_days),
             asking=Asking(database, clock, ids, country.zone), digests=Digests(database, clock, ids, country.zone),
             mailer=mailer, objects=Objects(database, identity), post_office=PostOffice(
                 database, clock, country.zone, mailboxes.MAILS | digests.MAILS | joining.MAILS | tidings.MAILS | signins.MAILS |

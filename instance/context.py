@@ -131,6 +131,12 @@ def language_of(account: Account) -> str:
     return account.language if account.language in offered() else wished_language()
 
 
+def language_for(account: Account, accept_language: str) -> str:
+    """The same outside of a request, for an app that sends this header."""
+    choices = offered()
+    return account.language if account.language in choices else negotiate(accept_language, choices)
+
+
 def offered() -> tuple[str, ...]:
     """The languages pages can be had in, best first: those of the settings, else the country's and then all others.
 

@@ -7,7 +7,7 @@ from asyncio import TimerHandle
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.telemetry import get_logger
-from instance.live import STREAM
+from instance.following import STREAM
 
 log = get_logger("server")
 LIMIT = 16_384

@@ -3,7 +3,8 @@
 A route behind the guard opens a `Stream`; Quart is done with the request then, and what follows is one coroutine that sleeps
 until its counts have changed. There is no queue: what waits for a slow reader is at most the newest counts. All streams of a
 process are served by one look at the database, at once when this process has written something and every two seconds otherwise,
-because what a worker or a command in another process writes is seen only there. A stream ends with its session.
+because what a worker or a command in another process writes is seen only there. A stream ends with its session. Apps are served
+by the same look (`instance.listening`), and theirs end with their tokens.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from core.database import Database
 from core.errors import Unavailable
 from core.settings import Settings
 from core.telemetry import get_logger
-from inbox.routes import App, Receive, Scope, Send
+from inbox.routes import Receive, Send
+from instance.listening import Listener, Listeners
 from posts.notifications import Unread
 from posts.telling import NEWS
 from posts.timelines import PAGE
@@ -30,8 +32,6 @@ from posts.watching import Begun, New, Watch, Watched, Watching
 
 log = get_logger("live")
 PATH = "/live"
-STREAM = "konsil.stream"
-"""Where the scope of a request holds the stream that is to follow its answer."""
 OF_A_SESSION = 4
 """How many pages of a session listen at a time: browsers open six connections to a server that speaks HTTP/1.1, and the others
 have to get through. The oldest gives way."""
@@ -42,6 +42,7 @@ _SLOW_SECONDS = 15.0
 _AGAIN_MS = 3_000
 _RETRY_SECONDS = 60
 _MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
 _OVER, _ENOUGH = "over", "enough"
 _JSON = msgspec.json.Encoder()
 
@@ -106,21 +107,24 @@ class Live:
         self._database, self._watching, self._clock = database, watching, clock
         self._most = settings.server.live_pages
         self._idle_ms = settings.accounts.idle_minutes * _MINUTE_MS
+        self._unused_ms = settings.clients.unused_days * _DAY_MS
         self._streams: dict[Stream, None] = {}  # in the order in which they were opened
+        self._apps = Listeners()
+        self._looking = asyncio.Lock()
         self._woken, self._someone = asyncio.Event(), asyncio.Event()
         self._known: frozenset[int] = frozenset()
         for topic in (NEWS, SESSIONS, BADGES):
             database.listen(topic, self._woken.set)
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self._streams) + len(self._apps)
 
     async def open(self, session: Session, viewer: Actor, watched: Watched) -> Stream:
         """A stream for a page of a doctor who is let in; `Unavailable` where too many are open."""
         own = [stream for stream in self._streams if stream.session_id == session.id and not stream.ending]
         for stream in own[:max(0, len(own) - OF_A_SESSION + 1)]:
             stream.end(_ENOUGH)
-        if len(self._streams) >= self._most:
+        if len(self) >= self._most:
             raise Unavailable("Too many pages are open at the moment. This one looks for news by itself, once a minute.",
                               reason="live", retry_after=_RETRY_SECONDS)
         stream = Stream(session.id, viewer.id)
@@ -136,7 +140,25 @@ class Live:
 
     def close(self, stream: Stream) -> None:
         self._streams.pop(stream, None)
-        if not self._streams:
+        self._rest()
+
+    async def listen(self, listener: Listener) -> None:
+        """An app listens from now on; `Unavailable` where too many do. What has come just before is not told to it."""
+        self._apps.make_room(listener.token_id)
+        if len(self) >= self._most:
+            raise Unavailable("Too many apps listen at the moment. Please try again in a minute.", reason="live",
+                              retry_after=_RETRY_SECONDS)
+        if not len(self._apps):
+            await self._look(for_apps=True)
+        self._apps.open(listener)
+        self._someone.set()
+
+    def leave(self, listener: Listener) -> None:
+        self._apps.close(listener)
+        self._rest()
+
+    def _rest(self) -> None:
+        if not len(self):
             self._someone.clear()
 
     async def run(self) -> None:
@@ -151,18 +173,22 @@ class Live:
                 log.exception("a look for news failed")
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _look(self) -> None:
-        now = self._clock.ms()
-        streams = list(self._streams)
-        found = await self._watching.look(
-            self._known, {stream.actor_id for stream in streams}, sorted({stream.session_id for stream in streams}),
-            now - self._idle_ms - _MINUTE_MS if self._idle_ms else 0, _ms(), now)
-        self._known = found.known
-        for stream in list(self._streams):
-            stream.take(found.new, found.unread.get(stream.actor_id))
-        for stream in streams:
-            if stream.session_id not in found.alive:
-                stream.end(_OVER)
+    async def _look(self, *, for_apps: bool = False) -> None:
+        async with self._looking:
+            now = self._clock.ms()
+            streams = list(self._streams)
+            apps = self._apps.listening(now - self._unused_ms) if for_apps or len(self._apps) else None
+            found = await self._watching.look(
+                self._known, {stream.actor_id for stream in streams}, sorted({stream.session_id for stream in streams}),
+                now - self._idle_ms - _MINUTE_MS if self._idle_ms else 0, _ms(), now, apps)
+            self._known = found.known
+            for stream in list(self._streams):
+                stream.take(found.new, found.unread.get(stream.actor_id))
+            for stream in streams:
+                if stream.session_id not in found.alive:
+                    stream.end(_OVER)
+            if apps is not None:
+                self._apps.take(found.apps, apps)
 
     async def serve(self, stream: Stream, receive: Receive, send: Send) -> None:
         """Write a stream's counts whenever they change, until its reader is gone, reads too slowly, or is let in no more."""
@@ -195,28 +221,14 @@ def _ms() -> int:
     return int(time.time() * 1000)
 
 
-class Streams:
-    """Lets `inner` answer, and writes the stream that follows an answer, if one does."""
+class Page:
+    """The counts of an open page, as they follow an answer."""
 
-    def __init__(self, inner: App, live: Live) -> None:
-        self._inner, self._live = inner, live
+    def __init__(self, live: Live, stream: Stream) -> None:
+        self._live, self._stream = live, stream
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != PATH:
-            await self._inner(scope, receive, send)
-            return
+    async def serve(self, receive: Receive, send: Send) -> None:
+        await self._live.serve(self._stream, receive, send)
 
-        async def answer(message: dict[str, object]) -> None:
-            if STREAM not in scope:
-                await send(message)
-            elif message["type"] == "http.response.start":  # its body is the stream
-                headers = [one for one in message["headers"] if one[0].lower() != b"content-length"]  # type: ignore[attr-defined]
-                await send(message | {"headers": headers})
-
-        try:
-            await self._inner(scope, receive, answer)  # type: ignore[arg-type]
-            if STREAM in scope:
-                await self._live.serve(scope[STREAM], receive, send)
-        finally:
-            if STREAM in scope:
-                self._live.close(scope[STREAM])
+    def close(self) -> None:
+        self._live.close(self._stream)

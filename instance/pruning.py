@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.database import Tx
-from posts import bases
+from posts import bases, changes
 
 if TYPE_CHECKING:
     from instance.assembly import Assembly
@@ -29,6 +29,7 @@ async def prune(assembly: Assembly) -> None:
     await assembly.handshake.prune()
     kept, now = assembly.settings.retention, assembly.clock.ms()
     await assembly.database.write(lambda tx: bases.prune(tx, now - kept.receipt_days * _DAY_MS))
+    await assembly.database.write(changes.prune)
     await assembly.courier.prune(kept.receipt_days, kept.sent_days)
     await assembly.reconciliations.prune()
     await assembly.readings.prune()

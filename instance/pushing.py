@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from enum import Enum, auto
 
 import msgspec
 
 from core.errors import InvalidInput, Unavailable
-from core.i18n import Translations
+from core.i18n import Translations, Translator
 from core.telemetry import get_logger
 from core.webpush import authorization, encrypt
 from federation.addresses import origin_of
@@ -42,7 +43,6 @@ class Signs:
 
     def __init__(self, its: Assembly, words: Translations) -> None:
         self._its, self._words = its, words
-        self._languages = its.settings.instance.languages or its.pack.languages
 
     async def work(self) -> int:
         """Send the signs that are due; how many browsers had their turn."""
@@ -54,8 +54,7 @@ class Signs:
 
     def sign(self, push: WaitingPush) -> Sign:
         """The sign in words."""
-        words = self._words.translator(next(
-            (code for code in (push.language, *self._languages) if code in self._words.languages), "en"))
+        words = spoken(self._its, self._words, push.language)
         return Sign(words.gettext("Something new on Konsil")[:_TITLE], "\n".join(lines(words, push.counts))[:_BODY],
                     "/notifications")
 
@@ -64,20 +63,42 @@ class Signs:
         contact = self._its.settings.push.contact or self._its.identity.origin
         body = encrypt(msgspec.json.encode(self.sign(push)), push.public_key, push.secret, padded=_PLAIN)
         headers = _HEADERS | {"authorization": authorization(pushes.key, origin_of(push.endpoint), contact, now + _SECONDS)}
-        try:
-            status, again = await self._hand_over(pushes.service, push.endpoint, body, headers)
-        except (Unavailable, InvalidInput) as error:
-            log.warning("push service not reached", reason=error.reason, cause=error.cause, tries=push.tries + 1)
-            await pushes.put_off(push, None)
-            return
-        if status < 300:
-            await pushes.sent(push)
-        elif status == 429 or status >= 500:
-            log.warning("push service is busy", status=status, tries=push.tries + 1)
-            await pushes.put_off(push, again)
-        else:
-            log.info("a browser is told no more", status=status)
-            await pushes.ended(push)
+        verdict, again = await deliver(self._its, pushes.service, push.endpoint, body, headers, push.tries)
+        match verdict:
+            case Verdict.SENT:
+                await pushes.sent(push)
+            case Verdict.LATER:
+                await pushes.put_off(push, again)
+            case Verdict.GONE:
+                await pushes.ended(push)
 
-    async def _hand_over(self, service: Service, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, int | None]:
-        return await self._its.client.hand_over(service, url, body, headers)
+
+class Verdict(Enum):
+    """What has become of a message: its service has taken it, or could not at the moment, or knows no such browser or app."""
+
+    SENT = auto()
+    LATER = auto()
+    GONE = auto()
+
+
+async def deliver(its: Assembly, service: Service, endpoint: str, body: bytes, headers: Mapping[str, str],
+                  tries: int) -> tuple[Verdict, int | None]:
+    """Hand a message to the push service it is for; and in how many seconds that wants to be asked again, where it says so."""
+    try:
+        status, again = await its.client.hand_over(service, endpoint, body, headers)
+    except (Unavailable, InvalidInput) as error:
+        log.warning("push service not reached", reason=error.reason, cause=error.cause, tries=tries + 1)
+        return Verdict.LATER, None
+    if status < 300:
+        return Verdict.SENT, None
+    if status == 429 or status >= 500:
+        log.warning("push service is busy", status=status, tries=tries + 1)
+        return Verdict.LATER, again
+    log.info("a browser or an app is told no more", status=status)
+    return Verdict.GONE, None
+
+
+def spoken(its: Assembly, words: Translations, language: str) -> Translator:
+    """The words of somebody's language, or of the first one of this instance that there is."""
+    offered = its.settings.instance.languages or its.pack.languages
+    return words.translator(next((code for code in (language, *offered) if code in words.languages), "en"))

@@ -14,6 +14,7 @@ from core.settings import Settings
 from core.telemetry import configure
 from core.words import N_
 from federation.allowlist import Direction
+from instance.api.sockets import MESSAGE_LIMIT, PING_SECONDS, Sockets
 from instance.app import create_app
 from instance.assembly import Assembly, assemble
 from instance.heads import BoundedHeads
@@ -35,8 +36,9 @@ def serve(settings: Settings, *, worker: bool) -> None:
     app = create_app(settings, worker=worker, on_start=started)
     config = uvicorn.Config(
         app,
-        host=settings.server.host, port=settings.server.port, loop="core.egress:Loop", http=BoundedHeads, ws="none",
-        lifespan="on",
+        host=settings.server.host, port=settings.server.port, loop="core.egress:Loop", http=BoundedHeads, lifespan="on",
+        ws=Sockets, ws_max_size=MESSAGE_LIMIT, ws_per_message_deflate=False, ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
         access_log=False, log_config=None, log_level="warning", server_header=False, date_header=True,
         proxy_headers=bool(settings.server.trusted_proxies),
         forwarded_allow_ips=list(settings.server.trusted_proxies) or None, timeout_graceful_shutdown=10, backlog=2048)

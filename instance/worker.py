@@ -14,6 +14,7 @@ from core.clock import happens
 from core.i18n import Translations
 from core.telemetry import get_logger
 from inbox import ordered, reconciliations
+from instance.alerting import Alerting
 from instance.archives import Archives
 from instance.assembly import Assembly
 from instance.context import LOCALE
@@ -222,11 +223,12 @@ async def _mail(assembly: Assembly) -> None:
 
 
 async def _signs(assembly: Assembly) -> None:
-    signs = Signs(assembly, Translations(LOCALE))
+    words = Translations(LOCALE)
+    signs, alerting = Signs(assembly, words), Alerting(assembly, words)
     woken = asyncio.Event()
     assembly.database.listen(NEWS, woken.set)
     while True:
-        if not await signs.work():
+        if not await signs.work() + await alerting.work():
             await happens(woken, _MAIL_SECONDS)
             woken.clear()
 

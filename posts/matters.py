@@ -14,6 +14,7 @@ from core.database import Row, Tx
 from core.ids import Ids, uri_key
 from core.states import StateGraph
 from core.words import N_
+from posts import changes
 from posts.telling import Event, Told, tell
 
 TEXT_LIMIT = 2_000
@@ -141,12 +142,14 @@ def name(tx: Tx, report_id: int, uri: str) -> None:
 
 def hide(tx: Tx, post_id: int, now: int) -> None:
     """Hide a post from the doctors of this instance, unless it is hidden already."""
-    tx.run("UPDATE posts SET hidden_at = ? WHERE id = ? AND hidden_at IS NULL AND erased_at IS NULL", (now, post_id))
+    if tx.run("UPDATE posts SET hidden_at = ? WHERE id = ? AND hidden_at IS NULL AND erased_at IS NULL", (now, post_id)):
+        changes.note(tx, post_id)
 
 
 def show(tx: Tx, post_id: int, now: int) -> None:
     """Operators of this instance have looked at a post and let it be seen here: until it changes, no report hides it again."""
-    tx.run("UPDATE posts SET hidden_at = NULL WHERE id = ?", (post_id,))
+    if tx.run("UPDATE posts SET hidden_at = NULL WHERE id = ? AND hidden_at IS NOT NULL", (post_id,)):
+        changes.note(tx, post_id)
     tx.run("UPDATE matters SET looked_at = ? WHERE post_id = ?", (now, post_id))
 
 

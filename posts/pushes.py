@@ -65,12 +65,17 @@ class Pushes:
     def on(self) -> bool:
         return bool(self.service.origins)
 
+    @property
+    def public_key(self) -> str:
+        """Our key as apps and browsers ask for it (RFC 8292)."""
+        return encoded(public_bytes(self.key))
+
     def offered(self, account: Account) -> Offered | None:
         """What her pages need, or None where it is not offered."""
         if not self.on or account.actor_id is None:
             return None
         me = encoded(self._vault.mac("web push owner", str(account.id).encode())[:_ME])
-        return Offered(encoded(public_bytes(self.key)), me)
+        return Offered(self.public_key, me)
 
     async def is_told(self, session_id: int) -> bool:
         """Whether the browser of a session shows signs."""
@@ -145,12 +150,15 @@ class Pushes:
         await self._database.write(lambda tx: tx.run(
             "DELETE FROM push_subscriptions WHERE session_id = ? AND endpoint = ?", (push.session_id, push.endpoint)))
 
-    def _check(self, endpoint: str) -> None:
+    def knows(self, endpoint: str) -> bool:
+        """Whether an address is one of a push service that the settings name."""
         try:
-            known = len(endpoint) <= _ENDPOINT_LENGTH and endpoint.isascii() and origin_of(endpoint) in self.service.origins
+            return len(endpoint) <= _ENDPOINT_LENGTH and endpoint.isascii() and origin_of(endpoint) in self.service.origins
         except InvalidInput:
-            known = False
-        if not known:
+            return False
+
+    def _check(self, endpoint: str) -> None:
+        if not self.knows(endpoint):
             raise InvalidInput("Your browser's push service is not among those this instance uses. Its operators can add it.",
                                reason="push-service")
 

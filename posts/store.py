@@ -13,7 +13,7 @@ from core.database import Row, Tx, marks
 from core.ids import uri_key
 from federation import due
 from federation.store import forget
-from posts import answers, bases, indexed, matters, shelves, telling
+from posts import answers, bases, changes, indexed, matters, shelves, telling
 from posts.models import (
     NO_FACTS,
     NO_TAGS,
@@ -317,6 +317,7 @@ def revise(tx: Tx, old: Post, new: Post) -> None:
         indexed.again(tx, old.root_id)
     if changed:
         indexed.changed(tx, old, new)
+        changes.note(tx, old.id)
     if changed and old.topics != new.topics:
         tx.run("DELETE FROM topic_posts WHERE post_id = ?", (old.id,))
         tx.insert("topic_posts (topic, post_id)", 2, [(topic, old.id) for topic in new.topics])
@@ -386,6 +387,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
     bases.forget(tx, post.id)
     matters.forget(tx, post.id, now)
     telling.forget(tx, post.id)
+    changes.note(tx, post.id)
     above = [post_id for post_id in {post.parent_id, post.root_id} if post_id is not None and post_id != post.id]
     tx.run(f"UPDATE posts SET replies = replies - 1 WHERE replies > 0 AND id IN ({marks(len(above))})", above)
     if post.parent_id is not None:

@@ -1,8 +1,8 @@
 """What has come that somebody who has a page open may want to know of: read for all of them together, and counted in memory.
 
-One look a moment serves every open page of a process. It says which posts, answers and passings-on are newest and how much is
-unread for whom; which of them count for a page is decided by what was read when the page began to listen. Nothing of any text is
-read.
+One look a moment serves every open page of a process, and every open app (`posts.happenings`). It says which posts, answers and
+passings-on are newest and how much is unread for whom; which of them count for a page is decided by what was read when the page
+began to listen. Nothing of any text is read.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import NamedTuple
 import msgspec
 
 from actors import aliases
+from actors.credentials import in_force
 from actors.models import AccountState, Actor
 from actors.relations import shunned_by
-from actors.store import by_ids
 from core.database import Database, Tx, marks
 from core.ids import least_at
 from federation.identity import Identity
+from posts.happenings import Hearing, Listening, hear
 from posts.models import Reach
 from posts.notifications import Unread, unread
 from posts.readings import unread_after
@@ -48,12 +49,13 @@ class New(NamedTuple):
 
 class Look(NamedTuple):
     """What one look has found: what is new to it, what of it was found before (to be handed to the next look), how much is
-    unread for whom something has come, and which sessions go on."""
+    unread for whom something has come, and which sessions go on; and what apps hear."""
 
     new: tuple[New, ...]
     known: frozenset[int]
     unread: dict[int, Unread]
     alive: frozenset[int]
+    apps: Hearing
 
 
 class Watched(NamedTuple):
@@ -143,14 +145,16 @@ class Watching:
         return await self._database.read(look)
 
     async def look(self, known: frozenset[int], actor_ids: Collection[int], session_ids: Sequence[int], since: int,
-                   clock: int, now: int) -> Look:
+                   clock: int, now: int, apps: Listening | None = None) -> Look:
         """One look for all pages: `known` is what the last one has found, and `since` the least session's `seen_at` that is not
-        idle. `clock` is the time identifiers are made by (ms), `now` what badges and sessions end by."""
+        idle. `clock` is the time identifiers are made by (ms), `now` what badges and sessions end by. `apps`: who listens through
+        one, if anybody does."""
         floor = least_at(clock - _BACK_MS)
 
         def look(tx: Tx) -> Look:
             ids, found = _newest(tx, floor, known)
-            return Look(tuple(found), ids, _unread(tx, floor, actor_ids), _alive(tx, session_ids, since, now))
+            heard = hear(tx, apps, found, self._identity.country, (floor, clock - _BACK_MS), now) if apps else Hearing()
+            return Look(tuple(found), ids, _unread(tx, floor, actor_ids), _alive(tx, session_ids, since, now), heard)
 
         return await self._database.read(look)
 
@@ -209,8 +213,5 @@ def _alive(tx: Tx, session_ids: Sequence[int], since: int, now: int) -> frozense
             "SELECT s.id, a.actor_id FROM sessions s JOIN accounts a ON a.id = s.account_id"
             f" WHERE s.id IN ({marks(len(some))}) AND s.expires_at > ? AND s.seen_at > ? AND a.state = ?"
             " AND a.actor_id IS NOT NULL", (*some, now, since, AccountState.VERIFIED))}
-    actors: dict[int, Actor] = {}
-    people = sorted(set(found.values()))
-    for start in range(0, len(people), _AT_A_TIME):
-        actors |= by_ids(tx, people[start:start + _AT_A_TIME])
-    return frozenset(one for one, actor_id in found.items() if actors[actor_id].badge.holds(now))
+    holding = in_force(tx, found.values(), now)
+    return frozenset(one for one, actor_id in found.items() if actor_id in holding)

@@ -79,6 +79,8 @@ class Phone:
         headers = {"authorization": f"Bearer {given}"} if given else {}
         async with self.session.request(method, path, data=data, headers=headers | more.pop("headers", {}),
                                         allow_redirects=False, **more) as response:
+            if response.content_type == "text/event-stream":  # it does not end
+                return response.status, "", {name.lower(): value for name, value in response.headers.items()}
             said = await response.json() if "json" in response.content_type else await response.text()
             return response.status, said, {name.lower(): value for name, value in response.headers.items()}
 

@@ -13,11 +13,11 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from core.webpush import encoded, public_bytes
-from tests.test_webpush import decrypt, raw
+from tests.test_webpush import decrypt, decrypt_draft, raw
 
 
 class PushService:
-    """Takes messages as RFC 8030 says, checks who sends them, and answers what the test wants."""
+    """Takes messages as RFC 8030 says, or as its draft did, checks who sends them, and answers what the test wants."""
 
     def __init__(self) -> None:
         self.browser, self.secret = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(16)
@@ -34,14 +34,20 @@ class PushService:
 
     async def take(self, request: web.Request) -> web.Response:
         self.asked += 1
-        token, public = (part.partition("=")[2] for part in request.headers["authorization"].removeprefix("vapid ").split(", "))
+        scheme, _, said = request.headers["authorization"].partition(" ")
+        draft = dict(part.split("=", 1) for name in ("crypto-key", "encryption")
+                     for part in request.headers.get(name, "").split(";") if part)
+        token, public = (said, draft["p256ecdsa"]) if scheme == "WebPush" else (
+            part.partition("=")[2] for part in said.split(", "))
         ours = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw(public))
         jwt.decode(token, ours, algorithms=["ES256"], audience=f"http://{self.host}")
         body = await request.read()
-        assert request.headers["content-encoding"] == "aes128gcm" and len(body) <= 4096
+        assert request.headers["content-encoding"] == ("aesgcm" if draft else "aes128gcm") and len(body) <= 4096
         self.headers = dict(request.headers) | {"size": str(len(body))}
         if self.status < 300:
-            self.taken.append(json.loads(decrypt(body, self.browser, self.secret)))
+            self.taken.append(json.loads(
+                decrypt_draft(body, draft["salt"], draft["dh"], self.browser, self.secret) if draft
+                else decrypt(body, self.browser, self.secret)))
         return web.Response(status=self.status, headers={"retry-after": self.retry_after} if self.retry_after else {})
 
 

@@ -27,6 +27,7 @@ from federation.documents import dumps
 from federation.identity import CONTEXT, members_of
 from federation.signatures import cavage, keys, proofs
 from federation.vouchers import described, vouch
+from instance.api.sockets import MESSAGE_LIMIT, Sockets
 from instance.app import Server, create_app
 from instance.assembly import Assembly
 from instance.heads import BoundedHeads
@@ -113,7 +114,8 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
                                              port=await before[code](port) if code in before else port)
             app = create_app(settled(_awake(settings)), worker=worker)
             server = uvicorn.Server(uvicorn.Config(
-                app, http=BoundedHeads, ws="none", lifespan="on", log_config=None, access_log=False))
+                app, http=BoundedHeads, ws=Sockets, ws_max_size=MESSAGE_LIMIT, ws_per_message_deflate=False, lifespan="on",
+                log_config=None, access_log=False))
             servers.append((server, asyncio.create_task(server.serve(sockets=[listening]))))
             await until(lambda server=server: server.started)  # type: ignore[misc]
             running.append(Running(code, settings.instance.url, app, {}))

@@ -6,9 +6,10 @@ import asyncio
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from mastodon import Mastodon
+from mastodon import Mastodon, StreamListener
 from mastodon.errors import MastodonNotFoundError, MastodonUnauthorizedError
 
 from core.ids import public
@@ -96,3 +97,39 @@ def _shut_out(app: Mastodon) -> None:
         raise AssertionError("a suspended doctor reads nothing")
     except MastodonUnauthorizedError:
         pass
+
+
+class _Listener(StreamListener):
+    """What the library was told."""
+
+    def __init__(self) -> None:
+        self.updates: list[str] = []
+        self.changes: list[str] = []
+        self.told: list[tuple[str, str]] = []
+
+    def on_update(self, status: Any) -> None:
+        self.updates.append(status.content)
+
+    def on_status_update(self, status: Any) -> None:
+        self.changes.append(status.content)
+
+    def on_notification(self, notification: Any) -> None:
+        self.told.append((notification.type, notification.account.acct))
+
+
+async def test_mastodon_py_listens_to_what_comes_from_here_and_abroad(tmp_path: Path) -> None:
+    async with countries(tmp_path, "de", "fr") as (de, fr):
+        app, listener = await signed_in(fr, "ben"), _Listener()
+        assert await asyncio.to_thread(app.stream_healthy)
+        handle = await asyncio.to_thread(app.stream_user, listener, run_async=True)
+        await until(handle.is_receiving)
+        own = await fr.its.compose.publish(await fr.author("ben"), Draft(Kind.NOTE, "Mine?", "Text", "fr"), (), Reach.HOME, "")
+        await published(de, Draft(Kind.CASE, "Which test first?", "She coughs.", "de", CaseFacts(("cardiology",))), fr)
+        await fr.its.compose.reply(await fr.author("ada", "reply"), own, "This.", "fr")
+        await until(lambda: len(listener.updates) == 2 and listener.told)
+        assert "Mine?" in listener.updates[0] and "Which test first?" in listener.updates[1]
+        assert listener.told == [("mention", "ada")]
+        await fr.its.editing.edit(await fr.author("ben"), own, "Mine now?", "Text", 1)
+        await until(lambda: listener.changes and "Mine now?" in listener.changes[0])
+        await asyncio.to_thread(handle.close)
+        await until(lambda: not len(fr.its.live))

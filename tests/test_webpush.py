@@ -16,7 +16,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.webpush import PLAIN_LIMIT, authorization, encoded, encrypt, key_from, public_bytes, read_keys
+from core.webpush import (
+    PLAIN_LIMIT,
+    authorization,
+    encoded,
+    encrypt,
+    encrypt_as_draft,
+    key_from,
+    public_bytes,
+    read_keys,
+)
 
 
 def raw(text: str) -> bytes:
@@ -53,6 +62,34 @@ def decrypt(message: bytes, browser: ec.EllipticCurvePrivateKey, secret: bytes) 
     text = plain.rstrip(b"\0")
     assert text.endswith(b"\x02")  # the last record
     return text[:-1]
+
+
+def decrypt_draft(box: bytes, salt: str, sender: str, browser: ec.EllipticCurvePrivateKey, secret: bytes) -> bytes:
+    """The same as apps do it that know the draft alone."""
+    other = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw(sender))
+
+    def derive(salt: bytes, material: bytes, info: bytes, length: int) -> bytes:
+        return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(material)
+
+    material = derive(secret, browser.exchange(ec.ECDH(), other), b"Content-Encoding: auth\x00", 32)
+    ends = b"P-256\x00\x00\x41" + public_bytes(browser) + b"\x00\x41" + raw(sender)
+    plain = AESGCM(derive(raw(salt), material, b"Content-Encoding: aesgcm\x00" + ends, 16)).decrypt(
+        derive(raw(salt), material, b"Content-Encoding: nonce\x00" + ends, 12), box, None)
+    return plain[2 + int.from_bytes(plain[:2], "big"):]
+
+
+def test_the_drafts_own_example_comes_out() -> None:
+    """draft-ietf-webpush-encryption-04, section 5."""
+    phone, server = key("9FWl15_QUQAWDaD3k3l50ZBZQJ4au27F1V4F0uLSD_M"), key("nCScek-QpEjmOOlT-rQ38nZzvdPlqa00Zy0i6m2OJvY")
+    made = encrypt_as_draft(b"I am the walrus", public_bytes(phone), b"Goo goo g' joob!", key=server,
+                            salt=raw("lngarbyKfMoi9Z75xYXmkg"))
+    assert encoded(made.body) == "6nqAQUME8hNqw5J3kl8cpVVJylXKYqZOeseZG8UueKpA"
+    assert decrypt_draft(made.body, made.salt, made.key, phone, b"Goo goo g' joob!") == b"I am the walrus"
+    long = encrypt_as_draft(b"text", public_bytes(phone), b"Goo goo g' joob!", padded=2048)
+    assert len(long.body) == 2048 + 2 + 16
+    assert decrypt_draft(long.body, long.salt, long.key, phone, b"Goo goo g' joob!") == b"text"
+    with pytest.raises(ValueError, match="too long"):
+        encrypt_as_draft(bytes(PLAIN_LIMIT + 1), public_bytes(phone), bytes(16))
 
 
 def test_the_standards_own_example_comes_out() -> None:

@@ -223,6 +223,15 @@ class Notification(msgspec.Struct, frozen=True):
     status: Status | None
 
 
+class Conversation(msgspec.Struct, frozen=True):
+    """A consult, called by the post that began it; the others in it, and what was written last."""
+
+    id: str
+    unread: bool
+    accounts: tuple[Account, ...]
+    last_status: Status
+
+
 class Relationship(msgspec.Struct, frozen=True, kw_only=True):
     """How one stands to somebody."""
 
@@ -278,3 +287,14 @@ class CredentialApplication(Application, frozen=True, kw_only=True):
     client_id: str
     client_secret: str
     client_secret_expires_at: int = 0
+
+
+class WebPushSubscription(msgspec.Struct, frozen=True):
+    """How an app is told that there is something."""
+
+    id: str
+    endpoint: str
+    standard: bool
+    alerts: dict[str, bool]
+    server_key: str
+    policy: str

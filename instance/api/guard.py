@@ -26,6 +26,7 @@ from instance.quotas import Standing
 
 _SAFE = frozenset({"GET", "HEAD"})
 _AREAS = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/oauth-authorization-server")
+_STREAMS = "/api/v1/streaming/"
 _EXPOSED = "Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After"
 _TAKEN = "Authorization, Content-Type, Idempotency-Key"
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
@@ -114,8 +115,7 @@ async def _bearer() -> Bearer:
     """Who shows a token, looked up once per request; `NotSignedIn` for none that counts."""
     if g.get("bearer") is not None:
         return g.bearer  # type: ignore[no-any-return]
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    found = await services().signing.grants.find(given.strip()) if kind.lower() == "bearer" else None
+    found = await services().signing.grants.find(shown())
     if found is None:
         raise NotSignedIn("This app is not signed in here, or not any more. Please sign in again.", reason=INVALID)
     g.bearer = found
@@ -123,6 +123,14 @@ async def _bearer() -> Bearer:
         account = found.doctor.account
         g.viewer = Viewer(account, found.doctor.actor, language_of(account))
     return found
+
+
+def shown() -> str:
+    """The token that came with this request: in its header, or, where browsers set none (HTML, section 9.2), in its query."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return given.strip()
+    return request.args.get("access_token", "") if request.path.startswith(_STREAMS) else ""
 
 
 def _check(bearer: Bearer | None, route: Route) -> None:

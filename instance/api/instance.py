@@ -28,7 +28,8 @@ async def first() -> dict[str, Any]:
     known, settings = _known(), services().settings
     return {
         "uri": services().identity.domain, "title": settings.instance.name, "short_description": in_words(_ABOUT),
-        "description": in_words(_ABOUT), "email": settings.imprint.email, "version": version(), "urls": {},
+        "description": in_words(_ABOUT), "email": settings.imprint.email, "version": version(),
+        "urls": {"streaming_api": streams()},
         "stats": {"user_count": 0, "status_count": 0, "domain_count": 0}, "thumbnail": _icon(), "languages": known["languages"],
         "registrations": False, "approval_required": True, "invites_enabled": False, "configuration": _configuration(),
         "contact_account": None, "rules": known["rules"]}
@@ -41,7 +42,8 @@ async def second() -> dict[str, Any]:
         "domain": services().identity.domain, "title": settings.instance.name, "version": version(),
         "source_url": f"{origin}/imprint", "description": in_words(_ABOUT), "usage": {"users": {"active_month": 0}},
         "thumbnail": {"url": _icon()}, "icon": [{"src": _icon(), "size": "192x192"}], **_known(),
-        "configuration": _configuration() | {"urls": {}, "translation": {"enabled": False}},
+        "configuration": _configuration() | {
+            "urls": {"streaming": streams()}, "vapid": {"public_key": vapid_key()}, "translation": {"enabled": False}},
         "registrations": {"enabled": False, "approval_required": True, "message": None, "url": f"{origin}/join"},
         "api_versions": {"mastodon": 1}, "contact": {"email": settings.imprint.email, "account": None}}
 
@@ -54,6 +56,16 @@ async def rules() -> list[dict[str, str]]:
 def version() -> str:
     """What clients read to know what they can ask for."""
     return f"{API_VERSION} (compatible; Konsil {VERSION})"
+
+
+def streams() -> str:
+    """Where apps listen: this very address, as one of WebSockets."""
+    return f"ws{services().identity.origin.removeprefix('http')}"
+
+
+def vapid_key() -> str:
+    """Our key for Web Push; empty where this instance names no push service, so that apps do not ask."""
+    return services().pushes.public_key if services().pushes.on else ""
 
 
 def _known() -> dict[str, Any]:

@@ -18,18 +18,13 @@ from instance.api.entities_people import account
 from instance.api.entities_posts import statuses
 from instance.api.guard import doctor
 from instance.context import services
+from posts.alerts import TYPES
 from posts.models import PostView
 from posts.notifications import Notification as Known
 from posts.notifications import unread
 from posts.spans import Span
 from posts.telling import Told
 
-TYPES: dict[Told, str] = {
-    Told.ANSWER: "mention", Told.MENTION: "mention", Told.CONSULT: "mention", Told.ASKED_BACK: "mention",
-    Told.FOLLOWED: "status", Told.FOLLOW: "follow_request", Told.CLOSED: "poll", Told.LIKE: "favourite",
-    Told.HELPFUL: "favourite", Told.BOOST: "reblog",
-    **dict.fromkeys((Told.CHANGED, Told.EDITED, Told.CORRECTED, Told.RECALLED, Told.OUTCOME, Told.TRANSLATED), "update")}
-"""What clients call what one is told of."""
 _WITHOUT_POST = frozenset({Told.FOLLOW})
 _USUAL, _MOST = 20, 80
 
@@ -39,7 +34,7 @@ async def listed() -> Response:
     fields = bodies.asked()
     part = paging.span(fields, usual=_USUAL, most=_MOST)
     found = await services().notifications.told(doctor().actor, part, _kinds(fields))
-    return paging.page(await _made(found), found[0].newest if found else "", found[-1].newest if found else "",
+    return paging.page(await made(found), found[0].newest if found else "", found[-1].newest if found else "",
                        more=len(found) >= part.most or bool(part.after))
 
 
@@ -47,10 +42,10 @@ async def one(notification_id: str) -> Notification:
     """One of them."""
     if number(notification_id) is None:
         raise NotFound("There is no such notification.")
-    made = await _made(await services().notifications.told(doctor().actor, Span(1), tuple(TYPES), event=notification_id))
-    if not made:
+    found = await made(await services().notifications.told(doctor().actor, Span(1), tuple(TYPES), event=notification_id))
+    if not found:
         raise NotFound("There is no such notification.")
-    return made[0]
+    return found[0]
 
 
 async def unread_count() -> dict[str, int]:
@@ -65,14 +60,14 @@ def _kinds(fields: Fields) -> tuple[Told, ...]:
     return tuple(kind for kind, name in TYPES.items() if (not wanted or name in wanted) and name not in without)
 
 
-async def _made(found: Sequence[Known]) -> list[Notification]:
+async def made(found: Sequence[Known]) -> list[Notification]:
     """Those whose post she may read now, or that need none."""
     posts = await services().threads.several(doctor().actor, [one.post_id for one in found if one.post_id])
     shown = [one for one in found if (one.kind in _WITHOUT_POST and one.people) or one.post_id in posts]
-    made = {made.id: made for made in await statuses([posts[one.post_id] for one in shown if one.post_id in posts])}
+    by_id = {post.id: post for post in await statuses([posts[one.post_id] for one in shown if one.post_id in posts])}
     return [Notification(
         one.newest, TYPES[one.kind], rfc3339(one.at), f"{one.kind}-{one.id}", account(_who(one, posts.get(one.post_id))),
-        made.get(one.post_id)) for one in shown]
+        by_id.get(one.post_id)) for one in shown]
 
 
 def _who(one: Known, post: PostView | None) -> Actor:

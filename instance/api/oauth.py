@@ -24,6 +24,7 @@ from instance.api.answers import answer, finished
 from instance.api.bodies import Fields
 from instance.api.entities import Application, CredentialApplication
 from instance.api.guard import bearer
+from instance.api.instance import vapid_key
 from instance.context import services
 
 _CODES = frozenset({"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
@@ -145,7 +146,8 @@ def _handed_out(made: Token) -> Response:
 
 def _application(app: App) -> dict[str, object]:
     return {"id": public(app.id), "name": app.name, "website": app.website or None, "scopes": app.scopes,
-            "redirect_uri": "\n".join(app.redirects), "redirect_uris": app.redirects}
+            "redirect_uri": "\n".join(app.redirects), "redirect_uris": app.redirects,
+            "vapid_key": vapid_key()}
 
 
 def _shown(fields: Fields) -> _Shown:

@@ -27,7 +27,7 @@ from tests.test_pages import Browser
 SECRETS = ("Which?", "Dr Ada", "Dr Ben", "sepsis")
 FOR_ANYBODY = {"/.well-known/oauth-authorization-server", "/api/v1/apps", "/oauth/token", "/oauth/revoke", "/api/v1/instance",
                "/api/v2/instance", "/api/v1/instance/rules", "/api/konsil/pictures/<sealed>",
-               "/api/konsil/portraits/<sealed>/<version>"}
+               "/api/konsil/portraits/<sealed>/<version>", "/api/v1/streaming/health"}
 """What answers without a token: the way in, what the imprint says as well, and addresses that hold a secret themselves."""
 
 

@@ -18,12 +18,14 @@ import aiohttp
 import pytest
 
 from actors.models import Role
+from actors.scopes import WORDS
 from core.access import Access, Route
 from core.ids import public
 from federation.allowlist import Purpose
 from federation.bundles import JSON_SEQ
 from federation.client import Client
 from instance.api.guard import serves
+from instance.api.streams import SOCKET, STREAMS
 from instance.app import behind_the_front, create_pages, endpoint_of, routes
 from instance.live import PATH
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
@@ -312,15 +314,26 @@ async def test_the_url_map_answers_no_method_by_itself(house: House) -> None:
         assert rule.methods == wanted | ({"HEAD"} if "GET" in wanted else set()), rule
 
 
-async def test_nothing_is_spoken_over_a_websocket_and_one_route_streams(house: House) -> None:
-    """A route that comes has to declare who may call it as all others do, and this test has to learn it."""
+async def test_one_address_speaks_websocket_and_every_stream_says_who_may_hear_it(house: House) -> None:
+    """A stream that comes has to declare who may hear it as routes do, and this test has to learn it; how far a token opens it
+    tests/test_api_streaming.py and tests/promises/test_client_api.py try with every scope."""
     assert [route.access for route in routes() if route.rule == PATH] == [Access.DOCTOR]
+    assert all(stream.scopes and {*stream.scopes} <= WORDS.keys() for stream in STREAMS)
+    assert len({stream.name for stream in STREAMS}) == len(STREAMS)
+    streaming = {route.rule: route for route in routes() if route.rule.startswith(f"{SOCKET}/")}
+    assert streaming.pop(f"{SOCKET}/health").access == Access.VISITOR
+    assert {rule: (route.methods, route.access, route.scopes) for rule, route in streaming.items()} == {
+        f"{SOCKET}/{stream.path}": (("GET",), Access.CLIENT, stream.scopes) for stream in STREAMS if stream.path}
     for rule in create_pages(house.de.its).url_map.iter_rules():
         assert not rule.websocket, rule  # type: ignore[attr-defined]
     for where, tree in sources():
         said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        assert str(where) == "instance/pages/live.py" or not [text for text in said if "event-stream" in text], where
-    for path in sorted({house.path(route).partition("?")[0] for route in routes()} | {"/", "/api/v1/streaming", "/nothing"}):
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert str(where) == "instance/following.py" or not [text for text in said if "text/event-stream" in text], where
+        assert "EVENTS" not in used or str(where) in ("instance/following.py", "instance/pages/live.py",
+                                                      "instance/api/streaming.py"), where
+        assert str(where) == "instance/api/sockets.py" or not {"websocket.accept", "websocket.send"} & said, where
+    for path in sorted({house.path(route).partition("?")[0] for route in routes()} | {"/", SOCKET, f"{SOCKET}/", "/nothing"}):
         said_back: list[str] = []
         heard = iter(["websocket.connect"])
 
@@ -334,15 +347,16 @@ async def test_nothing_is_spoken_over_a_websocket_and_one_route_streams(house: H
             said_back.append(message["type"])
 
         scope = {"type": "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "ws", "path": path,
-                 "raw_path": path.encode(), "query_string": b"", "root_path": "",
+                 "raw_path": path.encode(), "query_string": b"stream=public", "root_path": "",
                  "headers": [(b"host", house.de.domain.encode())], "client": ("203.0.113.9", 5), "server": ("127.0.0.1", 1),
                  "subprotocols": [], "extensions": {}, "state": {}}
         await house.de.server(scope, hear, say)
-        assert "websocket.accept" not in said_back and "websocket.send" not in said_back, (path, said_back)
+        assert said_back == ["websocket.close"], (path, said_back)
         upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
                    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-        async with house.browsers["visitor"].session.get(path, headers=upgrade, allow_redirects=False) as response:
-            assert response.status != 101, path
+        for who in ("visitor", "doctor", "operator"):  # whatever cookie somebody has
+            async with house.browsers[who].session.get(path, headers=upgrade, allow_redirects=False) as response:
+                assert response.status in (401, 403), (path, who)
 
 
 async def test_the_outbox_that_the_instance_names_is_there_for_siblings_and_empty(house: House) -> None:

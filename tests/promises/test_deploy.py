@@ -19,6 +19,8 @@ import uvicorn
 from core.settings import Federation, Server
 from federation import bundles
 from federation.addresses import special_use
+from instance.api.sockets import PING_SECONDS
+from instance.api.streams import SOCKET
 from instance.app import _FORM_BYTES, behind_the_front
 from instance.cli import main
 from instance.exits import SETS, Exit, script
@@ -74,6 +76,16 @@ def test_proxies_take_a_little_more_than_konsil_does_so_that_the_answer_is_ours(
         assert bundles.BODY_LIMIT < limits["bundles"] < 2 * bundles.BODY_LIMIT
     for place in ("others", "bundles"):  # nothing in temporary files
         assert f"client_body_buffer_size {nginx[place] // 1024}k;" in read("nginx.conf")
+
+
+def test_nginx_hands_on_the_upgrade_where_apps_listen_and_waits_longer_than_they_are_asked() -> None:
+    blocks = dict(re.findall(r"location = (\S+) \{(.*?)\n\t\}", read("nginx.conf"), re.DOTALL))
+    for path in (SOCKET, f"{SOCKET}/"):
+        assert 'Connection "upgrade"' in blocks[path] and "Upgrade $http_upgrade" in blocks[path]
+        for line in re.findall(r"\n\tproxy_set_header (?!Connection)(.*);", read("nginx.conf")):
+            assert line in blocks[path]  # a block that sets one header has none of those around it
+    [seconds] = re.findall(r"proxy_read_timeout (\d+)s", read("nginx.conf"))
+    assert int(seconds) >= 2 * PING_SECONDS
 
 
 def test_proxies_pass_documents_on_as_they_come_and_leave_it_to_konsil_to_say_what_is_too_large() -> None:
