@@ -1,6 +1,23 @@
 """The client API, as apps for Mastodon speak it. `ROUTES` gathers what each module declares."""
 
-from instance.api import accounts, instance, notifications, oauth, pictures, search, starting, statuses, timelines
+from instance.api import (
+    accounts,
+    editing_oneself,
+    instance,
+    media,
+    notifications,
+    oauth,
+    pictures,
+    reacting,
+    relating,
+    reports,
+    search,
+    starting,
+    statuses,
+    timelines,
+    writing,
+)
 
-_MODULES = (oauth, instance, accounts, starting, timelines, statuses, notifications, search, pictures)
+_MODULES = (oauth, instance, accounts, starting, timelines, statuses, notifications, search, pictures, writing, reacting, media,
+            relating, editing_oneself, reports)
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -27,6 +27,7 @@ _CORRECTIONS: dict[CorrectionKind, Phrase] = {
     CorrectionKind.RECALL: N_("Recalled by its author"), CorrectionKind.CORRECTION: N_("Clinical correction")}
 _HELPFUL = N_("Marked as helpful by whoever asked")
 _READ_IN = N_("Read in %(countries)s")
+_ABROAD = N_("Ask abroad")
 _HIDDEN = N_("Hidden from everybody else here while operators look at a report")
 
 
@@ -113,7 +114,11 @@ def _before(post: PostView) -> str:
 
 
 def _after(post: PostView) -> str:
-    """Who reads a conversation, where that is more than this country: an answer goes there as well."""
+    """Who reads a conversation, where that is more than this country: an answer goes there as well. Behind one's own question at
+    home, where that is asked abroad: a border is crossed on our page."""
+    if post.parent_id is None and post.mine and post.audience.reach == Reach.HOME:
+        page = f"{services().identity.origin}/compose?abroad={post.id}"
+        return f'<p><a href="{page}">{escape(in_words(_ABROAD), quote=False)}</a></p>'
     if post.parent_id is not None or post.audience.reach not in (Reach.COUNTRIES, Reach.NETWORK):
         return ""
     names = format_list([pack(code).name_in(language()) for code in post.countries if code in CODES], language())
