@@ -34,7 +34,7 @@ _SHORTEST, _LONGEST = 300, 366 * 86_400
 _HOUR = 3600
 _BEGINNING = 80
 _POINTS = re.compile(r"[@#\[`*_]")
-_NAMED_FIRST = re.compile(r"(?:\s*@[\w.@:-]+)+[\s:,]*")
+_NAMED_FIRST = re.compile(r"\A(?:\s*@[\w.@:-]+)+[\s:,]*")
 
 
 async def write() -> Status:

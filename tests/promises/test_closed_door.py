@@ -126,7 +126,8 @@ PARTICULAR: dict[tuple[str, str, str], str] = {
     **{("POST", rule, who): NOWHERE for rule in ("/login/identity", "/join/<token>/identity") for who in (*PEOPLE, *SERVERS)},
     **{("POST", "/settings/identity", who): NOWHERE for who in ("applicant", "student", "doctor", "expired doctor", "operator")},
     # the address of a picture in this table was given to no app; what apps send is a form or JSON
-    **{("GET", f"/api/konsil/{rest}", who): NOWHERE for rest in ("pictures/<sealed>", "portraits/<sealed>/<version>")
+    **{("GET", f"/api/konsil/{rest}", who): NOWHERE for rest in (
+        "pictures/<sealed>", "portraits/<sealed>/<version>", "uploads/<sealed>/<media_id>")
        for who in (*PEOPLE, *SERVERS)},
     **{("POST", rule, who): UNREAD for rule in ("/api/v1/apps", "/oauth/token", "/oauth/revoke") for who in SERVERS},
     # an empty form is no password
