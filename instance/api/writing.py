@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from quart import request
 
+from actors.models import Actor
 from core.access import Access, Route
 from core.errors import InvalidInput
 from instance.api import bodies
@@ -23,6 +24,7 @@ from instance.api.guard import author, bearer, doctor
 from instance.api.second_steps import are_clean, look_twice, pictures_for, send_over_there, sheet_for
 from instance.api.statuses import found
 from instance.context import services
+from posts import once
 from posts.drafts import Sheet, What, Written
 from posts.models import Draft, Kind, PollDraft, PostView, Reach
 from posts.rules import fields_of
@@ -56,7 +58,7 @@ async def _ask(fields: Fields, *, direct: bool) -> str:
     """A new post: for home, or, `direct`, for the doctors it names."""
     who, form = await author("post"), _form()
     draft, media = _draft(fields), fields.texts("media_ids", 40)
-    if (made := await services().compose.made(who.actor, draft, form)) is not None:
+    if (made := await _made(who.actor, once.of_new(form, draft))) is not None:
         return made
     await look_twice(fields_of(draft), draft.language)
     named = tuple(one for one in await services().compose.named(draft) if one.id != who.actor.id) if direct else ()
@@ -84,7 +86,7 @@ async def _answer(fields: Fields, visibility: str) -> str:
     if "poll" in fields:
         raise InvalidInput("A poll stands by itself; it answers nothing.", field="poll")
     text, spoken = _with_warning(fields), _language(fields)
-    if (made := await services().compose.answered(who.actor, parent.id, text, form)) is not None:
+    if (made := await _made(who.actor, once.of_reply(form, parent.id, text))) is not None:
         return made
     await look_twice({"text": text}, spoken)
     sheet = await pictures_for(fields.texts("media_ids", 40), Sheet(What.REPLY, parent.id, "", MARK),
@@ -196,6 +198,11 @@ def _form() -> str:
     """What stands for one sending of one form: the app's own key."""
     key = request.headers.get("idempotency-key", "")[:200]
     return f"app {bearer().app.id} {key}" if key else ""
+
+
+async def _made(who: Actor, sending: bytes | None) -> str | None:
+    """The post that this sending has made already."""
+    return await services().database.read(lambda tx: once.made(tx, who, sending)) if sending is not None else None
 
 
 def _written(draft: Draft, doctors: tuple[str, ...]) -> Written:
