@@ -136,6 +136,7 @@ async def test_an_answer_goes_to_whoever_reads_what_it_answers(pair: tuple[Runni
 async def test_direct_is_a_consult_with_the_doctors_it_names(pair: tuple[Running, Running], phone: Phone) -> None:
     de, fr = pair
     made = await sent(phone, data={"status": "@ada between us?", "visibility": "direct"})
+    assert made["content"].count("between us?") == 1  # it is its own question
     assert made["visibility"] == "direct" and [one["acct"] for one in made["mentions"]] == ["ada"]
     assert "/compose" not in made["content"]
     assert "Name at least one" in await refused(phone, data={"status": "Between us?", "visibility": "direct"})
@@ -168,7 +169,7 @@ async def test_what_could_say_who_the_patient_is_takes_a_second_look(pair: tuple
     _, fr = pair
     soft = {"status": "Which test?\n\nMr Smith came on 5 April 2024.", "language": "en"}
     sentence = await refused(phone, data=soft)
-    assert "“Mr Smith”" in sentence and "5 April 2024" in sentence and "10 minutes" in sentence
+    assert "“Mr Smith” (A name); “5 April 2024” (An exact date)." in sentence and "10 minutes" in sentence
     await refused(phone, data=soft)  # at once: an app repeats by itself
     told = fr.its.second_looks._told
     assert await fr.count("posts") == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
+from html import escape, unescape
 
 from actors.models import Actor
 from core.clock import rfc3339
@@ -17,11 +17,13 @@ from instance.api.entities_people import account, mention
 from instance.api.pictures import picture_address
 from instance.context import in_words, language, services
 from posts.degraded import content
-from posts.models import CorrectionKind, Picture, PollView, PostView, Reach, ReplyKind
+from posts.models import CorrectionKind, Kind, Picture, PollView, PostView, Reach, ReplyKind
 from posts.threads import Around
 from posts.views import tag_page
 
 _INNER_LINK = re.compile(r'(<a (?:[^<>]*? )?href=")/(?!/)')
+_TAG, _FIRST_NAMES = re.compile(r"<[^<>]*+>"), re.compile(r"\A(?:@[\w.@:-]+[\s:,]*)+")
+_BEGINNING = 4_000
 _REPLY_WORDS: dict[ReplyKind, Phrase] = {ReplyKind.QUESTION: N_("A question back"), ReplyKind.EVIDENCE: N_("Evidence")}
 _CORRECTIONS: dict[CorrectionKind, Phrase] = {
     CorrectionKind.RECALL: N_("Recalled by its author"), CorrectionKind.CORRECTION: N_("Clinical correction")}
@@ -68,7 +70,7 @@ def _own(post: PostView, around: Around) -> Status:
     return Status(
         id=post.id, uri=post.uri, url=f"{origin}/p/{post.id}", account=account(post.author), created_at=rfc3339(post.published),
         edited_at=rfc3339(post.updated) if post.updated is not None else None,
-        content=_before(post) + absolute(content(post.question, post.html, post.facts, post.state, post.parts, post.language))
+        content=_before(post) + absolute(content(_heading(post), post.html, post.facts, post.state, post.parts, post.language))
         + _after(post),
         visibility="direct" if post.named else "private", spoiler_text=_spoiler(post),
         sensitive=post.recalled or any(picture.warning for picture in post.pictures), language=post.language or None,
@@ -99,6 +101,13 @@ def _mentions(post: PostView, around: Around) -> tuple[Mention, ...]:
         if actor.id != post.author.id:
             named.setdefault(actor.id, (actor, ""))
     return tuple(mention(actor, name) for actor, name in named.values())
+
+
+def _heading(post: PostView) -> str:
+    """The question that stands above a text; none above one that begins with it, as one that was typed into one field may."""
+    begun = _FIRST_NAMES.sub("", " ".join(unescape(_TAG.sub(" ", post.html[:_BEGINNING])).split()))
+    asked = " ".join(post.question.removesuffix(" …").split())
+    return "" if post.kind == Kind.NOTE and asked and begun.startswith(asked) else post.question
 
 
 def _before(post: PostView) -> str:

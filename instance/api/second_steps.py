@@ -33,10 +33,10 @@ async def look_twice(texts: Mapping[str, str], spoken: str) -> None:
     look = await looked_over(texts, spoken)
     if not look.marked or services().second_looks.given(doctor().actor.id, look.digest):
         return
-    found = [f"“{one.text[:_LONGEST]}” ({in_words(one.why)})" for one in look.marked[:_NAMED]]
+    found = list(dict.fromkeys(f"“{one.text[:_LONGEST]}” ({in_words(one.what)})" for one in look.marked))
     raise InvalidInput("This could say who the patient is: %(found)s. Please take it out. If it says nothing of the kind, send"
                        " exactly the same again within %(minutes)s minutes: that confirms that you have looked.",
-                       values={"found": "; ".join((*found, *["…"][:len(look.marked) > _NAMED])), "minutes": MINUTES},
+                       values={"found": "; ".join((*found[:_NAMED], *["…"][:len(found) > _NAMED])), "minutes": MINUTES},
                        reason="look")
 
 
