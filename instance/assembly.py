@@ -78,6 +78,7 @@ from inbox.reconciliations import Reconciliations
 from inbox.writer import Writer
 from instance import pruning
 from instance.live import Live
+from instance.looks import SecondLooks
 from instance.quotas import Quotas
 from instance.signing import SigningIn, signing_in
 from instance.sound import check_instance
@@ -124,6 +125,7 @@ from posts.timelines import Timelines
 from posts.topics import Topics
 from posts.translations import Translations
 from posts.translator import Translator
+from posts.trays import Trays
 from posts.unmasking import Unmaskings
 from posts.watching import Watching
 from posts.workbench import Workbench
@@ -172,6 +174,7 @@ class Assembly:
     exports: Exports
     sessions: Sessions
     quotas: Quotas
+    second_looks: SecondLooks
     signing: SigningIn
     identities: Identities
     credentials: Credentials
@@ -218,6 +221,7 @@ class Assembly:
     papers: Papers
     uploads: Uploads
     media: Media
+    trays: Trays
     workbench: Workbench
     borrowed: Borrowed
     gallery: Gallery
@@ -315,7 +319,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             queues=Queues(database, clock, audit), sibling_keys=sibling_keys, ties=Tied(database), accounts=accounts, desks=desks,
             keywatch=KeyWatch(database, client, siblings, sibling_keys, clock, minutes=federation.key_look_minutes),
             ordered_erasures=OrderedErasures(database, clock, audit), credentials=Credentials(database, country, clock),
-            sessions=signing.sessions, quotas=Quotas(settings.clients.requests), signing=signing,
+            sessions=signing.sessions, quotas=Quotas(settings.clients.requests), second_looks=SecondLooks(clock),
+            signing=signing,
             identities=Identities(database, provider, vault, clock, ids),
             directory=doctors, profiles=profiles,
             relations=relations, compose=Compose(database, identity, texts, clock, ids, settings.posts),
@@ -350,7 +355,7 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             joining=Joining(database, vault, clock, ids, country, settings, lapsing),
             invitations=Invitations(database, vault, clock, ids, settings.joining),
             outside=OutsideNotices(database, clock, ids, audit, settings.accounts.login_window_seconds),
-            darkroom=darkroom, uploads=Uploads(), media=media, borrowed=borrowed,
+            darkroom=darkroom, uploads=Uploads(), media=media, borrowed=borrowed, trays=Trays(database, media, clock, ids),
             gallery=Gallery(database, media, borrowed, clock, audit),
             workbench=Workbench(database, vault, darkroom, media, clock, settings.path("plates"), settings),
             consents=Consents(database, identity, clock, ids, audit, ledger.forget),

@@ -55,15 +55,16 @@ class Counted(Body):
 
 def bounded(routes: Iterable[Route]) -> type[Request]:
     """The class of requests whose bodies are as large as their route allows, where it says so, and else as the settings do."""
-    larger = tuple((re.compile("[^/]+".join(re.escape(part) for part in _PARAMETER.split(route.rule))), route.body_limit)
-                   for route in routes if route.body_limit is not None)
+    larger = tuple((route.methods, re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(route.rule))) + "/?"),
+                    route.body_limit) for route in routes if route.body_limit is not None)
 
     class Bounded(Request):
         body_class = Counted
 
         def __init__(self, method: str, scheme: str, path: str, *rest: Any, max_content_length: int | None = None,
                      **more: Any) -> None:
-            limit = next((limit for rule, limit in larger if method == "POST" and rule.fullmatch(path)), max_content_length)
+            limit = next((limit for methods, rule, limit in larger if method in methods and rule.fullmatch(path)),
+                         max_content_length)
             super().__init__(method, scheme, path, *rest, max_content_length=limit, **more)
 
     return Bounded
@@ -99,15 +100,16 @@ class Place:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._uploads.taken -= self._size
 
-    async def receive(self, request: Request) -> Received:
-        """Read a form with one file. Refused as `file`: one that is too large, too slow, no form at all; `Unavailable` when
-        there is no room for it among the others."""
+    async def receive(self, request: Request, name: str = "file", field_bytes: int = _FIELD_BYTES,
+                      parts: int = _PARTS) -> Received:
+        """Read a form with one file, that of the field `name`, in at most so many parts and bytes of a field. Refused as `file`:
+        one that is too large, too slow, no form at all; `Unavailable` when there is no room for it among the others."""
         boundary = request.mimetype_params.get("boundary", "")
         if request.mimetype != "multipart/form-data" or not boundary.isascii() or not boundary:
             raise _unreadable()
         try:
             async with asyncio.timeout(_SECONDS):
-                return await self._read(request.body, MultipartDecoder(boundary.encode(), max_parts=_PARTS))
+                return await self._read(request.body, MultipartDecoder(boundary.encode(), max_parts=parts), name, field_bytes)
         except RequestEntityTooLarge as error:
             raise refusal(Trouble.LARGE, str(error)) from None
         except TimeoutError:
@@ -116,7 +118,7 @@ class Place:
         except ValueError as error:
             raise _unreadable(str(error)) from None
 
-    async def _read(self, body: Body, decoder: MultipartDecoder) -> Received:
+    async def _read(self, body: Body, decoder: MultipartDecoder, name: str, field_bytes: int) -> Received:
         fields: dict[str, str] = {}
         file = BytesIO()  # grows in place, and hands its bytes over without a copy
         part: Field | File | None = None
@@ -127,11 +129,11 @@ class Place:
                 if isinstance(event, Field | File):
                     part = event
                 elif isinstance(event, Data) and isinstance(part, File):
-                    if part.name == "file":
+                    if part.name == name:
                         file.write(event.data)
                 elif isinstance(event, Data) and part is not None:
                     fields[part.name] = fields.get(part.name, "") + event.data.decode(errors="replace")
-                    if len(fields[part.name]) > _FIELD_BYTES:
+                    if len(fields[part.name]) > field_bytes:
                         raise _unreadable("a field is too long")
         return Received(fields, file.getvalue())
 

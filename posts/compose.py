@@ -7,7 +7,6 @@ another text out of the same form (the browser's Back button) is another post.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ from federation.addresses import origin_of
 from federation.identity import Identity
 from federation.store import enqueue
 from posts import asking, concerns, outgoing, signing, store
+from posts import once as sendings
 from posts.bases import Basis
 from posts.drafts import Sheet, let_go
 from posts.enclosures import enclose, gathered
@@ -158,8 +158,7 @@ class Compose:
         if draft.poll is not None:
             names = option_names(draft.poll.options)
             poll = Poll(draft.poll.multiple, draft.poll.ends_at // 1000 * 1000, None, 0, tuple((name, 0) for name in names))
-        once = _once(form, draft.kind, str(by_role), draft.question, draft.text, msgspec.json.encode(draft.parts).decode(),
-                     *(draft.poll.options if draft.poll is not None else ()))
+        once = sendings.of_new(form, draft, by_role=by_role)
 
         def write(tx: Tx) -> int:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
@@ -193,7 +192,7 @@ class Compose:
         read = await self._texts.read(text)
         check_html(read.html)
         now, post_id = self._clock.ms(), self._ids.new()
-        once = _once(form, Kind.REPLY, parent_id, text, *((kind,) if kind != ReplyKind.ANSWER else ()))
+        once = sendings.of_reply(form, parent_id, text, kind)
 
         def write(tx: Tx) -> int:
             if once is not None and (before := store.sent_before(tx, author.actor.id, once)) is not None:
@@ -218,10 +217,3 @@ class Compose:
             return post.id
 
         return public(await self._database.write(write))
-
-
-def _once(form: str, *written: str) -> bytes | None:
-    """What stands for one sending of one form; None for a caller without a form."""
-    if not form:
-        return None
-    return hashlib.sha256("\0".join((form, *written)).encode(errors="surrogatepass")).digest()[:16]

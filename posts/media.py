@@ -72,16 +72,16 @@ class Media:
             raise TooMany("Those were many pictures in a short time. Please go on in %(minutes)s minutes.",
                           values={"minutes": -(-wait // 60)}, retry_after=wait, field="file")
 
-    async def add(self, owner: Actor, sheet: Sheet, upload: bytes) -> Upload:
-        """Draw, seal and keep a picture for what a form will send. The refusals are those of `core.pictures`, with the field
-        `file`; `InvalidInput` when there are enough."""
+    async def add(self, owner: Actor, sheet: Sheet, upload: bytes, name: str = "") -> Upload:
+        """Draw, seal and keep a picture for what a form will send, called `name` where that is known already. The refusals are
+        those of `core.pictures`, with the field `file`; `InvalidInput` when there are enough."""
         try:
             drawn = await self._darkroom.picture(upload, self._settings.edge_pixels)
         except InvalidInput as error:
             if error.reason == Trouble.HEAVY:  # meanwhile all others had to wait
                 await self._database.write(lambda tx: self._count(tx, owner, _HEAVY - 1))
             raise
-        return await self.keep(owner, sheet, drawn, (Reason.SEEN,) if drawn.seen.lettered else ())
+        return await self.keep(owner, sheet, drawn, (Reason.SEEN,) if drawn.seen.lettered else (), name=name)
 
     async def in_work(self, owner: Actor, sheet: Sheet) -> tuple[Upload, ...]:
         """The pictures that a form would send, in their order."""
@@ -188,13 +188,14 @@ class Media:
         await asyncio.to_thread(self._unlink, sorted(lying - known))
 
     async def keep(self, owner: Actor, sheet: Sheet, drawn: Printed, doubts: tuple[Reason, ...] = (), film: Film | None = None,
-                   old: str = "") -> Upload:
+                   old: str = "", name: str = "") -> Upload:
         """Seal and keep what the darkroom has drawn, also in the place of a picture in work (`old`): it has another name then,
         keeps what was said of it, and has to be looked at again. `NotFound` where that is none of hers.
 
         First the row, then the files, then what the row says of them: a file that no row knows is nobody's."""
         before = await self.one(owner, sheet, old) if old else None
-        name, key, desk, now = secrets.token_urlsafe(18), secrets.token_bytes(_KEY_BYTES), desk_of(owner, sheet), self._clock.ms()
+        name = name or secrets.token_urlsafe(18)
+        key, desk, now = secrets.token_bytes(_KEY_BYTES), desk_of(owner, sheet), self._clock.ms()
         width, height = size_of(drawn.whole)
         alt, sort, warning = (before.alt, before.sort, before.warning) if before else ("", "", "")
         made = Upload(name, before.place if before else 0, alt, sort, warning, width, height, len(drawn.whole),

@@ -75,8 +75,8 @@ class Reactions:
         """Take a like back. That needs no verification in force, like every taking back."""
         await self._database.write(lambda tx: self._take_back(tx, "likes", doctor, post_id))
 
-    async def boost(self, author: Author, post_id: str) -> None:
-        """Pass a post on, one's own too, to those who follow one and can read it already.
+    async def boost(self, author: Author, post_id: str) -> str:
+        """Pass a post on, one's own too, to those who follow one and can read it already; returns what that is called.
 
         It takes an `Author` who may `post`: like a new post it is put before others, so who may not ask here may not
         bring the questions of others up again either. `Refused` for a consult, which is for those it names, and for a
@@ -89,7 +89,13 @@ class Reactions:
                 raise Refused("You have signed this conversation by role only. Passing it on would show your name.",
                               reason="by-role")
 
-        await self._database.write(lambda tx: self._add(tx, "boosts", author.actor, post_id, check))
+        def write(tx: Tx) -> str:
+            self._add(tx, "boosts", author.actor, post_id, check)
+            row = tx.row("SELECT id FROM boosts WHERE post_id = ? AND actor_id = ?", (number(post_id), author.actor.id))
+            assert row is not None
+            return public(row["id"])
+
+        return await self._database.write(write)
 
     async def unboost(self, doctor: Actor, post_id: str) -> None:
         """Pass it on no longer; no verification needed."""

@@ -2,17 +2,24 @@
 
 from instance.api import (
     accounts,
+    editing_oneself,
     instance,
+    media,
     notifications,
     oauth,
     pictures,
     push,
+    reacting,
+    relating,
+    reports,
     search,
     starting,
     statuses,
     streaming,
     timelines,
+    writing,
 )
 
-_MODULES = (oauth, instance, accounts, starting, timelines, statuses, notifications, search, pictures, streaming, push)
+_MODULES = (oauth, instance, accounts, starting, timelines, statuses, notifications, search, pictures, writing, reacting, media,
+            relating, editing_oneself, reports, streaming, push)
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

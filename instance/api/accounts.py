@@ -21,9 +21,13 @@ _MOST = 40
 
 async def verify_credentials() -> CredentialAccount:
     """Oneself."""
-    me = doctor()
-    circle = await services().relations.circle(me.actor, Circle.REQUESTS)
-    return own(me.actor, me.account, circle.requests, *await services().timelines.asked(me.actor))
+    return await oneself(doctor().actor)
+
+
+async def oneself(actor: Actor) -> CredentialAccount:
+    """The doctor who asks, as she is now."""
+    circle = await services().relations.circle(actor, Circle.REQUESTS)
+    return own(actor, doctor().account, circle.requests, *await services().timelines.asked(actor))
 
 
 async def show_account(account_id: str) -> Account:

@@ -118,11 +118,11 @@ class MediaAttachment(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     type: str = "image"
-    url: str
-    preview_url: str
+    url: str | None
+    preview_url: str | None
     remote_url: str | None = None
     text_url: str | None = None
-    meta: Meta
+    meta: Meta | None
     description: str | None
     blurhash: str | None = None
 
@@ -191,8 +191,14 @@ class Context(msgspec.Struct, frozen=True):
     descendants: tuple[Status, ...]
 
 
+class DeletedStatus(Status, frozen=True, kw_only=True):
+    """A post that is gone, with what had been typed, so that it can be written anew."""
+
+    text: str
+
+
 class StatusSource(msgspec.Struct, frozen=True):
-    """One's own post as it was typed (Markdown)."""
+    """One's own post as it was typed (Markdown); `spoiler_text` is its question."""
 
     id: str
     text: str
@@ -251,6 +257,21 @@ class Relationship(msgspec.Struct, frozen=True, kw_only=True):
     domain_blocking: bool = False
     endorsed: bool = False
     note: str = ""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What one has reported. What becomes of it stands on our pages."""
+
+    id: str
+    action_taken: bool = False
+    action_taken_at: str | None = None
+    category: str
+    comment: str
+    forwarded: bool
+    created_at: str
+    status_ids: tuple[str, ...]
+    rule_ids: tuple[str, ...]
+    target_account: Account
 
 
 class Results(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
+from html import escape, unescape
 
 from actors.models import Actor
 from core.clock import rfc3339
@@ -17,16 +17,19 @@ from instance.api.entities_people import account, mention
 from instance.api.pictures import picture_address
 from instance.context import in_words, language, services
 from posts.degraded import content
-from posts.models import CorrectionKind, Picture, PollView, PostView, Reach, ReplyKind
+from posts.models import CorrectionKind, Kind, Picture, PollView, PostView, Reach, ReplyKind
 from posts.threads import Around
 from posts.views import tag_page
 
 _INNER_LINK = re.compile(r'(<a (?:[^<>]*? )?href=")/(?!/)')
+_TAG, _FIRST_NAMES = re.compile(r"<[^<>]*+>"), re.compile(r"\A(?:@[\w.@:-]+[\s:,]*)+")
+_BEGINNING = 4_000
 _REPLY_WORDS: dict[ReplyKind, Phrase] = {ReplyKind.QUESTION: N_("A question back"), ReplyKind.EVIDENCE: N_("Evidence")}
 _CORRECTIONS: dict[CorrectionKind, Phrase] = {
     CorrectionKind.RECALL: N_("Recalled by its author"), CorrectionKind.CORRECTION: N_("Clinical correction")}
 _HELPFUL = N_("Marked as helpful by whoever asked")
 _READ_IN = N_("Read in %(countries)s")
+_ABROAD = N_("Ask abroad")
 _HIDDEN = N_("Hidden from everybody else here while operators look at a report")
 
 
@@ -67,7 +70,7 @@ def _own(post: PostView, around: Around) -> Status:
     return Status(
         id=post.id, uri=post.uri, url=f"{origin}/p/{post.id}", account=account(post.author), created_at=rfc3339(post.published),
         edited_at=rfc3339(post.updated) if post.updated is not None else None,
-        content=_before(post) + absolute(content(post.question, post.html, post.facts, post.state, post.parts, post.language))
+        content=_before(post) + absolute(content(_heading(post), post.html, post.facts, post.state, post.parts, post.language))
         + _after(post),
         visibility="direct" if post.named else "private", spoiler_text=_spoiler(post),
         sensitive=post.recalled or any(picture.warning for picture in post.pictures), language=post.language or None,
@@ -100,6 +103,13 @@ def _mentions(post: PostView, around: Around) -> tuple[Mention, ...]:
     return tuple(mention(actor, name) for actor, name in named.values())
 
 
+def _heading(post: PostView) -> str:
+    """The question that stands above a text; none above one that begins with it, as one that was typed into one field may."""
+    begun = _FIRST_NAMES.sub("", " ".join(unescape(_TAG.sub(" ", post.html[:_BEGINNING])).split()))
+    asked = " ".join(post.question.removesuffix(" …").split())
+    return "" if post.kind == Kind.NOTE and asked and begun.startswith(asked) else post.question
+
+
 def _before(post: PostView) -> str:
     """What our pages show as marks: what an answer is, a correction, that operators look at it."""
     lines = [in_words(_REPLY_WORDS[post.reply_kind])] if post.reply_kind in _REPLY_WORDS else []
@@ -113,7 +123,11 @@ def _before(post: PostView) -> str:
 
 
 def _after(post: PostView) -> str:
-    """Who reads a conversation, where that is more than this country: an answer goes there as well."""
+    """Who reads a conversation, where that is more than this country: an answer goes there as well. Behind one's own question at
+    home, where that is asked abroad: a border is crossed on our page."""
+    if post.parent_id is None and post.mine and post.audience.reach == Reach.HOME:
+        page = f"{services().identity.origin}/compose?abroad={post.id}"
+        return f'<p><a href="{page}">{escape(in_words(_ABROAD), quote=False)}</a></p>'
     if post.parent_id is not None or post.audience.reach not in (Reach.COUNTRIES, Reach.NETWORK):
         return ""
     names = format_list([pack(code).name_in(language()) for code in post.countries if code in CODES], language())

@@ -10,7 +10,7 @@ from actors.models import Actor
 from core.access import Access, Route
 from core.clock import rfc3339
 from core.errors import NotFound
-from core.ids import number
+from core.ids import number, public
 from instance.api import bodies, paging
 from instance.api.bodies import Fields
 from instance.api.entities import Notification
@@ -48,6 +48,21 @@ async def one(notification_id: str) -> Notification:
     return found[0]
 
 
+async def clear() -> dict[str, str]:
+    """She has read all of it. Nothing is taken out of the list: what it says stays true."""
+    await services().notifications.read_all(doctor().actor, public(services().ids.new()))
+    return {}
+
+
+async def dismiss(notification_id: str) -> dict[str, str]:
+    """She has read this one."""
+    told = await services().notifications.told(doctor().actor, Span(1), tuple(TYPES), event=notification_id)
+    if number(notification_id) is None or not told:
+        raise NotFound("There is no such notification.")
+    await services().notifications.read(doctor().actor, told[0].id)
+    return {}
+
+
 async def unread_count() -> dict[str, int]:
     """How many are unread; very many are counted no further."""
     actor = doctor().actor
@@ -78,5 +93,8 @@ def _who(one: Known, post: PostView | None) -> Actor:
 ROUTES = (
     Route("/api/v1/notifications", ("GET",), listed, Access.CLIENT, scopes=("read:notifications",)),
     Route("/api/v1/notifications/unread_count", ("GET",), unread_count, Access.CLIENT, scopes=("read:notifications",)),
+    Route("/api/v1/notifications/clear", ("POST",), clear, Access.CLIENT, scopes=("write:notifications",), frees=True),
+    Route("/api/v1/notifications/<notification_id>/dismiss", ("POST",), dismiss, Access.CLIENT, scopes=("write:notifications",),
+          frees=True),
     Route("/api/v1/notifications/<notification_id>", ("GET",), one, Access.CLIENT, scopes=("read:notifications",)),
 )

@@ -23,7 +23,8 @@ from posts.models import PostView
 
 _DAY_MS = 86_400_000
 _PURPOSE = "api picture"
-_PICTURE, _PORTRAIT = 1, 2
+_PICTURE, _PORTRAIT, _UPLOAD = 1, 2, 3
+_PATHS = {_PICTURE: "pictures", _PORTRAIT: "portraits", _UPLOAD: "uploads"}
 _SEALED = struct.Struct(">BBIqqB")  # of which kind, how large, the last day, the token, the post or doctor, which picture
 _MAC = 16
 _SIZES = ("small", "large")
@@ -42,6 +43,11 @@ def portrait_address(actor: Actor) -> str:
     return f"{_address(_PORTRAIT, actor.id, 0, 'large')}/{actor.portrait}"
 
 
+def upload_address(owner: Actor, name: str, size: str) -> str:
+    """The same of a picture in work, for its owner."""
+    return f"{_address(_UPLOAD, owner.id, 0, size)}/{name}"
+
+
 async def picture(sealed: str) -> Response:
     """A picture of a post, for the app whose token the address holds."""
     doctor, subject, which, size = await _opened(_PICTURE, sealed)
@@ -58,11 +64,19 @@ async def portrait(sealed: str, version: str) -> Response:
     return Response(body, content_type=PORTRAIT, headers={"cache-control": "private, max-age=86400"})
 
 
+async def upload(sealed: str, media_id: str) -> Response:
+    """A picture in work, likewise, for whoever has handed it in."""
+    doctor, subject, _, size = await _opened(_UPLOAD, sealed)
+    if subject != doctor.id:
+        raise _nothing()
+    return media.picture(await services().trays.pixels(doctor, media_id, small=size == "small"))
+
+
 def _address(kind: int, subject: int, which: int, size: str) -> str:
     last = services().clock.ms() // _DAY_MS + 1
     said = _SEALED.pack(kind, _SIZES.index(size), last, g.bearer.token_id, subject, which)
     sealed = urlsafe_b64encode(said + services().vault.mac(_PURPOSE, said)[:_MAC]).rstrip(b"=").decode()
-    return f"{services().identity.origin}/api/konsil/{'pictures' if kind == _PICTURE else 'portraits'}/{sealed}"
+    return f"{services().identity.origin}/api/konsil/{_PATHS[kind]}/{sealed}"
 
 
 async def _opened(kind: int, sealed: str) -> tuple[Actor, int, int, str]:
@@ -93,4 +107,5 @@ def _nothing() -> NotFound:
 ROUTES = (
     Route("/api/konsil/pictures/<sealed>", ("GET",), picture, Access.VISITOR),
     Route("/api/konsil/portraits/<sealed>/<version>", ("GET",), portrait, Access.VISITOR),
+    Route("/api/konsil/uploads/<sealed>/<media_id>", ("GET",), upload, Access.VISITOR),
 )

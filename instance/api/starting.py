@@ -102,5 +102,6 @@ ROUTES = (
     _empty("/api/v2/filters", "read:filters"),
     _empty("/api/v1/lists", "read:lists"),
     _empty("/api/v1/featured_tags", "read:accounts"),
+    _empty("/api/v1/scheduled_statuses", "read:statuses"),
     Route("/api/v1/lists/<list_id>", ("GET",), no_list, Access.CLIENT, scopes=("read:lists",)),
 )

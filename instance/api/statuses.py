@@ -60,7 +60,7 @@ async def context(status_id: str) -> Context:
 async def source(status_id: str) -> StatusSource:
     """One's own post as it was typed."""
     post, text = await services().threads.source(doctor().actor, status_id)
-    return StatusSource(post.id, text)
+    return StatusSource(post.id, text, post.question)
 
 
 async def history(status_id: str) -> list[StatusEdit]:

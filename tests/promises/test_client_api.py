@@ -27,7 +27,8 @@ from tests.test_pages import Browser
 SECRETS = ("Which?", "Dr Ada", "Dr Ben", "sepsis")
 FOR_ANYBODY = {"/.well-known/oauth-authorization-server", "/api/v1/apps", "/oauth/token", "/oauth/revoke", "/api/v1/instance",
                "/api/v2/instance", "/api/v1/instance/rules", "/api/konsil/pictures/<sealed>",
-               "/api/konsil/portraits/<sealed>/<version>", "/api/v1/streaming/health"}
+               "/api/konsil/portraits/<sealed>/<version>", "/api/konsil/uploads/<sealed>/<media_id>",
+               "/api/v1/streaming/health"}
 """What answers without a token: the way in, what the imprint says as well, and addresses that hold a secret themselves."""
 
 
@@ -69,7 +70,7 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
         assert ada is not None
         yield Room(de, phone, {"status_id": post_id, "poll_id": post_id, "account_id": public(ada), "name": "sepsis",
                                "hashtag": "sepsis", "notification_id": "0000000000000", "list_id": "1", "sealed": "x" * 43,
-                               "version": "x"})
+                               "version": "x", "media_id": "x" * 24})
 
 
 def guarded() -> list[Route]:
