@@ -1,6 +1,6 @@
 """The description of what is served to apps (OpenAPI 3.1), made of the routes themselves: `docs/openapi.json`.
 
-A new route is in it by itself; what it takes is said in `instance.api.asking`, what it answers by its signature, or there as well.
+A new route is in it by itself; what it takes is said in `instance.api.asking`, what it answers by its signature, or there, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _REFUSALS = {400: "What was sent cannot be read.", 404: "There is nothing of thi
              429: "Too much in a short time; `Retry-After` says when to go on.", 503: "Not at this moment."}
 _LOCKED = {401: "No token that counts.", 403: "The token does not reach this far, or its doctor is not verified."}
 _OTHERS = {"GET /api/v1/streaming/health": "text/plain", "GET /api/konsil/pictures/<sealed>": "image/jpeg",
-           "GET /api/konsil/portraits/<sealed>/<version>": "image/jpeg", "GET /api/konsil/uploads/<sealed>/<media_id>": "image/jpeg"}
+           "GET /api/konsil/portraits/<sealed>/<version>": "image/jpeg",
+           "GET /api/konsil/uploads/<sealed>/<media_id>": "image/jpeg"}
 _LATER = {"POST /api/v2/media": 202, "GET /api/v1/media/<media_id>": 206, "PUT /api/v1/media/<media_id>": 206}
 """The status of a picture that is not drawn yet."""
 
@@ -97,7 +98,7 @@ def _asked(name: str, schema: Any, required: bool) -> dict[str, Any]:
 
 
 def _content(name: str) -> dict[str, Any]:
-    """The kinds of body a route takes. Forms with brackets say the same as JSON and are not repeated; a token is asked for in a form."""
+    """The kinds of body a route takes. Forms with brackets say the same as JSON; a token is asked for in a form."""
     made: dict[str, Any] = {}
     if name in BODIES:
         shown = {"schema": {"$ref": _REFERENCE.format(name=BODIES[name].__name__)}}
