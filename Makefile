@@ -1,6 +1,6 @@
 # Konsil. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures test soak check bench catalogues
+.PHONY: help setup demo pictures test soak check bench catalogues openapi
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(if $(shell $(p) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(p))))
 BIN := .venv/bin
 
@@ -44,3 +44,6 @@ bench: setup  ## what it costs, as ratios measured in one run; ARGS="inbox", bun
 
 catalogues: setup  ## bring the translations of all languages into step with the sentences; says what is left to translate
 	$(BIN)/python -m catalogues
+
+openapi: setup  ## docs/openapi.json made anew from the routes that apps have
+	$(BIN)/python -m instance.api.describing docs/openapi.json
