@@ -92,13 +92,17 @@ def test_proxies_pass_documents_on_as_they_come_and_leave_it_to_konsil_to_say_wh
     [(rule, block)] = re.findall(r"location ~ (\S+) \{(.*?)\}", read("nginx.conf"), re.DOTALL)
     assert "client_max_body_size 0;" in block and "proxy_request_buffering off;" in block
     larger = {route.rule for route in behind_the_front() if (route.body_limit or 0) > _FORM_BYTES}
-    assert larger == {"/join/<token>/documents", "/settings/portrait", "/drafts/<what>/<about>/pictures"}
+    assert larger == {"/join/<token>/documents", "/settings/portrait", "/drafts/<what>/<about>/pictures",
+                      "/api/v1/media", "/api/v2/media", "/api/v1/accounts/update_credentials"}
     assert re.match(rule, "/join/abc-_9/documents") and re.match(rule, "/settings/portrait")
     assert re.match(rule, "/drafts/compose/-/pictures")
     assert not any(re.match(rule, path) for path in (
         "/join/documents", "/join/a/b/documents", "/join/a/documents/b/remove", "/", "/settings/portrait/remove",
-        "/drafts/compose/-", "/drafts/compose/-/pictures/a/frame/1"))
-    assert "not path /inbox /inbox/bundle /join/*/documents /settings/portrait /drafts/*/*/pictures\n" in read("Caddyfile")
+        "/api/v1/media/1", "/api/v1/accounts/1", "/drafts/compose/-",
+        "/drafts/compose/-/pictures/a/frame/1"))
+    assert re.search(r"not path /inbox /inbox/bundle /join/\*/documents /settings/portrait /drafts/\*/\*/pictures /api/v1/media",
+                     read("Caddyfile"))
+    assert all(re.match(rule, path) for path in ("/api/v1/media", "/api/v2/media/", "/api/v1/accounts/update_credentials"))
 
 
 def test_proxies_hang_up_before_the_server_does_and_wait_for_nobody_for_ever() -> None:
