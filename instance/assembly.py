@@ -109,6 +109,7 @@ from posts.notifications import Notifications
 from posts.objects import Objects
 from posts.opening import Opening
 from posts.outside import OutsideNotices
+from posts.pins import Pins
 from posts.polls import Polls
 from posts.pushes import Pushes
 from posts.reactions import Reactions
@@ -209,6 +210,7 @@ class Assembly:
     mailer: Mailer
     threads: Threads
     following: Following
+    pins: Pins
     readings: Readings
     markers: Markers
     live: Live
@@ -337,7 +339,8 @@ async def assemble(settings: Settings, clock: Clock | None = None) -> AsyncItera
             search=Search(database, identity, clock, conditions), indexing=Indexing(database, conditions),
             similar=Similar(database, identity, clock, conditions),
             topics=Topics(database, clock), threads=Threads(database, identity, clock),
-            following=Following(database, ids), readings=Readings(database, clock, settings.retention.reading_days),
+            following=Following(database, ids), pins=Pins(database, ids),
+            readings=Readings(database, clock, settings.retention.reading_days),
             markers=Markers(database, clock),
             live=Live(database, Watching(database, identity, timelines), clock, settings),
             translator=translator, translations=Translations(database, identity, translator, clock, ids),

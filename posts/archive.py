@@ -116,6 +116,10 @@ def rest(tx: Tx, identity: Identity, account: Account, actor: Actor) -> dict[str
             "SELECT p.uri FROM bookmarks b JOIN posts p ON p.id = b.post_id WHERE b.actor_id = ? ORDER BY b.id", mine)],
         "followed.json": [row["uri"] for row in tx.rows(
             "SELECT p.uri FROM case_follows f JOIN posts p ON p.id = f.post_id WHERE f.actor_id = ? ORDER BY f.id", mine)],
+        "muted.json": [row["uri"] for row in tx.rows(
+            "SELECT p.uri FROM case_mutes m JOIN posts p ON p.id = m.post_id WHERE m.actor_id = ? ORDER BY m.id", mine)],
+        "pinned.json": [row["uri"] for row in tx.rows(
+            "SELECT p.uri FROM pins n JOIN posts p ON p.id = n.post_id WHERE n.actor_id = ? ORDER BY n.id", mine)],
         "reactions.json": [{"type": row["type"], "object": row["uri"], "at": rfc3339(row["at"])} for row in tx.rows(
             "SELECT 'Like' AS type, p.uri, l.at FROM likes l JOIN posts p ON p.id = l.post_id WHERE l.actor_id = ?"
             " UNION ALL SELECT 'Announce', p.uri, b.at FROM boosts b JOIN posts p ON p.id = b.post_id WHERE b.actor_id = ?"

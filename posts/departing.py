@@ -280,8 +280,8 @@ def _own(_: Departing, tx: Tx, person: _Person, rows: Sequence[Row], now: int) -
 
 
 _OWN = {"notifications": ("actor_id",), "drafts": ("actor_id",), "bookmarks": ("actor_id",), "topic_follows": ("actor_id",),
-        "consults": ("actor_id",), "case_follows": ("actor_id",), "bases": ("actor_id",), "thread_reads": ("actor_id",),
-        "list_reads": ("actor_id",), "asks": ("actor_id",),
+        "consults": ("actor_id",), "case_follows": ("actor_id",), "case_mutes": ("actor_id",), "pins": ("actor_id",),
+        "bases": ("actor_id",), "thread_reads": ("actor_id",), "list_reads": ("actor_id",), "asks": ("actor_id",),
         "shuns": ("actor_id", "other_id")}
 
 

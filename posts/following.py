@@ -1,4 +1,4 @@
-"""Following a conversation: who is told how it goes on, besides whoever began it.
+"""Following a conversation: who is told how it goes on, besides whoever began it; and muting one, to be told no more of it.
 
 It is reading, not speaking: whoever can read a post can follow it, nobody else learns of it, and it goes to no other
 instance. There each doctor's own instance knows whom to tell.
@@ -18,20 +18,23 @@ from posts.models import Reach
 from posts.reading import readable
 from posts.store import Post
 
+_UNFOLLOW, _UNMUTE = (f"DELETE FROM {table} WHERE actor_id = ? AND post_id = ?" for table in ("case_follows", "case_mutes"))
+
 
 class Following:
-    """What doctors of this instance follow, and no longer. Doing it twice does it once."""
+    """What doctors of this instance follow or have muted, and no longer. Doing it twice does it once."""
 
     def __init__(self, database: Database, ids: Ids) -> None:
         self._database, self._ids = database, ids
 
     async def follow(self, reader: Actor, post_id: str) -> None:
-        """Be told how the conversation that a post belongs to goes on. `InvalidInput` for a consult: whoever is in it is told
-        anyway."""
+        """Be told how the conversation that a post belongs to goes on, be it muted until now. `InvalidInput` for a consult:
+        whoever is in it is told anyway."""
         def write(tx: Tx) -> None:
             post = readable(tx, post_id, reader)
             if post.audience.reach == Reach.NAMED:
                 raise InvalidInput("Whoever is in a consult is told of everything in it.", reason="named")
+            tx.run(_UNMUTE, (reader.id, post.root_id))
             tx.run("INSERT INTO case_follows (id, actor_id, post_id) VALUES (?, ?, ?) ON CONFLICT (actor_id, post_id) DO NOTHING",
                    (self._ids.new(), reader.id, post.root_id))
 
@@ -41,7 +44,26 @@ class Following:
         """Be told no longer."""
         def write(tx: Tx) -> None:
             post = readable(tx, post_id, reader)
-            tx.run("DELETE FROM case_follows WHERE actor_id = ? AND post_id = ?", (reader.id, post.root_id))
+            tx.run(_UNFOLLOW, (reader.id, post.root_id))
+
+        await self._database.write(write)
+
+    async def mute(self, reader: Actor, post_id: str) -> None:
+        """Hear no more of the conversation that a post belongs to, whether one has begun it, takes part, or follows it, which
+        ends. Corrections and recalls of what one has read are told all the same, and what operators do (`telling.tell`)."""
+        def write(tx: Tx) -> None:
+            post = readable(tx, post_id, reader)
+            tx.run(_UNFOLLOW, (reader.id, post.root_id))
+            tx.run("INSERT INTO case_mutes (id, actor_id, post_id) VALUES (?, ?, ?) ON CONFLICT (actor_id, post_id) DO NOTHING",
+                   (self._ids.new(), reader.id, post.root_id))
+
+        await self._database.write(write)
+
+    async def unmute(self, reader: Actor, post_id: str) -> None:
+        """Hear of it again, as far as it concerns one."""
+        def write(tx: Tx) -> None:
+            post = readable(tx, post_id, reader)
+            tx.run(_UNMUTE, (reader.id, post.root_id))
 
         await self._database.write(write)
 

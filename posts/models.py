@@ -343,6 +343,7 @@ class PostView(msgspec.Struct, frozen=True):
     author_outside: int | None = None  # since when (ms) its author is, and nothing that is answered here gets there
     unread: int = 0  # answers of others that have come since the viewer was in its conversation
     latest: int | None = None  # of a consult in its list: when it was last written in (ms)
+    latest_id: str = ""  # and what
     asked_from: str | None = None  # the post at home that this one asks about abroad
     asked_abroad: tuple[AskedAbroad, ...] = ()  # the posts that ask about this one abroad; only its author sees them
     tags: Tags = NO_TAGS
@@ -357,6 +358,8 @@ class PostView(msgspec.Struct, frozen=True):
     answers: int = 0  # of the conversation: what others have answered, questions back and what was recalled left out
     asked_back: str | None = None  # the oldest question to the author that she has not answered yet
     followed: bool = False  # the viewer is told how it goes on
+    muted: bool = False  # the viewer hears no more of its conversation
+    pinned: bool = False  # its author has put it first on her profile, and is the viewer
     correction: CorrectionView | None = None
     translations: tuple[Translation, ...] = ()  # those that a colleague has confirmed
 

@@ -191,6 +191,18 @@ class Notifications:
         """What is unread about posts that operators have read without a report; to be asked before these are looked up."""
         return await self._database.read(lambda tx: _open(tx, viewer.id, Told.OPENED, 0))
 
+    async def of_conversation(self, viewer: Actor, root_id: str) -> Seen:
+        """What is unread about a whole conversation."""
+        return await self._database.read(lambda tx: seen_in_thread(tx, viewer.id, number(root_id) or 0, None))
+
+    async def unread_in(self, viewer: Actor, root_ids: Collection[str]) -> frozenset[str]:
+        """Those of some conversations about which something is unread."""
+        rows = await self._database.read(lambda tx: tx.rows(
+            "SELECT DISTINCT root_id FROM notifications WHERE actor_id = ? AND read_at IS NULL"
+            f" AND root_id IN ({marks(len(root_ids))})",
+            (viewer.id, *(number(root_id) or 0 for root_id in root_ids)))) if root_ids else ()
+        return frozenset(public(row["root_id"]) for row in rows)
+
     async def read(self, viewer: Actor, notification_id: str) -> None:
         """The viewer has read this one; what comes from now on gathers anew. Of others' she learns nothing."""
         inner, now = number(notification_id), self._clock.ms()

@@ -269,18 +269,22 @@ def polls(tx: Tx, post_ids: Sequence[int]) -> dict[int, Poll]:
 
 
 class Touched(NamedTuple):
-    """What one doctor has liked, passed on and kept among some posts, by their ids, and the conversations she follows."""
+    """What one doctor has liked, passed on, kept and pinned among some posts, by their ids, and the conversations she follows or
+    has muted."""
 
     liked: frozenset[int]
     boosted: frozenset[int]
     bookmarked: frozenset[int]
     followed: frozenset[int]
+    muted: frozenset[int]
+    pinned: frozenset[int]
 
 
 def touched(tx: Tx, post_ids: Sequence[int], actor_ids: Sequence[int]) -> Touched:
     """What a doctor has done with these posts, by name or under her aliases."""
     inside = marks(len(post_ids))
-    found: dict[str, set[int]] = {"likes": set(), "boosts": set(), "bookmarks": set(), "case_follows": set()}
+    found: dict[str, set[int]] = {table: set() for table in (
+        "likes", "boosts", "bookmarks", "case_follows", "case_mutes", "pins")}
     for row in tx.rows(" UNION ALL ".join(
             f"SELECT '{table}' AS what, post_id FROM {table} WHERE actor_id IN ({marks(len(actor_ids))})"
             f" AND post_id IN ({inside})" for table in found), (*actor_ids, *post_ids) * len(found)):
@@ -376,7 +380,7 @@ def erase(tx: Tx, uri: str, origin: str, now: int) -> None:
         return
     indexed.gone(tx, post)
     for table in (*_OF_POLLS, *OF_TRANSLATIONS, "votes", "poll_options", "polls", "revisions", "topic_posts", "likes", "boosts",
-                  "bookmarks", "case_follows", "thread_reads", "asks"):
+                  "bookmarks", "case_follows", "case_mutes", "pins", "thread_reads", "asks"):
         tx.run(f"DELETE FROM {table} WHERE post_id = ?", (post.id,))
     tx.run("DELETE FROM drafts WHERE what IN ('edit', 'outcome') AND about = ? AND (actor_id = ? OR actor_id IN"
            " (SELECT owner_id FROM aliases WHERE actor_id = ?))", (post.id, post.author_id, post.author_id))

@@ -6,7 +6,7 @@ events to `tell`. No text of a post is stored here, only which post it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -64,6 +64,8 @@ CHANGES = frozenset({Told.CHANGED, Told.EDITED, Told.CORRECTED})
 """What is read by looking at the difference."""
 PRESSING = frozenset({Told.CORRECTED, Told.RECALLED})
 """What every page says until it is read."""
+_UNMUTED = PRESSING | {Told.UNMASKED, Told.REPORT, Told.JUDGED, Told.OPENED}
+"""What is told of a muted conversation as well: what somebody could go wrong without, and what operators do."""
 
 
 class Event(NamedTuple):
@@ -83,8 +85,8 @@ class Event(NamedTuple):
 
 
 def tell(tx: Tx, ids: Ids, events: Sequence[Event], now: int) -> None:
-    """Tell doctors of this instance, but for their own deeds and those of whoever they shun. What concerns an alias or
-    a desk is told to the doctor who writes in its name."""
+    """Tell doctors of this instance, but for their own deeds, those of whoever they shun, and most of what happens in
+    conversations that they have muted. What concerns an alias or a desk is told to the doctor who writes in its name."""
     if not events:
         return
     owners = aliases.writers(tx, {one for event in events for one in (event.actor_id, event.by_id) if one is not None})
@@ -92,7 +94,9 @@ def tell(tx: Tx, ids: Ids, events: Sequence[Event], now: int) -> None:
     others = [event for event in hers if event.by_id is None or owners.get(event.by_id, event.by_id) != event.actor_id]
     pairs = {(event.actor_id, event.by_id) for event in others if event.by_id is not None}
     shunned = shunning(tx, pairs, now) if pairs else frozenset()
-    wanted = [(ids.new(), event) for event in others if (event.actor_id, event.by_id) not in shunned]
+    muted = _muting(tx, {event.root_id for event in others if event.kind not in _UNMUTED and event.root_id})
+    wanted = [(ids.new(), event) for event in others if (event.actor_id, event.by_id) not in shunned
+              and (event.kind in _UNMUTED or (event.actor_id, event.root_id) not in muted)]
     for start in range(0, len(wanted), _AT_A_TIME):
         _write(tx, wanted[start:start + _AT_A_TIME], now)
 
@@ -114,6 +118,13 @@ def _write(tx: Tx, events: Sequence[tuple[int, Event]], now: int) -> None:
            " ON n.actor_id = e.actor_id AND n.kind = e.kind AND n.about_id = e.about_id AND n.read_at IS NULL",
            (*(value for event_id, event in events for value in (
                event_id, event.actor_id, event.kind, event.about_id, event.by_id, event.post_id, event.revision)), now))
+
+
+def _muting(tx: Tx, root_ids: Collection[int]) -> frozenset[tuple[int, int]]:
+    """Who has muted which of these conversations."""
+    return frozenset((row["actor_id"], row["post_id"]) for row in tx.rows(
+        f"SELECT actor_id, post_id FROM case_mutes WHERE post_id IN ({marks(len(root_ids))})", sorted(root_ids))
+    ) if root_ids else frozenset()
 
 
 def forget(tx: Tx, post_id: int) -> None:

@@ -150,6 +150,10 @@ class Timelines:
         """What a doctor has asked, for her profile."""
         return await self._page(viewer, lambda tx, key, most: _read(tx, _AUTHOR, [author.id], key, most), before, shunning=False)
 
+    async def pinned(self, viewer: Actor, author: Actor) -> tuple[PostView, ...]:
+        """What a doctor has put first on her page, last pinned first."""
+        return (await self._page(viewer, _by_choice("pins", author), "", shunning=False)).posts
+
     async def mine(self, viewer: Actor, before: Cursor) -> Page:
         """What the viewer has written and not deleted, questions, answers and consults alike, by name and by role."""
         return await self._page(viewer, _hers(viewer, "erased_at IS NULL"), before)
@@ -169,13 +173,13 @@ class Timelines:
 
     async def consults(self, viewer: Actor, before: Cursor) -> Page:
         """The consults the viewer is in, those that were written in last first."""
-        def take(tx: Tx, key: int, most: int) -> list[_Entry]:
-            return [_Entry(*row) for row in tx.rows(
-                "SELECT c.newest, c.root_id, 0 FROM consults c JOIN posts p ON p.id = c.root_id WHERE c.actor_id = ?"
-                " AND c.newest < ? AND (p.erased_at IS NULL OR p.replies > 0) ORDER BY c.newest DESC LIMIT ?",
-                (viewer.id, key, most))]
+        return await self._page(viewer, _consults(viewer), before, shunning=False, finish=_last_written)
 
-        return await self._page(viewer, take, before, shunning=False, finish=_last_written)
+    async def consult(self, viewer: Actor, root_id: str) -> PostView | None:
+        """One of them by the post that began it."""
+        take = _consults(viewer, number(root_id) or 0)
+        page = await self._page(viewer, take, "", shunning=False, finish=_last_written)
+        return page.posts[0] if page.posts else None
 
     async def asked(self, author: Actor) -> tuple[int, int | None]:
         """How much a doctor has asked that is in lists, and when she did last (ms)."""
@@ -185,19 +189,25 @@ class Timelines:
 
     async def bookmarks(self, viewer: Actor, before: Cursor) -> Page:
         """What the viewer has kept, last kept first."""
-        def take(tx: Tx, key: int, most: int) -> list[_Entry]:
-            return [_Entry(*row) for row in tx.rows(
-                "SELECT id, post_id, 0 FROM bookmarks WHERE actor_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
-                (viewer.id, key, most))]
-
-        return await self._page(viewer, take, before, shunning=False)
+        return await self._page(viewer, _by_choice("bookmarks", viewer), before, shunning=False)
 
     async def followed(self, viewer: Actor, before: Cursor) -> Page:
         """The conversations the viewer follows, last followed first."""
+        return await self._page(viewer, _by_choice("case_follows", viewer), before, shunning=False)
+
+    async def muted(self, viewer: Actor, before: Cursor) -> Page:
+        """The conversations the viewer has muted, last muted first."""
+        return await self._page(viewer, _by_choice("case_mutes", viewer), before, shunning=False)
+
+    async def liked(self, viewer: Actor, before: Cursor) -> Page:
+        """What the viewer has liked, by name and by role, the newest post first."""
+        sources = ("= ?", "IN (SELECT actor_id FROM aliases WHERE owner_id = ?)")
+
         def take(tx: Tx, key: int, most: int) -> list[_Entry]:
-            return [_Entry(*row) for row in tx.rows(
-                "SELECT id, post_id, 0 FROM case_follows WHERE actor_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
-                (viewer.id, key, most))]
+            found = {_Entry(row["post_id"], row["post_id"], 0) for source in sources for row in tx.rows(
+                f"SELECT post_id FROM likes WHERE actor_id {source} AND post_id < ? ORDER BY post_id DESC LIMIT ?",
+                (viewer.id, key, most))}
+            return sorted(found, key=_BY_ENTRY, reverse=True)[:most]
 
         return await self._page(viewer, take, before, shunning=False)
 
@@ -277,8 +287,8 @@ def _passed_on(tx: Tx, entries: Sequence[_Entry], posts: Sequence[PostView]) -> 
 def _last_written(tx: Tx, entries: Sequence[_Entry], posts: Sequence[PostView]) -> tuple[PostView, ...]:
     """Say of each consult when it was last written in."""
     newest = store.by_many(tx, [entry.entry for entry in entries])
-    return tuple(msgspec.structs.replace(post, latest=newest[entry.entry].published_at) if entry.entry in newest else post
-                 for entry, post in zip(entries, posts, strict=True))
+    return tuple(msgspec.structs.replace(post, latest=newest[entry.entry].published_at, latest_id=public(entry.entry))
+                 if entry.entry in newest else post for entry, post in zip(entries, posts, strict=True))
 
 
 def _where(condition: str, *values: object) -> Take:
@@ -290,9 +300,24 @@ def _where(condition: str, *values: object) -> Take:
     return take
 
 
+def _by_choice(table: str, actor: Actor) -> Take:
+    """What somebody has put into a list of her own, by when she did."""
+    return lambda tx, key, most: [_Entry(*row) for row in tx.rows(
+        f"SELECT id, post_id, 0 FROM {table} WHERE actor_id = ? AND id < ? ORDER BY id DESC LIMIT ?", (actor.id, key, most))]
+
+
 def _of_topic(topic: str) -> Take:
     """What stands under a topic."""
     return lambda tx, key, most: _read(tx, _TOPIC, [topic], key, most)
+
+
+def _consults(viewer: Actor, root_id: int | None = None) -> Take:
+    """The consults the viewer is in, or one of them."""
+    one, values = (" AND c.root_id = ?", [root_id]) if root_id is not None else ("", [])
+    return lambda tx, key, most: [_Entry(*row) for row in tx.rows(
+        f"SELECT c.newest, c.root_id, 0 FROM consults c JOIN posts p ON p.id = c.root_id WHERE c.actor_id = ?{one}"
+        " AND c.newest < ? AND (p.erased_at IS NULL OR p.replies > 0) ORDER BY c.newest DESC LIMIT ?",
+        (viewer.id, *values, key, most))]
 
 
 def _hers(viewer: Actor, condition: str) -> Take:

@@ -52,7 +52,7 @@ def views(tx: Tx, posts: Sequence[Post], viewer: Actor, places: Network, now: in
     authors = by_ids(tx, [post.author_id for post in posts])
     threads = aliases.in_threads(tx, viewer.id, [post.root_id for post in posts])
     hers = frozenset((viewer.id, *threads.values(), *answered_for(tx, viewer.id)))
-    touched = store.touched(tx, [post.id for post in posts], sorted(hers))
+    touched = store.touched(tx, sorted({number for post in posts for number in (post.id, post.root_id)}), sorted(hers))
     named = sorted({uri for post in posts for uri in post.audience.readers})
     readers = by_uris(tx, named) if named else {}
     polled = [post.id for post in posts if post.kind == Kind.POLL]
@@ -155,6 +155,7 @@ def _view(post: Post, heard: _Heard, author: Actor, hers: frozenset[int], by_rol
         by_role=by_role, pictures=post.pictures, hidden=post.hidden_at, taken_down=post.taken_down,
         reply_kind=post.reply_kind, answers=post.answers,
         asked_back=public(post.asked_back) if post.asked_back is not None else None, followed=post.id in touched.followed,
+        muted=post.root_id in touched.muted, pinned=post.id in touched.pinned,
         correction=_correction(post, sent, places) if post.correction is not None else None,
         taken_down_by=places.called(origin_of(post.uri)) if post.taken_down else "",
         parts=parts_led_home(post.parts, post.tags, origin_of(post.uri)), helpful=marked,

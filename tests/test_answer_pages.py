@@ -133,6 +133,32 @@ async def test_what_one_follows_is_found_again(room: tuple[Running, Browser, Bro
     assert "answered in a conversation you follow." in (await ben.get("/notifications"))[1]
 
 
+async def test_a_conversation_is_muted_where_it_stands_and_found_again(room: tuple[Running, Browser, Browser]) -> None:
+    de, ada, ben = room
+    post_id = await published(de, case("Which valve?"))
+    assert f"/p/{post_id}/mute" in (await ada.get(f"/p/{post_id}"))[1] and "/mute" not in (await ada.get("/?tab=country"))[1]
+    back = f"/p/{post_id}"
+    assert await ada.post(f"/p/{post_id}/mute", {"wish": "do", "back": back}) == (303, f"{back}#p-{post_id}")
+    await answer(ben, post_id, "Ich weiß mehr.")
+    assert "Which valve?" not in (await ada.get("/notifications"))[1]
+    page = (await ada.get("/followed?show=muted"))[1]
+    assert "Which valve?" in page and f"/p/{post_id}/mute" in page
+    await ada.post(f"/p/{post_id}/mute", {"wish": "undo", "back": "/followed?show=muted"})
+    assert "Nothing muted" in (await ada.get("/followed?show=muted"))[1]
+
+
+async def test_a_pinned_question_stands_first_on_the_profile_and_once(room: tuple[Running, Browser, Browser]) -> None:
+    de, ada, ben = room
+    first, second = await published(de, case("Which valve?")), await published(de, case("Which stent?"))
+    assert f"/p/{first}/pin" in (await ada.get(f"/p/{first}"))[1] and f"/p/{first}/pin" not in (await ben.get(f"/p/{first}"))[1]
+    assert await ada.post(f"/p/{first}/pin", {"wish": "do", "back": f"/p/{first}"}) == (303, f"/p/{first}#p-{first}")
+    page = (await ben.get(f"/@ada@{de.domain}"))[1]
+    assert page.count(f'id="p-{first}"') == 1 and page.index("Pinned") < page.index(f"p-{first}") < page.index(f"p-{second}")
+    assert (await ben.post(f"/p/{first}/pin", {"wish": "do", "back": ""}))[0] == 400
+    await ada.post(f"/p/{first}/pin", {"wish": "undo", "back": f"/p/{first}"})
+    assert "Pinned" not in (await ben.get(f"/@ada@{de.domain}"))[1]
+
+
 async def test_paper_has_the_case_its_answers_and_the_readers_mark_and_nothing_to_press(
         room: tuple[Running, Browser, Browser]) -> None:
     de, _, ben = room

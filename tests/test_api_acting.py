@@ -249,9 +249,7 @@ async def test_likes_passing_on_and_keeping_are_done_and_taken_back(pair: tuple[
     assert (await sent(phone, f"{STATUSES}/{passed['id']}/unreblog"))["reblogged"] is False  # apps take either id
     assert (await sent(phone, f"{path}/unfavourite"))["favourited"] is False
     assert (await sent(phone, f"{path}/unbookmark"))["bookmarked"] is False
-    assert (await sent(phone, f"{path}/mute"))["muted"] is False and (await sent(phone, f"{path}/unmute"))["muted"] is False
-    for what in ("pin", "unpin"):
-        await refused(phone, f"{path}/{what}")
+    await refused(phone, f"{path}/pin")
     own = await sent(phone, data={"status": "Mine"})
     await refused(phone, f"{STATUSES}/{own['id']}/favourite")
     consult = await sent(phone, data={"status": "@ada between us?", "visibility": "direct"})
@@ -260,6 +258,63 @@ async def test_likes_passing_on_and_keeping_are_done_and_taken_back(pair: tuple[
         await refused(phone, f"{STATUSES}/{public(1)}/{what}", status=404)
     await until(lambda: _none(de, "likes"))
     await until(lambda: _none(de, "boosts"))
+
+
+async def test_what_one_likes_is_a_list_and_what_one_has_pinned_stands_first(pair: tuple[Running, Running], phone: Phone) -> None:
+    _, fr = pair
+    hers = [await fr.its.compose.publish(await fr.author("ada"), Draft(Kind.NOTE, asked, "Text", "fr"), (), Reach.HOME, "")
+            for asked in ("One", "Two", "Three")]
+    for one in hers:
+        await sent(phone, f"{STATUSES}/{one}/favourite")
+    await sent(phone, f"{STATUSES}/{hers[1]}/unfavourite")
+    status, page, headers = await phone.ask("GET", "/api/v1/favourites?limit=1")
+    assert status == 200 and [one["id"] for one in page] == [hers[2]] and 'rel="next"' in headers["link"]
+    assert [one["id"] for one in await phone.get(f"/api/v1/favourites?max_id={hers[2]}")] == [hers[0]]
+    own = [(await sent(phone, data={"status": f"Mine {number}"}))["id"] for number in range(6)]
+    pinned = f"/api/v1/accounts/{(await phone.get('/api/v1/accounts/verify_credentials'))['id']}/statuses?pinned=true"
+    assert await phone.get(pinned) == []
+    for one in own[:5]:
+        assert (await sent(phone, f"{STATUSES}/{one}/pin"))["pinned"]
+    assert "5" in (await refused(phone, f"{STATUSES}/{own[5]}/pin"))
+    assert [one["id"] for one in await phone.get(pinned)] == own[4::-1]
+    assert not (await sent(phone, f"{STATUSES}/{own[0]}/unpin"))["pinned"]
+    assert (await sent(phone, f"{STATUSES}/{own[5]}/pin"))["pinned"]
+    assert [one["id"] for one in await phone.get(pinned)] == own[:0:-1]
+
+
+async def test_a_muted_conversation_says_nothing_more(pair: tuple[Running, Running], phone: Phone) -> None:
+    _, fr = pair
+    own = await sent(phone, data={"status": "Mine"})
+    ada = await fr.author("ada")
+    answer = await fr.its.compose.reply(ada, own["id"], "Answer", "fr")
+    assert (await sent(phone, f"{STATUSES}/{answer}/mute"))["muted"] and (await phone.get(f"{STATUSES}/{own['id']}"))["muted"]
+    before = await phone.get("/api/v1/notifications")
+    await fr.its.compose.reply(ada, own["id"], "Another", "fr")
+    assert await phone.get("/api/v1/notifications") == before
+    assert not (await sent(phone, f"{STATUSES}/{own['id']}/unmute"))["muted"]
+    await fr.its.compose.reply(ada, own["id"], "A third", "fr")
+    assert await phone.get("/api/v1/notifications") != before
+
+
+async def test_consults_are_conversations_with_what_was_written_last(pair: tuple[Running, Running], phone: Phone) -> None:
+    _, fr = pair
+    ada = await fr.author("ada")
+    ben = await fr.author("ben")
+    draft = Draft(Kind.CASE, "Between us?", "Text", "fr", CaseFacts(("cardiology",)))
+    begun = [await fr.its.compose.consult(ada, draft, [ben.actor]) for _ in range(2)]
+    last = await fr.its.compose.reply(ada, begun[0], "And this", "fr")
+    status, page, headers = await phone.ask("GET", "/api/v1/conversations?limit=1")
+    assert status == 200 and 'rel="next"' in headers["link"]
+    [first] = page
+    assert (first["id"], first["last_status"]["id"], first["unread"]) == (begun[0], last, True)
+    assert [one["acct"] for one in first["accounts"]] == ["ada"] and first["last_status"]["visibility"] == "direct"
+    [second] = await phone.get(f"/api/v1/conversations?max_id={last}")
+    assert second["id"] == second["last_status"]["id"] == begun[1]
+    assert (await sent(phone, f"/api/v1/conversations/{begun[0]}/read"))["unread"] is False
+    assert [one["unread"] for one in await phone.get("/api/v1/conversations")] == [False, True]
+    own = await sent(phone, data={"status": "Mine"})
+    for elsewhere in (own["id"], public(1), "x"):
+        await refused(phone, f"/api/v1/conversations/{elsewhere}/read", status=404)
 
 
 async def _none(at: Running, table: str) -> bool:

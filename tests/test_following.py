@@ -9,7 +9,7 @@ from instance.assembly import Assembly
 from posts.following import told as interested
 from posts.models import ReplyKind
 from posts.telling import Told
-from tests.test_notifications import CASE, asked, doctors, kinds, post_of, told
+from tests.test_notifications import CASE, account_of, asked, doctors, kinds, post_of, told
 
 
 async def test_who_follows_is_told_of_answers_until_she_does_not(its: Assembly) -> None:
@@ -29,6 +29,29 @@ async def test_who_follows_is_told_of_answers_until_she_does_not(its: Assembly) 
     await its.following.unfollow(cleo.actor, answer)
     await its.compose.reply(ben, case, "More", "de")
     assert len(await told(its, cleo)) == 1 and (await its.timelines.followed(cleo.actor, None)).posts == ()
+
+
+async def test_who_mutes_hears_of_corrections_alone(its: Assembly) -> None:
+    ada, ben, cleo = await doctors(its, "ada", "ben", "cleo")
+    case = await asked(its, ada)
+    await its.following.follow(cleo.actor, case)
+    for who in (ada, cleo):
+        for _ in range(2):
+            await its.following.mute(who.actor, case)
+    answer = await its.compose.reply(ben, case, "Answer", "de")
+    await its.reactions.like(await its.credentials.require_verified(await account_of(its, ben)), case)
+    assert await kinds(its, ada) == await kinds(its, cleo) == []
+    assert (await its.timelines.followed(cleo.actor, None)).posts == ()
+    assert [post.id for post in (await its.timelines.muted(cleo.actor, None)).posts] == [case]
+    assert all(post.muted for post in (await its.threads.thread(cleo.actor, case)).posts)
+    assert not (await its.threads.thread(ben.actor, case)).posts[0].muted
+    await its.editing.recall(ben, answer, "Wrong dose")
+    assert await kinds(its, ada) == [Told.RECALLED]
+    await its.following.unmute(ada.actor, case)
+    await its.following.follow(cleo.actor, case)
+    await its.compose.reply(ben, case, "Again", "de")
+    assert await kinds(its, ada) == [Told.ANSWER, Told.RECALLED] and Told.FOLLOWED in await kinds(its, cleo)
+    assert (await its.timelines.muted(cleo.actor, None)).posts == ()
 
 
 async def test_one_answer_is_told_once_and_as_what_concerns_her_most(its: Assembly) -> None:

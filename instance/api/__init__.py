@@ -2,6 +2,7 @@
 
 from instance.api import (
     accounts,
+    conversations,
     editing_oneself,
     instance,
     media,
@@ -21,5 +22,5 @@ from instance.api import (
 )
 
 _MODULES = (oauth, instance, accounts, starting, timelines, statuses, notifications, search, pictures, writing, reacting, media,
-            relating, editing_oneself, reports, streaming, push)
+            relating, conversations, editing_oneself, reports, streaming, push)
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

@@ -54,10 +54,10 @@ async def relationships() -> list[Relationship]:
 
 
 async def of_account(account_id: str) -> Response:
-    """What somebody has asked. Answers stand in their conversations, and nobody pins anything."""
+    """What somebody has asked, or pinned of that. Answers stand in their conversations."""
     fields, actor = bodies.asked(), await seen(account_id)
     if fields.flag("pinned"):
-        return paging.page([], "", "")
+        return paging.page(await statuses(await services().timelines.pinned(doctor().actor, actor)), "", "")
     page = await services().timelines.of(doctor().actor, actor, paging.span(fields))
     shown = [post for post in page.posts if post.pictures or not fields.flag("only_media")]
     return paging.page(await statuses(shown), page.newest, page.oldest)

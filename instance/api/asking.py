@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from instance.api.entities import Account, FollowedTag, MediaAttachment, Notification, Status
+from instance.api.entities import Account, Conversation, FollowedTag, MediaAttachment, Notification, Status
 from instance.api.oauth import TokenAnswer
 
 
@@ -262,7 +262,8 @@ class Altered(msgspec.Struct, frozen=True):
 
 QUERIES: dict[str, type[msgspec.Struct]] = {
     "GET /api/v1/timelines/home": Part, "GET /api/v1/timelines/public": Public, "GET /api/v1/timelines/tag/<hashtag>": Tagged,
-    "GET /api/v1/bookmarks": Part, "GET /api/v1/accounts/<account_id>/statuses": OfAccount,
+    "GET /api/v1/bookmarks": Part, "GET /api/v1/favourites": Part, "GET /api/v1/conversations": Part,
+    "GET /api/v1/accounts/<account_id>/statuses": OfAccount,
     "GET /api/v1/accounts/<account_id>/followers": Behind, "GET /api/v1/accounts/<account_id>/following": Behind,
     "GET /api/v1/blocks": Behind, "GET /api/v1/mutes": Behind, "GET /api/v1/notifications": Told,
     "GET /api/v1/statuses/<status_id>/favourited_by": Behind, "GET /api/v1/statuses/<status_id>/reblogged_by": Behind,
@@ -288,7 +289,8 @@ ANSWERS: dict[str, object] = {
     "GET /api/v1/blocks": _PEOPLE, "GET /api/v1/mutes": _PEOPLE, "GET /api/v1/follow_requests": _PEOPLE,
     "GET /api/v1/statuses/<status_id>/favourited_by": _PEOPLE, "GET /api/v1/statuses/<status_id>/reblogged_by": _PEOPLE,
     "GET /api/v1/timelines/home": _POSTS, "GET /api/v1/timelines/public": _POSTS,
-    "GET /api/v1/timelines/tag/<hashtag>": _POSTS, "GET /api/v1/bookmarks": _POSTS,
+    "GET /api/v1/timelines/tag/<hashtag>": _POSTS, "GET /api/v1/bookmarks": _POSTS, "GET /api/v1/favourites": _POSTS,
+    "GET /api/v1/conversations": list[Conversation],
     "GET /api/v1/notifications": list[Notification], "GET /api/v1/tags/<name>": FollowedTag,
     "POST /api/v2/media": MediaAttachment, "POST /api/v1/media": MediaAttachment, "GET /api/v1/media/<media_id>": MediaAttachment,
     "PUT /api/v1/media/<media_id>": MediaAttachment,

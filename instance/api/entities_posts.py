@@ -76,8 +76,9 @@ def _own(post: PostView, around: Around) -> Status:
         sensitive=post.recalled or any(picture.warning for picture in post.pictures), language=post.language or None,
         in_reply_to_id=post.parent_id, in_reply_to_account_id=public(parent.id) if parent is not None else None,
         replies_count=post.replies, reblogs_count=post.boosts, favourites_count=post.likes, favourited=post.liked,
-        reblogged=post.boosted, bookmarked=post.bookmarked, media_attachments=attachments(post),
-        mentions=_mentions(post, around), tags=tuple(Tag(name, origin + tag_page(name)) for name in post.tags.hashtags),
+        reblogged=post.boosted, bookmarked=post.bookmarked, muted=post.muted, pinned=post.pinned,
+        media_attachments=attachments(post), mentions=_mentions(post, around),
+        tags=tuple(Tag(name, origin + tag_page(name)) for name in post.tags.hashtags),
         poll=poll(post, post.poll) if post.poll is not None else None)
 
 

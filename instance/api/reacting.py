@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core.access import Access, Route
-from core.errors import InvalidInput
 from core.numbers import whole
 from instance.api import bodies
 from instance.api.entities import Poll, Status
@@ -56,21 +55,31 @@ async def unbookmark(status_id: str) -> Status:
 
 
 async def mute(status_id: str) -> Status:
-    """Be told no longer how a conversation goes on that one follows."""
+    """Hear no more of a conversation."""
     post = await found(status_id)
-    await services().following.unfollow(doctor().actor, post.id)
+    await services().following.mute(doctor().actor, post.id)
     return await _as_it_is(post.id)
 
 
 async def unmute(status_id: str) -> Status:
-    """Nothing is muted, so there is nothing to end; conversations are followed on our pages."""
-    return await _as_it_is((await found(status_id)).id)
+    """Hear of it again."""
+    post = await found(status_id)
+    await services().following.unmute(doctor().actor, post.id)
+    return await _as_it_is(post.id)
 
 
 async def pin(status_id: str) -> Status:
-    """Nobody pins anything here."""
-    await found(status_id)
-    raise InvalidInput("Posts are not pinned to profiles here. Keep it, and you find it again.", reason="pin")
+    """Put one of one's questions first on one's profile."""
+    post = await found(status_id)
+    await services().pins.pin(doctor().actor, post.id)
+    return await _as_it_is(post.id)
+
+
+async def unpin(status_id: str) -> Status:
+    """Let it stand where it was."""
+    post = await found(status_id)
+    await services().pins.unpin(doctor().actor, post.id)
+    return await _as_it_is(post.id)
 
 
 async def vote(poll_id: str) -> Poll:
@@ -102,6 +111,6 @@ ROUTES = (
     _doing("mute", mute, "write:mutes", frees=True),
     _doing("unmute", unmute, "write:mutes", frees=True),
     _doing("pin", pin, "write:accounts"),
-    _doing("unpin", pin, "write:accounts"),
+    _doing("unpin", unpin, "write:accounts", frees=True),
     Route("/api/v1/polls/<poll_id>/votes", ("POST",), vote, Access.CLIENT, scopes=("write:statuses",)),
 )

@@ -38,6 +38,11 @@ async def bookmarks() -> Response:
     return await _listed(await services().timelines.bookmarks(doctor().actor, paging.span(bodies.asked())))
 
 
+async def favourites() -> Response:
+    """What she has liked, the newest post first."""
+    return await _listed(await services().timelines.liked(doctor().actor, paging.span(bodies.asked())))
+
+
 async def _listed(page: Page, *, only_media: bool = False) -> Response:
     """A page of them. What an app leaves out of it does not move where the next one begins."""
     shown = [post for post in page.posts if post.pictures or not only_media]
@@ -49,4 +54,5 @@ ROUTES = (
     Route("/api/v1/timelines/public", ("GET",), everybody, Access.CLIENT, scopes=("read:statuses",)),
     Route("/api/v1/timelines/tag/<hashtag>", ("GET",), tagged, Access.CLIENT, scopes=("read:statuses",)),
     Route("/api/v1/bookmarks", ("GET",), bookmarks, Access.CLIENT, scopes=("read:bookmarks",)),
+    Route("/api/v1/favourites", ("GET",), favourites, Access.CLIENT, scopes=("read:favourites",)),
 )

@@ -31,10 +31,12 @@ async def profile(mention: str) -> ResponseReturnValue:
 async def _profile(other: Actor, error: InvalidInput | None = None) -> ResponseReturnValue:
     relation = await services().relations.between(doctor(), other)
     hidden = relation.shun is not None and request.args.get("posts") != "1"
-    page = None if hidden else await services().timelines.of(doctor(), other, request.args.get("before"))
+    before = request.args.get("before")
+    page = None if hidden else await services().timelines.of(doctor(), other, before)
+    pinned = await services().timelines.pinned(doctor(), other) if page is not None and not before else ()
     places, home = await services().threads.network(), (origin_of(other.uri),)
     shown = await render_template("profile.html", other=other, mine=other.id == doctor().id, relation=relation, page=page,
-                                  shun=Shun, error=error, outside=places.outside(home), paused=places.paused(home),
+                                  pinned=pinned, shun=Shun, error=error, outside=places.outside(home), paused=places.paused(home),
                                   stuck=places.stuck(home, services().clock.ms()))
     return await make_response(shown, error.status if error is not None else 200)
 

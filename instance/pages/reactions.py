@@ -51,9 +51,30 @@ async def follow(post_id: str) -> ResponseReturnValue:
     return await _back(post_id)
 
 
+async def mute(post_id: str) -> ResponseReturnValue:
+    """Hear no more of a conversation, or hear of it again."""
+    if await _wished():
+        await services().following.mute(doctor(), post_id)
+    else:
+        await services().following.unmute(doctor(), post_id)
+    return await _back(post_id)
+
+
+async def pin(post_id: str) -> ResponseReturnValue:
+    """Put a question first on one's profile, or let it stand where it was."""
+    if await _wished():
+        await services().pins.pin(doctor(), post_id)
+    else:
+        await services().pins.unpin(doctor(), post_id)
+    return await _back(post_id)
+
+
 async def followed() -> ResponseReturnValue:
-    """The conversations one follows."""
-    return await render_template("followed.html", page=await services().timelines.followed(doctor(), request.args.get("before")))
+    """The conversations one follows, or has muted (`?show=muted`)."""
+    muted, before = request.args.get("show") == "muted", request.args.get("before")
+    lists = services().timelines
+    page = await (lists.muted(doctor(), before) if muted else lists.followed(doctor(), before))
+    return await render_template("followed.html", page=page, muted=muted)
 
 
 async def bookmarks() -> ResponseReturnValue:
@@ -96,6 +117,8 @@ ROUTES = (
     Route("/p/<post_id>/boost", ("POST",), boost, Access.DOCTOR),
     Route("/p/<post_id>/bookmark", ("POST",), bookmark, Access.DOCTOR),
     Route("/p/<post_id>/follow", ("POST",), follow, Access.DOCTOR),
+    Route("/p/<post_id>/mute", ("POST",), mute, Access.DOCTOR),
+    Route("/p/<post_id>/pin", ("POST",), pin, Access.DOCTOR),
     Route("/p/<post_id>/likes", ("GET",), likes, Access.DOCTOR),
     Route("/p/<post_id>/boosts", ("GET",), boosts, Access.DOCTOR),
     Route("/bookmarks", ("GET",), bookmarks, Access.DOCTOR),

@@ -69,8 +69,8 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
         ada = de.doctors["ada"].actor_id
         assert ada is not None
         yield Room(de, phone, {"status_id": post_id, "poll_id": post_id, "account_id": public(ada), "name": "sepsis",
-                               "hashtag": "sepsis", "notification_id": "0000000000000", "list_id": "1", "sealed": "x" * 43,
-                               "version": "x", "media_id": "x" * 24})
+                               "hashtag": "sepsis", "notification_id": "0000000000000", "conversation_id": post_id,
+                               "list_id": "1", "sealed": "x" * 43, "version": "x", "media_id": "x" * 24})
 
 
 def guarded() -> list[Route]:
