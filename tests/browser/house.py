@@ -406,12 +406,14 @@ async def _people(de: Running, fr: Running) -> None:
 
 
 async def _reactions(de: Running, made: dict[str, str]) -> None:
-    """Ada and Ben like, pass on and keep."""
+    """Ada and Ben like, pass on and keep; Ada has muted a conversation and pinned a question."""
     for handle, post in (("ben", made["case"]), ("ada", made["note"])):
         doctor = await de.its.credentials.require_verified(de.doctors[handle])
         await de.its.reactions.like(doctor, post)
         await de.its.reactions.boost(await de.author(handle), post)
         await de.its.reactions.bookmark(doctor.actor, post)
+    await de.its.following.mute(doctor.actor, made["several"])
+    await de.its.pins.pin(doctor.actor, made["own"])
 
 
 async def _drafts(de: Running, made: dict[str, str]) -> dict[str, str]:
