@@ -28,7 +28,7 @@ NAME_LENGTH, REDIRECT_LENGTH, REDIRECTS = 60, 2_000, 10
 _PER_NETWORK, _WINDOW_MS = 60, 900_000
 _UNUSED_MS = 7 * 86_400_000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_URI = re.compile(r"[!-~]+")
+_URI, _PLACE = re.compile(r"[!-~]+"), re.compile(r"[A-Za-z0-9.:\[\]-]+")
 _NEVER = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "view-source", "ws", "wss", "ftp",
                     "mailto", "tel", "urn", "intent", "content"})
 _REDIRECTS = msgspec.json.Decoder(tuple[str, ...])
@@ -131,7 +131,7 @@ def check_redirect(place: str) -> None:
     kind = scheme.lower()
     fine = parts is not None and not parts.fragment and "#" not in place and "\\" not in place and kind not in _NEVER
     if fine and parts is not None and kind in ("https", "http"):
-        fine = bool(parts.hostname) and "@" not in parts.netloc and (
+        fine = bool(parts.hostname and _PLACE.fullmatch(parts.netloc)) and (
             kind == "https" or parts.hostname == "localhost" or loopback_address(parts.hostname or ""))
     if not fine:
         raise InvalidInput("An app cannot be come back to at %(place)s.", values={"place": place[:200]}, field="redirect_uris",

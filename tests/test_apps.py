@@ -18,6 +18,7 @@ GOOD = (OUT_OF_BAND, "https://elk.example/back", "https://elk.example:8443/back?
 BAD = ("", "back", "/back", "//elk.example", "javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "file:///etc/passwd",
        "https://", "https:///x", "http://elk.example/back", "https://ada@elk.example/", "https://elk.example/#x", "x://y#", "a b://c",
        "https://elk.example\\@evil.example/", "blob:https://x", "https://elk.example/\nx", "1app://x",
+       "https://elk.example;img-src/", "https://elk.example,x/",
        "urn:ietf:wg:oauth:2.0:oob:auto",
        "https://elk.example:99999999/", "view-source:https://x", "intent://x", "https://[::1/", "é://x", "x" * 2_001 + "://")
 
