@@ -204,6 +204,15 @@ class Database:
         """Call `listener` in the loop after every durable transaction of this process that woke `topic`."""
         self.listeners.setdefault(topic, []).append(listener)
 
+    @contextlib.contextmanager
+    def listening(self, topic: str, listener: Callable[[], None]) -> Iterator[None]:
+        """The same for as long as this lasts."""
+        self.listen(topic, listener)
+        try:
+            yield
+        finally:
+            self.listeners[topic].remove(listener)
+
     async def close(self) -> None:
         """Finish what is queued, then close every connection."""
         if self._later:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 
 from actors import departures, mails, papers, portraits
 from actors.store import BADGES
@@ -38,6 +39,11 @@ _DAY_SECONDS = 86_400
 _SWEEP_SECONDS = 60.0
 _AGAIN_SECONDS = 2.0
 
+Part = Callable[[], Awaitable[None]]
+"""What goes on for as long as the worker does."""
+Step = Callable[[], Awaitable[object]]
+"""A piece of work; what it returns says whether there may be more to do at once."""
+
 
 @contextlib.asynccontextmanager
 async def _only_one(assembly: Assembly) -> AsyncIterator[None]:
@@ -58,28 +64,34 @@ async def work(assembly: Assembly, begun: Callable[[], None] = lambda: None) -> 
         log.info("working", instance=assembly.identity.origin)
         begun()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_steadily(assembly.courier.run, 1.0))
-            group.create_task(_steadily(lambda: _held(assembly), 1.0))
-            group.create_task(_steadily(lambda: _ordered_erasures(assembly), 1.0))
-            group.create_task(_steadily(lambda: _departures(assembly), 1.0))
-            group.create_task(_steadily(lambda: _archives(assembly), 1.0))
-            group.create_task(_steadily(lambda: _polls(assembly), 1.0))
-            group.create_task(_steadily(lambda: _badges(assembly), 1.0))
-            group.create_task(_steadily(lambda: _index(assembly), 1.0))
-            group.create_task(_steadily(lambda: _aliases(assembly), 1.0))
-            group.create_task(_steadily(lambda: _reports(assembly), 60.0))
-            group.create_task(_steadily(lambda: _translations(assembly), 1.0))
-            group.create_task(_steadily(lambda: _asks(assembly), 1.0))
-            if assembly.mailer.on:
-                group.create_task(_steadily(lambda: _mail(assembly), 1.0))
-            if assembly.pushes.on:
-                group.create_task(_steadily(lambda: _signs(assembly), 1.0))
-            group.create_task(_steadily(assembly.keywatch.run, 1.0))
-            group.create_task(_steadily(lambda: _papers(assembly), 60.0))
-            group.create_task(_steadily(lambda: _pictures(assembly), 60.0))
-            group.create_task(_steadily(lambda: _portraits(assembly), 60.0))
-            group.create_task(_steadily(lambda: _daily(assembly), 60.0))
-            group.create_task(_steadily(lambda: _comparisons(assembly), 60.0))
+            for part, pause in _parts(assembly):
+                group.create_task(_steadily(part, pause))
+
+
+def _parts(its: Assembly) -> Iterator[tuple[Part, float]]:
+    """What goes on side by side, and how many seconds it pauses after it has failed."""
+    yield its.courier.run, 1.0
+    yield partial(_held, its), 1.0
+    yield partial(_whenever, its, ordered.TOPIC, _TICK_SECONDS, its.ordered_erasures.step), 1.0
+    yield partial(_whenever, its, departures.TOPIC, _TICK_SECONDS, its.departing.step), 1.0
+    yield partial(_archives, its), 1.0
+    yield partial(_polls, its), 1.0
+    yield partial(_whenever, its, BADGES, _TICK_SECONDS, _each(its.expiry.step, its.lapses.work)), 1.0
+    yield partial(_index, its), 1.0
+    yield partial(_now_and_then, _ALIASES_SECONDS, its.profiles.keep_pace), 1.0
+    yield partial(_now_and_then, _REPORTS_SECONDS, _each(its.judging.tell_due, its.opening.tell_due)), 60.0
+    yield partial(_whenever, its, translated.TOPIC, _TICK_SECONDS, its.translations.adopt_due), 1.0
+    yield partial(_now_and_then, _ASKS_SECONDS, its.asking.tell_due), 1.0
+    if its.mailer.on:
+        yield partial(_mail, its), 1.0
+    if its.pushes.on:
+        yield partial(_signs, its), 1.0
+    yield its.keywatch.run, 1.0
+    yield partial(_whenever, its, papers.TOPIC, _SWEEP_SECONDS, its.papers.sweep), 60.0
+    yield partial(_pictures, its), 60.0
+    yield partial(_whenever, its, portraits.TOPIC, _PORTRAIT_SECONDS, its.portraits.fetch_due), 60.0
+    yield partial(_now_and_then, _DAY_SECONDS, partial(prune, its)), 60.0
+    yield partial(_comparisons, its), 60.0
 
 
 class Background:
@@ -102,7 +114,7 @@ class Background:
         self.stopped = False
 
 
-async def _steadily(part: Callable[[], Awaitable[None]], pause: float) -> None:
+async def _steadily(part: Part, pause: float) -> None:
     """Run a part for ever; a failure is logged and the part begins anew."""
     while True:
         try:
@@ -114,65 +126,52 @@ async def _steadily(part: Callable[[], Awaitable[None]], pause: float) -> None:
         await asyncio.sleep(pause)
 
 
-async def _held(assembly: Assembly) -> None:
+async def _whenever(assembly: Assembly, topic: str, seconds: float, step: Step) -> None:
+    """Take one step after the other while there is something to do, then wait until a commit wakes `topic`, or so long."""
     woken = asyncio.Event()
-    assembly.database.listen("held", woken.set)
-    try:
+    with assembly.database.listening(topic, woken.set):
         while True:
-            if not await assembly.held.start_due():
-                await happens(woken, _TICK_SECONDS)
+            if not await step():
+                await happens(woken, seconds)
                 woken.clear()
+
+
+async def _now_and_then(seconds: float, step: Step) -> None:
+    """The same where nothing wakes it."""
+    while True:
+        if not await step():
+            await asyncio.sleep(seconds)
+
+
+async def _held(assembly: Assembly) -> None:
+    try:
+        await _whenever(assembly, "held", _TICK_SECONDS, assembly.held.start_due)
     finally:
         await assembly.held.close()
-
-
-async def _ordered_erasures(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(ordered.TOPIC, woken.set)
-    while True:
-        if not await assembly.ordered_erasures.step():
-            await happens(woken, _TICK_SECONDS)
-            woken.clear()
-
-
-async def _departures(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(departures.TOPIC, woken.set)
-    while True:
-        if not await assembly.departing.step():
-            await happens(woken, _TICK_SECONDS)
-            woken.clear()
 
 
 async def _archives(assembly: Assembly) -> None:
     archives = Archives(assembly, Translations(LOCALE))
     woken = asyncio.Event()
-    assembly.database.listen(exports.TOPIC, woken.set)
     swept = float("-inf")
-    while True:
-        if woken.is_set() or asyncio.get_running_loop().time() - swept > _SWEEP_SECONDS:
-            woken.clear()
-            await archives.sweep()
-            swept = asyncio.get_running_loop().time()
-        if not await archives.step():
-            await happens(woken, _TICK_SECONDS)
+    with assembly.database.listening(exports.TOPIC, woken.set):
+        while True:
+            if woken.is_set() or asyncio.get_running_loop().time() - swept > _SWEEP_SECONDS:
+                woken.clear()
+                await archives.sweep()
+                swept = asyncio.get_running_loop().time()
+            if not await archives.step():
+                await happens(woken, _TICK_SECONDS)
 
 
 async def _polls(assembly: Assembly) -> None:
     grace_ms = assembly.settings.posts.vote_grace_seconds * 1000
-    while True:
+
+    async def step() -> None:
         await assembly.tallies.send_due()
         await assembly.polls.announce_due(results=not await assembly.reconciliations.asks(grace_ms))
-        await asyncio.sleep(_TICK_SECONDS)
 
-
-async def _badges(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(BADGES, woken.set)
-    while True:
-        if not await assembly.expiry.step() + await assembly.lapses.work():
-            await happens(woken, _TICK_SECONDS)
-            woken.clear()
+    await _now_and_then(_TICK_SECONDS, step)
 
 
 async def _index(assembly: Assembly) -> None:
@@ -185,93 +184,33 @@ async def _index(assembly: Assembly) -> None:
         await asyncio.sleep(asyncio.get_running_loop().time() - begun if entered == AT_ONCE else _INDEX_SECONDS)
 
 
-async def _aliases(assembly: Assembly) -> None:
-    while True:
-        await assembly.profiles.keep_pace()
-        await asyncio.sleep(_ALIASES_SECONDS)
-
-
-async def _reports(assembly: Assembly) -> None:
-    while True:
-        if not await assembly.judging.tell_due() + await assembly.opening.tell_due():
-            await asyncio.sleep(_REPORTS_SECONDS)
-
-
-async def _translations(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(translated.TOPIC, woken.set)
-    while True:
-        if not await assembly.translations.adopt_due():
-            await happens(woken, _TICK_SECONDS)
-            woken.clear()
-
-
-async def _asks(assembly: Assembly) -> None:
-    while True:
-        if not await assembly.asking.tell_due():
-            await asyncio.sleep(_ASKS_SECONDS)
-
-
 async def _mail(assembly: Assembly) -> None:
-    letters = Letters(assembly, Translations(LOCALE))
-    woken = asyncio.Event()
-    assembly.database.listen(mails.TOPIC, woken.set)
-    while True:
-        if not await letters.work():
-            await happens(woken, _MAIL_SECONDS)
-            woken.clear()
+    await _whenever(assembly, mails.TOPIC, _MAIL_SECONDS, Letters(assembly, Translations(LOCALE)).work)
 
 
 async def _signs(assembly: Assembly) -> None:
     words = Translations(LOCALE)
-    signs, alerting = Signs(assembly, words), Alerting(assembly, words)
-    woken = asyncio.Event()
-    assembly.database.listen(NEWS, woken.set)
-    while True:
-        if not await signs.work() + await alerting.work():
-            await happens(woken, _MAIL_SECONDS)
-            woken.clear()
+    await _whenever(assembly, NEWS, _MAIL_SECONDS, _each(Signs(assembly, words).work, Alerting(assembly, words).work))
 
 
 async def _comparisons(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(reconciliations.TOPIC, woken.set)
     await assembly.reconciliations.interrupted()
-    while True:
-        if not await assembly.reconciler.step():
-            await happens(woken, _COMPARISON_SECONDS)
-            woken.clear()
-
-
-async def _portraits(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(portraits.TOPIC, woken.set)
-    while True:
-        if not await assembly.portraits.fetch_due():
-            await happens(woken, _PORTRAIT_SECONDS)
-            woken.clear()
-
-
-async def _papers(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(papers.TOPIC, woken.set)
-    while True:
-        await assembly.papers.sweep()
-        await happens(woken, _SWEEP_SECONDS)
-        woken.clear()
+    await _whenever(assembly, reconciliations.TOPIC, _COMPARISON_SECONDS, assembly.reconciler.step)
 
 
 async def _pictures(assembly: Assembly) -> None:
-    woken = asyncio.Event()
-    assembly.database.listen(shelves.TOPIC, woken.set)
-    while True:
-        if not await assembly.media.sweep():
+    async def step() -> int:
+        removed = await assembly.media.sweep()
+        if not removed:
             await assembly.workbench.sweep()
-            await happens(woken, _SWEEP_SECONDS)
-            woken.clear()
+        return removed
+
+    await _whenever(assembly, shelves.TOPIC, _SWEEP_SECONDS, step)
 
 
-async def _daily(assembly: Assembly) -> None:
-    while True:
-        await prune(assembly)
-        await asyncio.sleep(_DAY_SECONDS)
+def _each(*steps: Callable[[], Awaitable[int]]) -> Step:
+    """Several steps as one."""
+    async def step() -> int:
+        return sum([await one() for one in steps])
+
+    return step
