@@ -280,6 +280,8 @@ async def test_every_answer_carries_the_strict_headers(pair: tuple[Running, Runn
 
 
 def test_every_route_declares_who_may_call_it() -> None:
+    from tests.promises.test_client_api import FOR_ANYBODY
+
     declared = routes()
     assert len(declared) > 25 and all(isinstance(route.access, Access) for route in declared)
     public = {route.rule for route in declared if route.access == Access.VISITOR}
@@ -288,7 +290,8 @@ def test_every_route_declares_who_may_call_it() -> None:
                       "/nodeinfo/2.1", "/join", "/login/identity", "/login/identity/callback",
                       *(rule for rule in public if rule.startswith("/join/<token>")),
                       "/offline", "/manifest.webmanifest", "/sw.js",
-                      "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>"}
+                      "/livez", "/readyz", "/static/<name>", "/mail/confirm/<token>", "/mail/stop/<token>",
+                      *FOR_ANYBODY}
     assert {route.rule for route in declared if route.from_anywhere} == {"/mail/stop/<token>"}
 
 

@@ -21,6 +21,7 @@ from instance.api import ROUTES
 from instance.api.answers import Trouble
 from instance.api.asking import ANSWERS, BODIES, FILES, QUERIES
 from instance.api.oauth import OAuthTrouble
+from instance.following import EVENTS
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"<(\w+)>")
@@ -63,7 +64,7 @@ def description() -> dict[str, Any]:
 
 
 def _operation(name: str, route: Route, schema: Any, sent: dict[str, Any]) -> dict[str, Any]:
-    kind = "text/event-stream" if "streaming" in name and name not in _OTHERS else _OTHERS.get(name, _JSON)
+    kind = EVENTS if "streaming" in name and name not in _OTHERS else _OTHERS.get(name, _JSON)
     trouble = "OAuthTrouble" if route.rule.startswith("/oauth/") else "Trouble"
     refusals = _REFUSALS | (_LOCKED if route.access != Access.VISITOR or trouble == "OAuthTrouble" else {})
     answers = {200: _answer("Done.", schema, kind)}

@@ -231,8 +231,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                                     "document_id": "0000000000000", "page": "1",
                                     "app_id": "0000000000000", "account_id": public(ada),
                                     "status_id": post_id, "poll_id": post_id, "hashtag": "sepsis", "list_id": "1",
-                                    "media_id": "x", "sealed": "x" * 43, "passkey_id": "0000000000000",
-                                    "session_id": "0000000000000",
+                                    "media_id": "x", "conversation_id": post_id, "sealed": "x" * 43,
+                                    "passkey_id": "0000000000000", "session_id": "0000000000000",
                                     "check_id": "0000000000000", "application": "ABCD-EFGH", "doctor": "ben",
                                     "handle": "nobody", "unmasking_id": "0000000000000", "matter_id": "0000000000000",
                                     "sequence": "1", "key": "0" * 64, "kind": "held",
@@ -338,7 +338,7 @@ async def test_one_address_speaks_websocket_and_every_stream_says_who_may_hear_i
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         assert str(where) == "instance/following.py" or not [text for text in said if "text/event-stream" in text], where
         assert "EVENTS" not in used or str(where) in ("instance/following.py", "instance/pages/live.py",
-                                                      "instance/api/streaming.py"), where
+                                                      "instance/api/streaming.py", "instance/api/describing.py"), where
         assert str(where) == "instance/api/sockets.py" or not {"websocket.accept", "websocket.send"} & said, where
     for path in sorted({house.path(route).partition("?")[0] for route in routes()} | {"/", SOCKET, f"{SOCKET}/", "/nothing"}):
         said_back: list[str] = []

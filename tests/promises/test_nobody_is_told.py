@@ -76,7 +76,9 @@ class Asked(NamedTuple):
                  "passkey_id": self.post, "session_id": self.post, "unmasking_id": self.post, "check_id": self.post,
                  "reference": self.reference, "page": "1", "sequence": "1", "key": "0" * 64, "kind": "held", "tag": self.handle,
                  "code": self.handle, "domain": f"{self.handle}.example", "name": "konsil.css", "token": self.handle * 12,
-                 "handle": self.handle, "condition_code": "sarcoidosis", "picture_name": self.handle, "number": "1"}
+                 "handle": self.handle, "condition_code": "sarcoidosis", "picture_name": self.handle, "number": "1",
+                 "account_id": self.actor, "hashtag": self.handle, "list_id": "1", "media_id": self.handle,
+                 "sealed": self.handle * 9, **dict.fromkeys(("app_id", "status_id", "poll_id", "conversation_id"), self.post)}
         return re.sub(r"<(\w+)>", lambda found: given[found[1]], rule)
 
     def form(self) -> dict[str, str]:
