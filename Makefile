@@ -39,7 +39,7 @@ check: setup  ## style, types, the arrow between the packages
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 
-bench: setup  ## what it costs, as ratios measured in one run; ARGS="inbox", bundles, spread, home, search, delivery, backlog, linter, live or streams for a part of it
+bench: setup  ## what it costs, as ratios measured in one run; ARGS="inbox", bundles, spread, home, api, search, delivery, backlog, linter, live or streams for a part of it
 	$(BIN)/python -m benchmarks $(ARGS)
 
 catalogues: setup  ## bring the translations of all languages into step with the sentences; says what is left to translate

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import backlog, bundles, delivery, home, inbox, linter, live, report, search, spread, streams
+from benchmarks import api, backlog, bundles, delivery, home, inbox, linter, live, report, search, spread, streams
 from benchmarks.load import LoadFailed
 from benchmarks.pace import SMALL, Pace
 from benchmarks.report import Part
@@ -20,7 +20,7 @@ from benchmarks.servers import MeasurementFailed, ServerFailed
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PARTS: dict[str, Callable[[Path, Pace], Part]] = {
-    "inbox": inbox.run, "bundles": bundles.run, "spread": spread.run, "home": home.run, "search": search.run,
+    "inbox": inbox.run, "bundles": bundles.run, "spread": spread.run, "home": home.run, "api": api.run, "search": search.run,
     "delivery": delivery.run, "backlog": backlog.run, "linter": linter.run, "live": live.run,
     "streams": streams.run}
 

@@ -84,6 +84,29 @@ class _Connection:
         return int(head[9:12]), b"\r\nconnection: close" not in fields, body
 
 
+class Kept:
+    """One kept connection on which somebody asks, waits for the answer, and asks again."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._connection = _Connection((host, port))
+
+    def ask(self, request: bytes) -> tuple[int, bytes, float]:
+        """The status, the body, and the seconds from the first byte sent to the last one that came."""
+        connection = self._connection
+        connection.send(request)
+        while select.select([connection.socket], [], [], _STALL_SECONDS)[0]:
+            outcome = connection.receive()
+            if outcome is not None:
+                taken = time.perf_counter() - connection.sent_at
+                if not outcome[1]:
+                    connection.reopen()
+                return outcome[0], outcome[2], taken
+        raise LoadFailed(f"no answer for {_STALL_SECONDS:.0f} s")
+
+    def close(self) -> None:
+        self._connection.socket.close()
+
+
 def _complete(fields: bytes, body: bytes) -> bool:
     start = fields.find(b"\r\ncontent-length:")
     if start >= 0:

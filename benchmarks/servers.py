@@ -96,7 +96,8 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def konsil(name: str, config: Path, log: Path, *arguments: str, port: int = 0) -> Server:
-    """A process of the program itself, quiet unless something is wrong, and without a limit to what one sibling may send: it
-    is measured how much it can take."""
+    """A process of the program itself, quiet unless something is wrong, and without a limit to what one sibling may send or one
+    doctor's apps may ask: it is measured how much it can take."""
     return Server(name, ["-m", "instance", "--config", str(config), *arguments], port, log,
-                  {"KONSIL_LOG__LEVEL": "warning", "KONSIL_FEDERATION__SIBLING_REQUESTS_PER_SECOND": "1000000"})
+                  {"KONSIL_LOG__LEVEL": "warning", "KONSIL_FEDERATION__SIBLING_REQUESTS_PER_SECOND": "1000000",
+                   "KONSIL_CLIENTS__REQUESTS": "1000000"})

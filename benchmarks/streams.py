@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 import aiohttp
 
-from benchmarks import countries, doctors
+from benchmarks import apps, countries, doctors
 from benchmarks.pace import Pace
 from benchmarks.report import Goal, Part, at
 from benchmarks.servers import MeasurementFailed, Server
 from core.database import Tx
-from core.vault import token, token_hash
 from instance.assembly import assemble
 
 _IDLE_SECONDS = 10.0
@@ -62,15 +61,12 @@ def run(directory: Path, pace: Pace) -> Part:
 
 async def _let_in(country: countries.Country, count: int) -> list[str]:
     """As many doctors, each with an app that she has let in, and nothing else; their tokens."""
-    made = [token() for _ in range(count)]
     async with assemble(country.settings) as its:
         ids, now = its.ids, its.clock.ms()
 
-        def write(tx: Tx) -> None:
-            app_id = ids.new()
-            tx.run("INSERT INTO apps (id, client_id, secret_hash, name, redirects, scopes, created_at)"
-                   " VALUES (?, 'benchmark', x'00', 'Benchmark', '[]', 'read', ?)", (app_id, now))
-            for number, one in enumerate(made):
+        def write(tx: Tx) -> list[str]:
+            accounts = []
+            for number in range(count):
                 actor_id, account_id = ids.new(), ids.new()
                 _copied(tx, "actors", f"{country.code}{_READER}", id=actor_id, handle=f"app{number}",
                         uri=f"{its.identity.origin}/actors/app{number}", uri_key=b"app%d" % number)
@@ -78,11 +74,10 @@ async def _let_in(country: countries.Country, count: int) -> list[str]:
                 tx.run("INSERT INTO follows (uri, uri_key, follower_id, followed_id, state, at)"
                        " SELECT ?, ?, ?, id, 'accepted', ? FROM actors WHERE handle = ?",
                        (f"urn:f:{number}", b"follow%d" % number, actor_id, now, f"{country.code}{_WRITER}"))
-                tx.run("INSERT INTO app_tokens (id, token_hash, app_id, account_id, scopes, created_at, seen_at)"
-                       " VALUES (?, ?, ?, ?, 'read', ?, ?)", (ids.new(), token_hash(one), app_id, account_id, now, now))
+                accounts.append(account_id)
+            return apps.let_in(its, tx, accounts)
 
-        await its.database.write(write)
-    return made
+        return await its.database.write(write)
 
 
 def _copied(tx: Tx, table: str, like: str, **changes: object) -> None:
