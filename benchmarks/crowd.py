@@ -2,7 +2,7 @@
 
 It is written through the program's own `store` functions, straight into the file and without waiting for the disk, and
 kept in `.cache/`, so that the next run finds it there. Its name holds what it depends on: the migrations and how it is
-made.
+made. Its posts are entered into the index only where somebody searches, for that takes longer than all the rest.
 """
 
 from __future__ import annotations
@@ -77,7 +77,6 @@ def country(members: int, posts: int) -> Country:
         unfinished.mkdir(parents=True)
         asyncio.run(_found(unfinished / CODES[0]))
         _fill(unfinished / CODES[0], members, posts)
-        asyncio.run(_enter(unfinished / CODES[0]))
         unfinished.rename(kept)
         print(f"made {posts:,} posts of {members:,} members in {time.monotonic() - begun:.0f} s", flush=True)
     return Country(CODES[0], load(kept / CODES[0] / "config.toml"), tuple(f"m{number}" for number in range(members)))
@@ -91,14 +90,17 @@ async def _found(directory: Path) -> None:
             await admit(assembly, on_paper(code, free_port()))
 
 
-async def _enter(directory: Path) -> None:
-    """Enter everything into the index, as the worker would, but in large pieces and without waiting for the disk."""
-    settings = load(directory / "config.toml")
-    hasty = msgspec.structs.replace(settings.database, synchronous="OFF")
-    async with assemble(msgspec.structs.replace(settings, database=hasty)) as assembly:
+async def enter(made: Country) -> None:
+    """Enter everything into the index, as the worker would, but in large pieces and without waiting for the disk; what an
+    earlier run has entered stays, also when it was ended in the middle."""
+    begun, entered = time.monotonic(), 0
+    hasty = msgspec.structs.replace(made.settings.database, synchronous="OFF")
+    async with assemble(msgspec.structs.replace(made.settings, database=hasty)) as assembly:
         await assembly.indexing.begin()
-        while await assembly.indexing.step(_ENTERED):
-            pass
+        while step := await assembly.indexing.step(_ENTERED):
+            entered += step
+    if entered:
+        print(f"entered {entered:,} posts in {time.monotonic() - begun:.0f} s", flush=True)
 
 
 def _fill(directory: Path, members: int, posts: int) -> None:

@@ -81,6 +81,7 @@ class Served(NamedTuple):
 def run(directory: Path, pace: Pace) -> Part:
     """Measure; the country lies in the cache, only the server's log below `directory`."""
     country = crowd.country(pace.members, pace.many)
+    asyncio.run(crowd.enter(country))
     root = asyncio.run(_furnish(country))
     read_through(country.database)
     rounds = asyncio.run(_searches(country, pace))
