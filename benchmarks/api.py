@@ -200,12 +200,16 @@ def _together(server: Server, requests: list[bytes], pace: Pace) -> list[Crowded
 
 
 def _goals(rounds: Sequence[Round], many: int) -> tuple[Goal, ...]:
-    """Of both places the one that is further from its goal stands for both."""
-    def ratios(place: str) -> tuple[float, ...]:
-        return tuple(at(each[place].page, 0.5) / at(each[place].rows, 0.5) for each in rounds)
+    """In the process a page is held to what the home page is held to; over HTTP to twice that, for the other half are the
+    request, its token, and twenty posts put into words and JSON. Of both places the one that is further from its goal stands
+    for both."""
+    def against_rows(column: int) -> dict[str, tuple[float, ...]]:
+        return {place: tuple(at(each[place][column], 0.5) / at(each[place].rows, 0.5) for each in rounds) for place in _PLACES}
 
-    worst = max(_PLACES, key=lambda place: statistics.median(ratios(place)))
-    return (Goal(f"api, home timeline: p50 at {many:,} over HTTP ÷ rows by key ({worst})", ratios(worst), 5.0),)
+    return tuple(
+        Goal(f"api, home timeline, p50 at {many:,} {where} ÷ rows by key ({worst})", found[worst], bound)
+        for where, found, bound in (("in the process", against_rows(1), 5.0), ("over HTTP", against_rows(0), 10.0))
+        for worst in [max(found, key=lambda place: statistics.median(found[place]))])
 
 
 def _table(rounds: Sequence[Round]) -> Table:
