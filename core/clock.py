@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -33,6 +34,7 @@ async def happens(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)  # the newest posts are on everybody's page, and in everybody's app
 def rfc3339(ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC, whole seconds: `2026-11-24T09:12:00Z`."""
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -212,11 +212,11 @@ def prepare(app: Quart, assembly: Assembly) -> None:
         "moment": _spoken(lambda ms, language: f"{format_date(ms, language, zone)}, {format_time(ms, language, zone)}"),
         "number": _spoken(format_number), "percent": _spoken(lambda whole, language: format_percent(whole / 100, language)),
         "references": unlinked,
-        "ago": pass_context(lambda _, ms: _ago(ms, _words())), "language": language_name, "html": Markup,
+        "ago": pass_context(lambda _, ms: _ago(ms, words())), "language": language_name, "html": Markup,
         "tongue": _spoken(language_in),
         "listed": _spoken(lambda words, language: format_list([*words], language)),
-        "days": pass_context(lambda _, number: day(number, _words().gettext)), "doi": doi_link,
-        "period": _spoken(period), "interval": pass_context(lambda _, effect: interval(effect, _words().gettext)),
+        "days": pass_context(lambda _, number: day(number, words().gettext)), "doi": doi_link,
+        "period": _spoken(period), "interval": pass_context(lambda _, effect: interval(effect, words().gettext)),
         "rfc3339": rfc3339, "public": public, "codes": lambda codes: ", ".join(c.upper() for c in codes),
     })
 
@@ -243,7 +243,8 @@ def _translations() -> Translations:
     return found
 
 
-def _words() -> Translator:
+def words() -> Translator:
+    """The sentences of the language of this page."""
     return _translations().translator(language())
 
 
@@ -254,12 +255,12 @@ def _spoken(say: Callable[[Any, str], T]) -> Callable[[Context, Any], T]:
 
 def _said(text: KonsilError | str) -> str:
     """An error's sentence, a `Sentence`, or a word marked with `N_`, in the page's language."""
-    return text.said(_word) if isinstance(text, KonsilError | Sentence) else _words().gettext(text)
+    return text.said(_word) if isinstance(text, KonsilError | Sentence) else words().gettext(text)
 
 
 def _word(text: str) -> str:
     """A sentence or a word in it, in the page's language."""
-    return text.name_in(language()) if isinstance(text, CountryName) else _words().gettext(text)
+    return text.name_in(language()) if isinstance(text, CountryName) else words().gettext(text)
 
 
 def _ago(ms: int, words: Translator) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from html import escape
+from typing import NamedTuple
 
 from actors.follows import FollowState
 from actors.models import Account as OwnAccount
@@ -11,12 +13,12 @@ from actors.models import Actor, Role
 from actors.relations import Relation, Shun
 from core.clock import rfc3339
 from core.countries import CODES, pack, specialty_title
-from core.i18n import language_name
+from core.i18n import Translator, language_name
 from core.ids import made_at, public
 from core.words import N_, Phrase
 from instance.api.entities import Account, CredentialAccount, Field, Mention, Relationship, Source
 from instance.api.pictures import portrait_address
-from instance.context import in_words, language, services
+from instance.context import services, words
 from posts.views import profile
 
 _ROLES: dict[Role, Phrase] = {Role.DOCTOR: N_("Doctor"), Role.RESIDENT: N_("Resident"), Role.STUDENT: N_("Student"),
@@ -27,15 +29,29 @@ _DAY_MS = 86_400_000
 _HEADER = "/static/icon-512.png"
 
 
-def account(actor: Actor, statuses: int = 0, last: int | None = None) -> Account:
-    """A doctor; how much she has `asked` and when `last` (ms) where that was looked up."""
-    return Account(**_shown(actor, statuses, last))  # type: ignore[arg-type]
+class Setting(NamedTuple):
+    """What is the same for everything an answer says: where this instance is, in whose words, and when (ms)."""
+
+    origin: str
+    words: Translator
+    now: int
+
+
+def setting() -> Setting:
+    """That of this request."""
+    return Setting(services().identity.origin, words(), services().clock.ms())
+
+
+def account(actor: Actor, statuses: int = 0, last: int | None = None, *, within: Setting | None = None) -> Account:
+    """A doctor; how much she has `asked` and when `last` (ms) where that was looked up. Of many, all are said `within` one
+    setting."""
+    return Account(**_shown(actor, statuses, last, within or setting()))  # type: ignore[arg-type]
 
 
 def own(actor: Actor, known: OwnAccount, requests: int, statuses: int, last: int | None) -> CredentialAccount:
     """Oneself, and how many ask to follow."""
     source = Source("private", False, known.language or None, actor.about, (), requests)
-    return CredentialAccount(**_shown(actor, statuses, last), source=source)  # type: ignore[arg-type]
+    return CredentialAccount(**_shown(actor, statuses, last, setting()), source=source)  # type: ignore[arg-type]
 
 
 def acct(actor: Actor) -> str:
@@ -61,15 +77,18 @@ def relationship(other: Actor, found: Relation) -> Relationship:
         showing_reblogs=followed)
 
 
-def _shown(actor: Actor, statuses: int, last: int | None) -> dict[str, object]:
-    origin, portrait = services().identity.origin, portrait_address(actor)
+def _shown(actor: Actor, statuses: int, last: int | None, within: Setting) -> dict[str, object]:
+    origin, portrait, held = within.origin, portrait_address(actor, within.origin), actor.badge.holds(within.now)
+    badge = _in_words(actor.badge.role, actor.badge.specialties, actor.badge.country,
+                      actor.badge.verified_by if held else None, within.words)
     return {
         "id": public(actor.id), "username": actor.handle, "acct": acct(actor), "display_name": actor.name, "bot": actor.desk,
         "discoverable": actor.local or actor.discoverable,
-        "created_at": rfc3339(made_at(actor.id) // _DAY_MS * _DAY_MS), "note": _note(actor),
+        "created_at": rfc3339(made_at(actor.id) // _DAY_MS * _DAY_MS), "note": _note(actor, badge),
         "url": origin + profile(actor.mention), "uri": actor.uri, "avatar": portrait, "avatar_static": portrait,
         "header": origin + _HEADER, "header_static": origin + _HEADER, "statuses_count": statuses,
-        "last_status_at": day(last) if last is not None else None, "fields": _fields(actor)}
+        "last_status_at": day(last) if last is not None else None,
+        "fields": _fields(actor, badge, rfc3339(actor.badge.verified_on) if held else None, within.words)}
 
 
 def day(ms: int) -> str:
@@ -77,38 +96,44 @@ def day(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%d")
 
 
-def _note(actor: Actor) -> str:
+class _Said(NamedTuple):
+    """A badge in words: in one line, as the field that says who verified it, and what else it says."""
+
+    line: str
+    name: str
+    value: str
+    rest: tuple[Field, ...]
+
+
+@lru_cache(maxsize=2048)  # few differ in more than their day, and there is one beside every post
+def _in_words(role: Role, specialties: tuple[str, ...], country: str, by: str | None, words: Translator) -> _Said:
+    """What is said of everybody with this role, these specialties and this country, verified by these; None: not any more."""
+    called, titles = words.gettext(_ROLES[role]), tuple(specialty_title(code, words.language) for code in specialties)
+    name = words.gettext(_VERIFIED if by is not None else _ENDED)
+    line = " · ".join((called, *titles, f"{name} {by}" if by is not None else name))
+    rest = [_row(words.gettext(_SPECIALTIES), ", ".join(titles))] if specialties else []
+    if country in CODES:
+        rest.append(_row(words.gettext(_COUNTRY), pack(country).name_in(words.language)))
+    value = escape(f"{by} ({called})", quote=False) if by is not None else called
+    return _Said(f"<p>{escape(line, quote=False)}</p>", name, value, tuple(rest))
+
+
+def _note(actor: Actor, badge: _Said) -> str:
     """What she says about herself; who knows no fields reads her badge here."""
     about = "<br>".join(escape(line, quote=False) for line in actor.about.strip().splitlines())
-    badge = " · ".join((in_words(_ROLES[actor.badge.role]), *_titles(actor), f"{in_words(_VERIFIED)} {actor.badge.verified_by}"
-                        if _holds(actor) else in_words(_ENDED)))
-    return f"<p>{escape(badge, quote=False)}</p>" + (f"<p>{about}</p>" if about else "")
+    return badge.line + (f"<p>{about}</p>" if about else "")
 
 
-def _fields(actor: Actor) -> tuple[Field, ...]:
-    badge, spoken = actor.badge, language()
-    rows = [Field(in_words(_VERIFIED), escape(f"{badge.verified_by} ({in_words(_ROLES[badge.role])})", quote=False),
-                  rfc3339(badge.verified_on)) if _holds(actor) else Field(in_words(_ENDED), in_words(_ROLES[badge.role]))]
-    if badge.specialties:
-        rows.append(_row(_SPECIALTIES, ", ".join(_titles(actor))))
-    if badge.country in CODES:
-        rows.append(_row(_COUNTRY, pack(badge.country).name_in(spoken)))
+def _fields(actor: Actor, badge: _Said, since: str | None, words: Translator) -> tuple[Field, ...]:
+    rows = [Field(badge.name, badge.value, since), *badge.rest]
     if actor.answered_by is not None:
-        rows.append(_row(_ANSWERS, actor.answered_by.name))
+        rows.append(_row(words.gettext(_ANSWERS), actor.answered_by.name))
     if actor.workplace:
-        rows.append(_row(_WORKS, actor.workplace))
+        rows.append(_row(words.gettext(_WORKS), actor.workplace))
     if actor.speaks:
-        rows.append(_row(_SPEAKS, ", ".join(map(language_name, actor.speaks))))
+        rows.append(_row(words.gettext(_SPEAKS), ", ".join(map(language_name, actor.speaks))))
     return tuple(rows)
 
 
-def _row(name: Phrase, value: str) -> Field:
-    return Field(in_words(name), escape(value, quote=False))
-
-
-def _titles(actor: Actor) -> tuple[str, ...]:
-    return tuple(specialty_title(code, language()) for code in actor.badge.specialties)
-
-
-def _holds(actor: Actor) -> bool:
-    return actor.badge.holds(services().clock.ms())
+def _row(name: str, value: str) -> Field:
+    return Field(name, escape(value, quote=False))

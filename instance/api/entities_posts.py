@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape, unescape
 
 from actors.models import Actor
 from core.clock import rfc3339
 from core.countries import CODES, pack
-from core.i18n import format_list
+from core.i18n import Translator, format_list
 from core.ids import made_at, number, public
 from core.words import N_, Phrase
 from instance.api.entities import MediaAttachment, Mention, Meta, Option, Poll, Size, Status, Tag
-from instance.api.entities_people import account, mention
+from instance.api.entities_people import Setting, account, mention, setting
 from instance.api.pictures import picture_address
-from instance.context import in_words, language, services
+from instance.context import services
 from posts.degraded import content
 from posts.models import CorrectionKind, Kind, Picture, PollView, PostView, Reach, ReplyKind
 from posts.threads import Around
@@ -35,8 +36,8 @@ _HIDDEN = N_("Hidden from everybody else here while operators look at a report")
 
 async def statuses(posts: Sequence[PostView]) -> tuple[Status, ...]:
     """Posts of one reader, with whom they name and what they answer."""
-    around = await services().threads.around(posts)
-    return tuple(_status(post, around) for post in posts)
+    around, within = await services().threads.around(posts), setting()
+    return tuple(_status(post, around, within) for post in posts)
 
 
 async def status(post: PostView) -> Status:
@@ -46,7 +47,7 @@ async def status(post: PostView) -> Status:
 
 def absolute(html: str) -> str:
     """A text with its links to our own pages leading here from anywhere."""
-    return _INNER_LINK.sub(rf"\1{services().identity.origin}/", html)
+    return _INNER_LINK.sub(rf"\1{services().identity.origin}/", html) if 'href="/' in html else html
 
 
 def attachments(post: PostView) -> tuple[MediaAttachment, ...]:
@@ -54,25 +55,28 @@ def attachments(post: PostView) -> tuple[MediaAttachment, ...]:
     return tuple(_attachment(post, which, picture) for which, picture in enumerate(post.pictures, start=1))
 
 
-def _status(post: PostView, around: Around) -> Status:
-    made = _own(post, around)
+def _status(post: PostView, around: Around, within: Setting) -> Status:
+    made = _own(post, around, within)
     if post.boosted_by is None or not post.boost_id:
         return made
     passed_on = rfc3339(made_at(number(post.boost_id) or 0))
-    return Status(id=post.boost_id, uri=f"{services().identity.origin}/boosts/{post.boost_id}", url=made.url,
-                  account=account(post.boosted_by), created_at=passed_on, content="", visibility=made.visibility,
+    return Status(id=post.boost_id, uri=f"{within.origin}/boosts/{post.boost_id}", url=made.url,
+                  account=account(post.boosted_by, within=within), created_at=passed_on, content="", visibility=made.visibility,
                   language=post.language, reblog=made)
 
 
-def _own(post: PostView, around: Around) -> Status:
-    origin = services().identity.origin
+def _own(post: PostView, around: Around, within: Setting) -> Status:
+    origin = within.origin
     parent = around.authors.get(post.parent_id or "")
     return Status(
-        id=post.id, uri=post.uri, url=f"{origin}/p/{post.id}", account=account(post.author), created_at=rfc3339(post.published),
+        id=post.id, uri=post.uri, url=f"{origin}/p/{post.id}", account=account(post.author, within=within),
+        created_at=rfc3339(post.published),
         edited_at=rfc3339(post.updated) if post.updated is not None else None,
-        content=_before(post) + absolute(content(_heading(post), post.html, post.facts, post.state, post.parts, post.language))
-        + _after(post),
-        visibility="direct" if post.named else "private", spoiler_text=_spoiler(post),
+        content="".join((
+            _before(post, within.words),
+            absolute(content(_heading(post), post.html, post.facts, post.state, post.parts, post.language)),
+            _after(post, within))),
+        visibility="direct" if post.named else "private", spoiler_text=_spoiler(post, within.words),
         sensitive=post.recalled or any(picture.warning for picture in post.pictures), language=post.language or None,
         in_reply_to_id=post.parent_id, in_reply_to_account_id=public(parent.id) if parent is not None else None,
         replies_count=post.replies, reblogs_count=post.boosts, favourites_count=post.likes, favourited=post.liked,
@@ -106,40 +110,47 @@ def _mentions(post: PostView, around: Around) -> tuple[Mention, ...]:
 
 def _heading(post: PostView) -> str:
     """The question that stands above a text; none above one that begins with it, as one that was typed into one field may."""
+    asked = " ".join(post.question.removesuffix(" …").split()) if post.kind == Kind.NOTE else ""
+    if not asked:
+        return post.question
     begun = _FIRST_NAMES.sub("", " ".join(unescape(_TAG.sub(" ", post.html[:_BEGINNING])).split()))
-    asked = " ".join(post.question.removesuffix(" …").split())
-    return "" if post.kind == Kind.NOTE and asked and begun.startswith(asked) else post.question
+    return "" if begun.startswith(asked) else post.question
 
 
-def _before(post: PostView) -> str:
+def _before(post: PostView, words: Translator) -> str:
     """What our pages show as marks: what an answer is, a correction, that operators look at it."""
-    lines = [in_words(_REPLY_WORDS[post.reply_kind])] if post.reply_kind in _REPLY_WORDS else []
+    lines = [words.gettext(_REPLY_WORDS[post.reply_kind])] if post.reply_kind in _REPLY_WORDS else []
     if post.helpful:
-        lines.append(in_words(_HELPFUL))
+        lines.append(words.gettext(_HELPFUL))
     if post.correction is not None:
-        lines.append(f"{in_words(_CORRECTIONS[post.correction.kind])}: {post.correction.reason}")
+        lines.append(f"{words.gettext(_CORRECTIONS[post.correction.kind])}: {post.correction.reason}")
     if post.hidden is not None:
-        lines.append(in_words(_HIDDEN))
+        lines.append(words.gettext(_HIDDEN))
     return "".join(f"<p><em>{escape(line, quote=False)}</em></p>" for line in lines)
 
 
-def _after(post: PostView) -> str:
+def _after(post: PostView, within: Setting) -> str:
     """Who reads a conversation, where that is more than this country: an answer goes there as well. Behind one's own question at
     home, where that is asked abroad: a border is crossed on our page."""
     if post.parent_id is None and post.mine and post.audience.reach == Reach.HOME:
-        page = f"{services().identity.origin}/compose?abroad={post.id}"
-        return f'<p><a href="{page}">{escape(in_words(_ABROAD), quote=False)}</a></p>'
+        page = f"{within.origin}/compose?abroad={post.id}"
+        return f'<p><a href="{page}">{escape(within.words.gettext(_ABROAD), quote=False)}</a></p>'
     if post.parent_id is not None or post.audience.reach not in (Reach.COUNTRIES, Reach.NETWORK):
         return ""
-    names = format_list([pack(code).name_in(language()) for code in post.countries if code in CODES], language())
-    line = in_words(_READ_IN) % {"countries": names}
+    return _read_in(post.countries, within.words)
+
+
+@lru_cache(maxsize=1024)  # few audiences there are stand under most posts
+def _read_in(countries: tuple[str, ...], words: Translator) -> str:
+    names = format_list([pack(code).name_in(words.language) for code in countries if code in CODES], words.language)
+    line = words.gettext(_READ_IN) % {"countries": names}
     return f"<p><em>{escape(line, quote=False)}</em></p>"
 
 
-def _spoiler(post: PostView) -> str:
+def _spoiler(post: PostView, words: Translator) -> str:
     if not post.recalled or post.correction is None:
         return ""
-    return f"{in_words(_CORRECTIONS[CorrectionKind.RECALL])}: {post.correction.reason}"
+    return f"{words.gettext(_CORRECTIONS[CorrectionKind.RECALL])}: {post.correction.reason}"
 
 
 def _attachment(post: PostView, which: int, picture: Picture) -> MediaAttachment:

@@ -36,10 +36,10 @@ def picture_address(post: PostView, which: int, size: str) -> str:
     return _address(_PICTURE, number(post.id) or 0, which, size)
 
 
-def portrait_address(actor: Actor) -> str:
-    """The same of a doctor; a sign of this instance where she has none."""
+def portrait_address(actor: Actor, origin: str) -> str:
+    """The same of a doctor; a sign of this instance, at its `origin`, where she has none."""
     if not actor.portrait:
-        return services().identity.origin + _MISSING
+        return origin + _MISSING
     return f"{_address(_PORTRAIT, actor.id, 0, 'large')}/{actor.portrait}"
 
 
