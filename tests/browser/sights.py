@@ -83,7 +83,7 @@ SIGHTS: dict[tuple[str, str], tuple[str | Sight, ...]] = {
         "/invite", "/settings", "/settings?saved=language", "/settings/mail", "/settings/profile", "/unlock?next=/",
         "/settings/attention", "/settings/attention?saved=attention", "/p/{been}", "/?tab=all",
         "/settings/security", "/settings/security?saved=password", "/settings/security/codes", "/settings/verification",
-        "/oauth/authorize?{asks}", Sight("/oauth/authorize?{asks}", 200, ((".door [value=allow]", {}),)),
+        "/oauth/authorize?{asks}", Sight("/oauth/authorize?{asks}", 200, (("main [value=allow]", {}),)),
         Sight("/oauth/authorize?{asks}&code_challenge_method=plain", 400), Sight("/oauth/authorize?client_id=nobody", 400),
         Sight("/settings/security", 400, (("#password .button", {"old": "x", "password": "several words"}),)),
         Sight("/settings/security/codes", 400, ((_NEXT, {"code": "1"}),)),

@@ -44,8 +44,8 @@ _RANDOM = re.compile(r"(?<=challenge&#34;: &#34;)[\w-]+|\b[A-Z0-9]{4}-[A-Z0-9]{4
 """The challenge of a question for passkeys, and the reference of an application."""
 
 
-_CLOCKS = ("date", "retry-after")
-"""Headers that say what time it is."""
+_CLOCKS = ("date", "retry-after", "x-ratelimit-reset", "x-ratelimit-remaining")
+"""Headers that say what time it is, and how much was asked for before, which is counted by the network that asks."""
 
 
 class Answer(NamedTuple):
