@@ -17,6 +17,7 @@ from core.words import N_, Phrase
 from federation.addresses import origin_of
 from instance.assembly import Assembly
 from instance.pushing import Verdict, deliver, spoken
+from instance.static import SIGN
 from posts.alerts import TYPES, WaitingAlert
 from posts.spans import Span
 from posts.telling import Told
@@ -28,7 +29,6 @@ _NAME = 200
 _SECONDS = 48 * 3600
 _VAPID_SECONDS = 12 * 3600
 _HEADERS = {"content-type": "application/octet-stream", "ttl": str(_SECONDS), "urgency": "normal"}
-_ICON = "/static/icon-192.png"
 TITLES: dict[Told, Phrase] = {
     Told.ANSWER: N_("An answer to what you wrote"), Told.MENTION: N_("You are mentioned"), Told.CONSULT: N_("A consult with you"),
     Told.ASKED_BACK: N_("A question back to you"), Told.FOLLOWED: N_("A conversation you follow goes on"),
@@ -72,7 +72,7 @@ class Alerting:
         words = spoken(self._its, self._words, alert.language)
         who = alert.by.name if alert.by is not None else self._its.identity.name
         return Message(alert.access_token, words.language, public(alert.event), TYPES[alert.kind],
-                       f"{self._its.identity.origin}{_ICON}", str(words.gettext(TITLES[alert.kind])), who[:_NAME])
+                       f"{self._its.identity.origin}{SIGN}", str(words.gettext(TITLES[alert.kind])), who[:_NAME])
 
     async def _send(self, alert: WaitingAlert) -> None:
         if not await self._is_there(alert):

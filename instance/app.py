@@ -101,7 +101,7 @@ async def _finish(response: Response) -> Response:
     """Headers of every answer."""
     if api_guard.serves(request.path):
         api_guard.finish(response)
-    return await guard.finish(response)
+    return await guard.finish(api_guard.finish_for_browsers(response))
 
 
 async def _explain(error: KonsilError) -> Response:

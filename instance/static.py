@@ -10,6 +10,8 @@ from quart import Response
 from core.access import Access, Route
 from core.errors import NotFound
 
+SIGN = "/static/icon-192.png"
+"""The picture that stands for this instance, and for who has none of her own."""
 _TYPES = {"css": "text/css; charset=utf-8", "png": "image/png", "svg": "image/svg+xml", "js": "text/javascript; charset=utf-8"}
 
 

@@ -11,11 +11,13 @@ from actors.devices import NOWHERE
 from tests.illustrated import illustrated
 from tests.phones import Phone
 from tests.servers import Running, countries, until
+from tests.test_api_first_screen import WEB, with_a_web_app
 
 
-async def look(url: str) -> tuple[int, str, dict[str, str]]:
-    """As any program does: without a token."""
-    async with aiohttp.ClientSession() as anybody, anybody.get(url) as response:
+async def look(url: str, origin: str = "") -> tuple[int, str, dict[str, str]]:
+    """As any program does, without a token; a browser's script says its page's origin."""
+    said = {"origin": origin} if origin else {}
+    async with aiohttp.ClientSession() as anybody, anybody.get(url, headers=said) as response:
         await response.read()
         return response.status, response.content_type, {name.lower(): value for name, value in response.headers.items()}
 
@@ -83,3 +85,25 @@ async def _ends(de: Running, end: Callable[[], Awaitable[None]]) -> None:
         assert (await look(address))[0] == 200
         await end()
         assert (await look(address))[0] == 404
+
+
+async def test_a_page_of_an_app_may_show_pictures_where_operators_have_named_one(tmp_path: Path) -> None:
+    """A browser shows a picture of another origin only where that says so, and lets scripts look into it by CORS."""
+    async with countries(tmp_path / "web", "de", worker=False, settled=with_a_web_app) as (de,), Phone(de) as phone:
+        await illustrated(de)
+        await phone.log_in("ben")
+        [status] = await phone.get("/api/v1/timelines/public")
+        for address in (status["media_attachments"][0]["url"], status["account"]["avatar"]):
+            _, _, headers = await look(address)
+            assert headers["cross-origin-resource-policy"] == "cross-origin" and "access-control-allow-origin" not in headers
+            assert headers["vary"] == "Origin"
+            assert (await look(address, WEB))[2]["access-control-allow-origin"] == WEB
+            assert "access-control-allow-origin" not in (await look(address, "https://evil.example"))[2]
+        for elsewhere in (f"{de.url}/api/v1/instance", f"{de.url}/static/konsil.css", f"{de.url}/login"):
+            assert (await look(elsewhere))[2]["cross-origin-resource-policy"] == "same-origin", elsewhere
+    async with countries(tmp_path / "none", "de", worker=False) as (de,), Phone(de) as phone:
+        await illustrated(de)
+        await phone.log_in("ben")
+        [status] = await phone.get("/api/v1/timelines/public")
+        for address in (status["media_attachments"][0]["url"], status["account"]["avatar"]):
+            assert (await look(address, WEB))[2]["cross-origin-resource-policy"] == "same-origin"

@@ -23,10 +23,12 @@ from instance.api.answers import INSUFFICIENT, INVALID, answer
 from instance.context import Viewer, language_of, services
 from instance.limits import WAITS
 from instance.quotas import Standing
+from instance.static import SIGN
 
 _SAFE = frozenset({"GET", "HEAD"})
 _AREAS = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/oauth-authorization-server")
 _STREAMS = "/api/v1/streaming/"
+_PICTURES = ("/api/konsil/", "/static/icon-")
 _EXPOSED = "Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After"
 _TAKEN = "Authorization, Content-Type, Idempotency-Key"
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
@@ -102,8 +104,19 @@ def finish(response: Response) -> Response:
     headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"] = str(standing.limit), str(standing.left)
     headers["x-ratelimit-reset"] = rfc3339(standing.until * 1000)
     headers.setdefault("content-security-policy", _CSP)
-    if services().settings.clients.origins:
-        headers.add("vary", "Origin")
+    return response
+
+
+def finish_for_browsers(response: Response) -> Response:
+    """What an app that runs in a browser has to be told of every answer of the API, and of the sign that stands for who has no
+    portrait. A page that shows a picture does not say its origin, so where the settings name any, pictures
+    may be shown anywhere: their addresses hold a token, which no other page has."""
+    headers, path = response.headers, request.path
+    if not services().settings.clients.origins or not (serves(path) or path == SIGN):
+        return response
+    headers.add("vary", "Origin")
+    if path.startswith(_PICTURES):
+        headers["cross-origin-resource-policy"] = "cross-origin"
     if origin := _origin():
         headers["access-control-allow-origin"] = origin
         headers["access-control-expose-headers"] = _EXPOSED

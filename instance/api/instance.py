@@ -10,6 +10,7 @@ from core.access import Access, Route
 from core.papers import BYTES
 from core.words import N_
 from instance.context import in_words, offered, services
+from instance.static import SIGN
 from posts.models import ALT_LENGTH
 
 API_VERSION = "4.2.0"
@@ -88,7 +89,7 @@ def _configuration() -> dict[str, Any]:
 
 
 def _icon() -> str:
-    return f"{services().identity.origin}/static/icon-192.png"
+    return f"{services().identity.origin}{SIGN}"
 
 
 ROUTES = (

@@ -19,6 +19,7 @@ from core.errors import NotFound, Refused
 from core.ids import number, public
 from instance import media
 from instance.context import services
+from instance.static import SIGN
 from posts.models import PostView
 
 _DAY_MS = 86_400_000
@@ -28,7 +29,6 @@ _PATHS = {_PICTURE: "pictures", _PORTRAIT: "portraits", _UPLOAD: "uploads"}
 _SEALED = struct.Struct(">BBIqqB")  # of which kind, how large, the last day, the token, the post or doctor, which picture
 _MAC = 16
 _SIZES = ("small", "large")
-_MISSING = "/static/icon-192.png"
 
 
 def picture_address(post: PostView, which: int, size: str) -> str:
@@ -39,7 +39,7 @@ def picture_address(post: PostView, which: int, size: str) -> str:
 def portrait_address(actor: Actor, origin: str) -> str:
     """The same of a doctor; a sign of this instance, at its `origin`, where she has none."""
     if not actor.portrait:
-        return origin + _MISSING
+        return origin + SIGN
     return f"{_address(_PORTRAIT, actor.id, 0, 'large')}/{actor.portrait}"
 
 
