@@ -72,6 +72,16 @@ async def test_a_case_from_abroad_is_whole_and_so_is_its_conversation(pair: tupl
     assert [one["id"] for one in context["descendants"]] == [below, beside]
 
 
+async def test_apps_that_show_every_line_break_show_none_that_nobody_made(pair: tuple[Running, Running], phone: Phone) -> None:
+    _, fr = pair
+    text = "One\ntwo\n\n- three\n- four\n\n| a | b |\n|---|---|\n| c | d |\n\n```\nfive\n\nsix\n```\n\nseven"
+    post_id = await fr.its.compose.publish(await fr.author("ben"), Draft(Kind.NOTE, "First", text, "fr"), (), Reach.HOME, "")
+    shown = (await phone.get(f"/api/v1/statuses/{post_id}"))["content"]
+    assert "<p>One<br>two</p><ul><li>three</li><li>four</li></ul><table><thead><tr><th>a</th>" in shown
+    assert "<pre><code>five\n\nsix\n</code></pre><p>seven</p>" in shown
+    assert (await phone.get(f"/api/v1/statuses/{post_id}/history"))[-1]["content"].endswith("<p>seven</p>")
+
+
 async def test_a_poll_shows_what_the_reader_may_see(pair: tuple[Running, Running], phone: Phone) -> None:
     de, fr = pair
     ends = de.its.clock.ms() + 3_600_000

@@ -23,6 +23,7 @@ from posts.threads import Around
 from posts.views import tag_page
 
 _INNER_LINK = re.compile(r'(<a (?:[^<>]*? )?href=")/(?!/)')
+_BETWEEN = re.compile(r"(<(?:br|hr|/?(?:p|h\d|ul|ol|li|blockquote|pre|table|thead|tbody|tr|th|td)\b[^<>]*+)>)\n")
 _TAG, _FIRST_NAMES = re.compile(r"<[^<>]*+>"), re.compile(r"\A(?:@[\w.@:-]+[\s:,]*)+")
 _BEGINNING = 4_000
 _REPLY_WORDS: dict[ReplyKind, Phrase] = {ReplyKind.QUESTION: N_("A question back"), ReplyKind.EVIDENCE: N_("Evidence")}
@@ -46,8 +47,10 @@ async def status(post: PostView) -> Status:
 
 
 def absolute(html: str) -> str:
-    """A text with its links to our own pages leading here from anywhere."""
-    return _INNER_LINK.sub(rf"\1{services().identity.origin}/", html) if 'href="/' in html else html
+    """A text with its links to our own pages leading here from anywhere, and without line breaks between its elements: many apps
+    show every break that they find."""
+    whole = _BETWEEN.sub(r"\1", html) if ">\n" in html else html
+    return _INNER_LINK.sub(rf"\1{services().identity.origin}/", whole) if 'href="/' in whole else whole
 
 
 def attachments(post: PostView) -> tuple[MediaAttachment, ...]:
