@@ -162,10 +162,12 @@ async def test_people_and_how_one_stands_to_them(pair: tuple[Running, Running], 
     assert await phone.get(f"/api/v1/accounts/{here['id']}/following") == []
     asked = await fr.its.compose.publish(await fr.author("ada"), Draft(Kind.NOTE, "Hers", "Text", "fr"), (), Reach.HOME, "")
     assert [one["id"] for one in await phone.get(f"/api/v1/accounts/{here['id']}/statuses")] == [asked]
-    assert await phone.get(f"/api/v1/accounts/{here['id']}/statuses?pinned=true") == []
+    for empty in ("statuses?pinned=true", "featured_tags"):
+        assert await phone.get(f"/api/v1/accounts/{here['id']}/{empty}") == []
     await fr.add_doctor("hidden", proven=False)
     unseen = fr.doctors["hidden"].actor_id
-    assert (await phone.ask("GET", f"/api/v1/accounts/{public(unseen or 1)}"))[0] == 404
+    for path in ("", "/featured_tags"):
+        assert (await phone.ask("GET", f"/api/v1/accounts/{public(unseen or 1)}{path}"))[0] == 404
     assert await phone.get(f"/api/v1/accounts?id[]={public(unseen or 1)}&id[]={here['id']}") == [
         await phone.get(f"/api/v1/accounts/{here['id']}") | {"statuses_count": 0, "last_status_at": None}]
 

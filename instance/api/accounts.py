@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quart import Response
 
 from actors.models import Actor
@@ -69,6 +71,12 @@ async def of_nobody(account_id: str) -> list[Account]:
     return []
 
 
+async def nothing_of(account_id: str) -> list[Any]:
+    """What doctors have none of here, such as hashtags that they show on their pages."""
+    await seen(account_id)
+    return []
+
+
 async def seen(account_id: str) -> Actor:
     """The doctor of a public id; one `NotFound` for who may not be seen and who is not there."""
     found = await services().directory.some((account_id,))
@@ -113,6 +121,7 @@ ROUTES = (
     Route("/api/v1/accounts/<account_id>/statuses", ("GET",), of_account, Access.CLIENT, scopes=("read:statuses",)),
     Route("/api/v1/accounts/<account_id>/followers", ("GET",), followers, Access.CLIENT, scopes=("read:accounts",)),
     Route("/api/v1/accounts/<account_id>/following", ("GET",), following, Access.CLIENT, scopes=("read:accounts",)),
+    Route("/api/v1/accounts/<account_id>/featured_tags", ("GET",), nothing_of, Access.CLIENT, scopes=("read:accounts",)),
     Route("/api/v1/blocks", ("GET",), blocks, Access.CLIENT, scopes=("read:blocks",)),
     Route("/api/v1/mutes", ("GET",), mutes, Access.CLIENT, scopes=("read:mutes",)),
 )
