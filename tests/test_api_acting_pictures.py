@@ -50,8 +50,8 @@ async def handed_in(phone: Phone, alt: str = "A white disc", path: str = MEDIA) 
     return await sent(phone, path, form(**({"description": alt} if alt else {})))
 
 
-async def confirmed(at: Running, link: str, handle: str = "ben") -> None:
-    """What she does on our page with every picture that waits there."""
+async def confirmed(at: Running, link: str, handle: str = "ben", alt: str = "") -> None:
+    """What she does on our page with every picture that waits there; `alt` is what she says of one that nothing was said of."""
     path = link.removeprefix(at.url)
     async with Browser(at) as browser:
         await browser.login(handle)
@@ -59,10 +59,10 @@ async def confirmed(at: Running, link: str, handle: str = "ben") -> None:
         for name in dict.fromkeys(re.findall(rf'href="{path}/([\w-]+)"', page)):
             one = (await browser.get(f"{path}/{name}"))[1]
             digest = re.search(r'name="seen" value="(\w+)"', one)
-            alt = re.search(r'<textarea[^>]* name="alt"[^>]*>([^<]*)<', one)
-            assert digest is not None and alt is not None, one
+            shown = re.search(r'<textarea[^>]* name="alt"[^>]*>([^<]*)<', one)
+            assert digest is not None and shown is not None, one
             status, said = await browser.post(f"{path}/{name}", {
-                "alt": alt[1].strip(), "sort": "radiology", "warning": "", "seen": digest[1]})
+                "alt": shown[1].strip() or alt, "sort": "radiology", "warning": "", "seen": digest[1]})
             assert status == 303, said
 
 
@@ -79,11 +79,13 @@ async def test_a_picture_goes_out_once_she_has_looked_at_it_on_our_page(pair: tu
     async with aiohttp.ClientSession() as anybody, anybody.get(made["preview_url"]) as response:
         assert response.status == 200 and response.content_type == "image/jpeg"
     post = {"status": "What is this?\n\nA disc.", "media_ids[]": made["id"]}
-    assert "no description" in await refused(phone, data=post)
+    nothing_said = await refused(phone, data=post)
+    assert "no description" in nothing_said and await fr.count("drafts") == 1
     described = await sent(phone, f"/api/v1/media/{made['id']}", {"description": "A white disc"}, method="PUT")
     assert described["description"] == "A white disc"
     sentence = await refused(phone, data=post)
     link = link_in(sentence)
+    assert link == link_in(nothing_said)
     assert "as others will see it" in sentence and await fr.count("posts") == 0 and await fr.count("drafts") == 1
     assert link_in(await refused(phone, data=post)) == link and await fr.count("drafts") == 1
     async with Browser(fr) as browser:  # it can be sent from there as well
@@ -99,6 +101,15 @@ async def test_a_picture_goes_out_once_she_has_looked_at_it_on_our_page(pair: tu
     await refused(phone, f"/api/v1/media/{made['id']}", None, method="GET", status=404)
     async with aiohttp.ClientSession() as anybody, anybody.get(made["preview_url"]) as response:
         assert response.status == 404
+
+
+async def test_an_app_that_cannot_describe_a_picture_it_has_sent_has_it_described_on_our_page(
+        pair: tuple[Running, Running], phone: Phone) -> None:
+    """Some send what was typed with the file and never again, so nothing that is typed after the refusal would arrive."""
+    made = await handed_in(phone, "")
+    post = {"status": "What is this?\n\nA disc.", "media_ids[]": made["id"]}
+    await confirmed(pair[1], link_in(await refused(phone, data=post)), alt="A white disc")
+    assert (await sent(phone, data=post))["media_attachments"][0]["description"] == "A white disc"
 
 
 async def test_one_that_takes_its_time_is_asked_for_again(pair: tuple[Running, Running], phone: Phone,

@@ -47,8 +47,8 @@ async def are_clean(texts: Mapping[str, str], spoken: str) -> bool:
 
 async def pictures_for(names: Sequence[str], place: Sheet, written: Written | None, *, leaves: bool = False) -> Sheet | None:
     """The form that pictures of an app go along with, None for no pictures; `place` is where they are looked at, and `written`
-    what waits there with them. `InvalidInput` where one of them has no description, where they were not confirmed on our page,
-    and where the post `leaves` the country, because that is said there, too."""
+    what waits there with them. `InvalidInput` where one of them has no description (not every app can still say one), where they
+    were not confirmed on our page, and where the post `leaves` the country, because that is said there, too."""
     me = doctor().actor
     if not names:
         return None
@@ -56,10 +56,7 @@ async def pictures_for(names: Sequence[str], place: Sheet, written: Written | No
         raise InvalidInput("A post has at most %(most)s pictures.", values={"most": services().settings.media.per_post},
                            field="media_ids")
     tray = await services().trays.look(me, names)
-    for which, upload in enumerate(tray.uploads, 1):
-        if not upload.alt:
-            raise InvalidInput("Picture %(place)s has no description. Say what it shows: colleagues who cannot see it read this.",
-                               values={"place": which}, reason="alt", field="media_ids")
+    mute = next((which for which, upload in enumerate(tray.uploads, 1) if not upload.alt), None)
     if not leaves and all(upload.ready for upload in tray.uploads):
         return tray.sheet or await services().trays.lay(me, names)
     if place.what == What.NEW and tray.sheet is not None and tray.sheet.what == What.NEW:
@@ -68,14 +65,17 @@ async def pictures_for(names: Sequence[str], place: Sheet, written: Written | No
         await _keep(place, written)
     await services().trays.lay(me, names, place)
     origin = services().identity.origin
+    link = f"{origin}/drafts/{place.what}/{place.about}/pictures"
+    if mute is not None:
+        raise InvalidInput("Picture %(place)s has no description. Say what it shows, in the app or on our page, where it waits:"
+                           " %(link)s", values={"place": mute, "link": link}, reason="alt", field="media_ids")
     if leaves:
         raise InvalidInput("With pictures this leaves the country, and on our page you say on what that rests. It waits there:"
                            " %(link)s", values={"link": origin + address(place.what, place.about)}, reason="border",
                            field="media_ids")
     raise InvalidInput("Before a picture goes out, you look at it on our page as others will see it, and confirm that it shows no"
                        " patient. It waits there: %(link)s Then send the same again, or send it from there.",
-                       values={"link": f"{origin}/drafts/{place.what}/{place.about}/pictures"}, reason="picture",
-                       field="media_ids")
+                       values={"link": link}, reason="picture", field="media_ids")
 
 
 async def send_over_there(written: Written, place: Sheet, countries: Collection[str]) -> NoReturn:
