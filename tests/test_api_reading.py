@@ -162,6 +162,8 @@ async def test_people_and_how_one_stands_to_them(pair: tuple[Running, Running], 
     assert await phone.get(f"/api/v1/accounts/{here['id']}/following") == []
     asked = await fr.its.compose.publish(await fr.author("ada"), Draft(Kind.NOTE, "Hers", "Text", "fr"), (), Reach.HOME, "")
     assert [one["id"] for one in await phone.get(f"/api/v1/accounts/{here['id']}/statuses")] == [asked]
+    named = await phone.get("/api/v1/accounts/lookup?acct=ada")
+    assert named["statuses_count"] == 1 and named == await phone.get(f"/api/v1/accounts/{here['id']}")
     for empty in ("statuses?pinned=true", "featured_tags"):
         assert await phone.get(f"/api/v1/accounts/{here['id']}/{empty}") == []
     await fr.add_doctor("hidden", proven=False)

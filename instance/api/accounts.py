@@ -34,13 +34,16 @@ async def oneself(actor: Actor) -> CredentialAccount:
 
 async def show_account(account_id: str) -> Account:
     """Somebody."""
-    actor = await seen(account_id)
-    return account(actor, *await services().timelines.asked(actor))
+    return await _whole(await seen(account_id))
 
 
 async def lookup() -> Account:
     """Somebody by her name, if she is here or has been met; nobody is asked for."""
-    return account(await services().directory.known(bodies.asked().text("acct", 400)))
+    return await _whole(await services().directory.known(bodies.asked().text("acct", 400)))
+
+
+async def _whole(actor: Actor) -> Account:
+    return account(actor, *await services().timelines.asked(actor))
 
 
 async def several() -> list[Account]:
