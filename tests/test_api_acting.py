@@ -219,6 +219,8 @@ async def test_polls_are_asked_and_voted_in_across_the_border(pair: tuple[Runnin
             "status": "Which?", "poll": {"options": ["a", "b"], "expires_in": 3600, "multiple": False}}) as response:
         own = await response.json()
         assert response.status == 200, own
+    titled = await sent(phone, data={"status": "Which #one?", "poll[options][]": ["a", "b"], "poll[expires_in]": "600"})
+    assert titled["content"].count("Which") == 1  # it is its own question
     assert [one["title"] for one in own["poll"]["options"]] == ["a", "b"] and own["poll"]["voted"] is True
     await refused(phone, f"/api/v1/polls/{own['id']}/votes", {"choices[]": "0"})  # nobody votes in her own
     await refused(phone, f"{STATUSES}/{own['id']}", {"poll[options][]": ["a", "c"], "poll[expires_in]": "600"}, method="PUT")

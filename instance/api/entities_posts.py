@@ -113,11 +113,11 @@ def _mentions(post: PostView, around: Around) -> tuple[Mention, ...]:
 
 def _heading(post: PostView) -> str:
     """The question that stands above a text; none above one that begins with it, as one that was typed into one field may."""
-    asked = " ".join(post.question.removesuffix(" …").split()) if post.kind == Kind.NOTE else ""
+    asked = "".join(post.question.removesuffix(" …").split()) if post.kind in (Kind.NOTE, Kind.POLL) else ""
     if not asked:
         return post.question
     begun = _FIRST_NAMES.sub("", " ".join(unescape(_TAG.sub(" ", post.html[:_BEGINNING])).split()))
-    return "" if begun.startswith(asked) else post.question
+    return "" if "".join(begun.split()).startswith(asked) else post.question
 
 
 def _before(post: PostView, words: Translator) -> str:
