@@ -114,7 +114,8 @@ async def test_pages_lead_down_and_up_by_absolute_links(de: Running, phone: Phon
 
 
 async def test_what_apps_ask_for_when_they_start_is_there(de: Running, phone: Phone) -> None:
-    assert (await phone.get("/api/v1/preferences"))["posting:default:visibility"] == "private"
+    asked = await phone.get("/api/v1/preferences")
+    assert asked["posting:default:visibility"] == "private" and asked["posting:default:language"] == "de"
     for empty in ("/api/v1/custom_emojis", "/api/v1/announcements", "/api/v1/filters", "/api/v2/filters", "/api/v1/lists",
                   "/api/v1/follow_requests", "/api/v1/followed_tags", "/api/v1/notifications", "/api/v1/blocks", "/api/v1/mutes",
                   "/api/v1/bookmarks"):

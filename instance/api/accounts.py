@@ -15,7 +15,7 @@ from instance.api import bodies, paging
 from instance.api.entities import Account, CredentialAccount, Relationship
 from instance.api.entities_people import account, own, relationship
 from instance.api.entities_posts import statuses
-from instance.api.guard import doctor
+from instance.api.guard import doctor, writes_in
 from instance.context import services
 
 _MOST = 40
@@ -29,7 +29,7 @@ async def verify_credentials() -> CredentialAccount:
 async def oneself(actor: Actor) -> CredentialAccount:
     """The doctor who asks, as she is now."""
     circle = await services().relations.circle(actor, Circle.REQUESTS)
-    return own(actor, doctor().account, circle.requests, *await services().timelines.asked(actor))
+    return own(actor, writes_in(), circle.requests, *await services().timelines.asked(actor))
 
 
 async def show_account(account_id: str) -> Account:

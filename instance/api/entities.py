@@ -50,7 +50,7 @@ class Source(msgspec.Struct, frozen=True):
 
     privacy: str
     sensitive: bool
-    language: str | None
+    language: str
     note: str
     fields: tuple[Field, ...]
     follow_requests_count: int

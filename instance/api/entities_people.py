@@ -8,7 +8,6 @@ from html import escape
 from typing import NamedTuple
 
 from actors.follows import FollowState
-from actors.models import Account as OwnAccount
 from actors.models import Actor, Role
 from actors.relations import Relation, Shun
 from core.clock import rfc3339
@@ -48,9 +47,9 @@ def account(actor: Actor, statuses: int = 0, last: int | None = None, *, within:
     return Account(**_shown(actor, statuses, last, within or setting()))  # type: ignore[arg-type]
 
 
-def own(actor: Actor, known: OwnAccount, requests: int, statuses: int, last: int | None) -> CredentialAccount:
-    """Oneself, and how many ask to follow."""
-    source = Source("private", False, known.language or None, actor.about, (), requests)
+def own(actor: Actor, spoken: str, requests: int, statuses: int, last: int | None) -> CredentialAccount:
+    """Oneself, the language one writes in, and how many ask to follow."""
+    source = Source("private", False, spoken, actor.about, (), requests)
     return CredentialAccount(**_shown(actor, statuses, last, setting()), source=source)  # type: ignore[arg-type]
 
 

@@ -70,6 +70,11 @@ def doctor() -> VerifiedDoctor:
     return bearer.doctor
 
 
+def writes_in() -> str:
+    """The language that she writes in unless her app says another one: her own, else the country's."""
+    return doctor().account.language or services().pack.languages[0]
+
+
 def bearer() -> Bearer:
     """Who asks, on a route for apps or doctors."""
     found: Bearer = g.bearer

@@ -13,7 +13,7 @@ from core.pictures import refused
 from instance.api import bodies
 from instance.api.answers import answer
 from instance.api.entities import MediaAttachment, Meta, Size
-from instance.api.guard import author, doctor
+from instance.api.guard import author, doctor, writes_in
 from instance.api.pictures import upload_address
 from instance.api.second_steps import are_clean
 from instance.context import services
@@ -49,7 +49,7 @@ async def describe(media_id: str) -> Response:
     me = doctor()
     if "description" in fields:
         alt = fields.text("description", 2 * ALT_LENGTH)
-        settled = await are_clean({"alt": alt}, me.account.language or services().pack.languages[0])
+        settled = await are_clean({"alt": alt}, writes_in())
         await services().trays.describe(me.actor, media_id, alt, settled=settled)
     return await _shown(media_id)
 

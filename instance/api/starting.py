@@ -14,7 +14,7 @@ from core.ids import number
 from instance.api import bodies, paging
 from instance.api.entities import FollowedTag, Marker
 from instance.api.entities_people import account
-from instance.api.guard import doctor
+from instance.api.guard import doctor, writes_in
 from instance.context import services
 from posts.markers import LISTS
 from posts.markers import Marker as Kept
@@ -26,7 +26,7 @@ from posts.views import tag_page
 async def preferences() -> dict[str, Any]:
     """How an app should begin: everything that is written goes to colleagues alone."""
     return {"posting:default:visibility": "private", "posting:default:sensitive": False,
-            "posting:default:language": doctor().account.language or None, "reading:expand:media": "default",
+            "posting:default:language": writes_in(), "reading:expand:media": "default",
             "reading:expand:spoilers": False, "reading:autoplay:gifs": False}
 
 

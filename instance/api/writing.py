@@ -20,7 +20,7 @@ from instance.api import bodies
 from instance.api.bodies import Fields
 from instance.api.entities import DeletedStatus, Status
 from instance.api.entities_posts import status
-from instance.api.guard import author, bearer, doctor
+from instance.api.guard import author, bearer, doctor, writes_in
 from instance.api.second_steps import are_clean, look_twice, pictures_for, send_over_there, sheet_for
 from instance.api.statuses import found
 from instance.context import services
@@ -191,7 +191,7 @@ def _with_warning(fields: Fields) -> str:
 
 
 def _language(fields: Fields) -> str:
-    return fields.text("language", 20) or doctor().account.language or services().pack.languages[0]
+    return fields.text("language", 20) or writes_in()
 
 
 def _form() -> str:
