@@ -49,7 +49,7 @@ class Phone:
         assert status == 200, page
         status, where = await browser.post("/oauth/authorize", hidden(page) | {"do": "allow"})
         if status == 200:
-            return re.search(r'id="app-code" value="([^"]+)"', where)[1]  # type: ignore[index]
+            return re.search(r'id="app-code"[^>]*>([^<]+)<', where)[1]  # type: ignore[index]
         assert status == 303, where
         said = parse_qs(urlsplit(where).query)
         assert said.get("state") == [self.wish(**changes)["state"]]

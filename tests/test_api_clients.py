@@ -31,7 +31,7 @@ async def signed_in(at: Running, handle: str) -> Mastodon:
         await browser.login(handle)
         page = (await browser.get(f"{where.path}?{where.query}"))[1]
         page = (await browser.post("/oauth/authorize", hidden(page) | {"do": "allow"}))[1]
-    found = re.search(r'id="app-code" value="([^"]+)"', page)
+    found = re.search(r'id="app-code"[^>]*>([^<]+)<', page)
     assert found is not None
     await asyncio.to_thread(app.log_in, code=unescape(found[1]), scopes=SCOPES, allow_http=True)
     return app
