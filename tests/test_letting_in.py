@@ -89,7 +89,7 @@ async def test_nobody_is_sent_anywhere_by_what_is_wrong(de: Running, phone: Phon
                                ({"code_challenge": "short", "code_challenge_method": "S256"}, "invalid_request")):
             status, page = await ada.get(f"/oauth/authorize?{urlencode(phone.wish(**changes))}")
             assert status == 400 and "Nothing was given" in page, changes
-            back = unescape(page.split('class="card door"')[1].split('class="go" href="')[1].split('"')[0])
+            back = unescape(page.split('<section class="card">')[1].split('class="go" href="')[1].split('"')[0])
             assert back.startswith(BACK) and parse_qs(urlsplit(back).query)["error"] == [error]
             assert (await ada.post("/oauth/authorize", phone.wish(**changes) | {"do": "allow"}))[0] == 400
     assert await de.count("app_codes") == 0
