@@ -193,6 +193,20 @@ async def test_what_could_say_who_the_patient_is_takes_a_second_look(pair: tuple
     assert await fr.count("posts") == 1 and await fr.count("revisions") == 0
 
 
+@pytest.mark.parametrize("poll", [{}, {"poll[options][]": ["a", "b"], "poll[expires_in]": "600"}])
+async def test_a_text_that_is_its_own_question_asks_what_it_says_after_a_change(
+        poll: dict[str, Any], pair: tuple[Running, Running], phone: Phone) -> None:
+    for typed in ("Give 10 mg?", "Give 10 mg #now?"):
+        made = await sent(phone, data={"status": typed} | poll)
+        path = f"{STATUSES}/{made['id']}"
+        source = await phone.get(f"{path}/source")
+        assert (source["text"], source["spoiler_text"]) == (typed, "")
+        changed = await sent(phone, path, {"status": "Give 1 mg #soon?"}, method="PUT")
+        assert "10 mg" not in changed["content"] and changed["content"].count("Give 1 mg") == 1
+        gone = await sent(phone, path, method="DELETE")
+        assert (gone["text"], gone["spoiler_text"]) == ("Give 1 mg #soon?", "")
+
+
 async def test_a_post_is_changed_and_deleted_with_its_source(pair: tuple[Running, Running], phone: Phone) -> None:
     _, fr = pair
     made = await sent(phone, data={"status": "Which test?\n\nOne *two*"})

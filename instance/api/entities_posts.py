@@ -53,6 +53,14 @@ def absolute(html: str) -> str:
     return _INNER_LINK.sub(rf"\1{services().identity.origin}/", whole) if 'href="/' in whole else whole
 
 
+def as_typed(post: PostView, text: str) -> tuple[str, str]:
+    """What was typed, and what stands above it: nothing above a text that is its own question, so that a change of it changes
+    both and the question never goes on saying what has been taken back."""
+    if post.kind in (Kind.NOTE, Kind.POLL) and (not text or not _heading(post)):
+        return text or post.question, ""
+    return text, post.question
+
+
 def attachments(post: PostView) -> tuple[MediaAttachment, ...]:
     """Its pictures."""
     return tuple(_attachment(post, which, picture) for which, picture in enumerate(post.pictures, start=1))

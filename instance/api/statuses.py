@@ -10,7 +10,7 @@ from core.errors import NotFound
 from instance.api import bodies, paging
 from instance.api.entities import Context, Poll, Status, StatusEdit, StatusSource
 from instance.api.entities_people import account
-from instance.api.entities_posts import absolute, poll, status, statuses
+from instance.api.entities_posts import absolute, as_typed, poll, status, statuses
 from instance.api.guard import doctor
 from instance.context import services
 from instance.pages.looking import note_reading, settle
@@ -60,7 +60,7 @@ async def context(status_id: str) -> Context:
 async def source(status_id: str) -> StatusSource:
     """One's own post as it was typed."""
     post, text = await services().threads.source(doctor().actor, status_id)
-    return StatusSource(post.id, text, post.question)
+    return StatusSource(post.id, *as_typed(post, text))
 
 
 async def history(status_id: str) -> list[StatusEdit]:

@@ -19,7 +19,7 @@ from core.errors import InvalidInput
 from instance.api import bodies
 from instance.api.bodies import Fields
 from instance.api.entities import DeletedStatus, Status
-from instance.api.entities_posts import status
+from instance.api.entities_posts import as_typed, status
 from instance.api.guard import author, bearer, doctor, writes_in
 from instance.api.second_steps import are_clean, look_twice, pictures_for, send_over_there, sheet_for
 from instance.api.statuses import found
@@ -102,7 +102,10 @@ async def change(status_id: str) -> Status:
     _check_poll(fields, post)
     answers = post.kind == Kind.REPLY
     text = (_with_warning(fields) if answers else fields.text("status")) if "status" in fields else before
-    question = " ".join(fields.text("spoiler_text", 1000).split()) or post.question
+    question = " ".join(fields.text("spoiler_text", 1000).split())
+    if not question and "status" in fields and not answers and not as_typed(post, before)[1]:
+        question, text = headed(text, "", may_be_empty=post.kind == Kind.POLL)
+    question = question or post.question
     without, names = _kept(fields, post)
     alts = await _alts(fields, post)
     await look_twice({"question": "" if answers else question, "text": text, "alts": "\n".join(alts.values())}, post.language)
@@ -119,7 +122,8 @@ async def delete(status_id: str) -> DeletedStatus:
     shown = await status(post)
     await services().editing.delete(me, status_id)
     values: dict[str, Any] = {name: getattr(shown, name) for name in Status.__struct_fields__}
-    return DeletedStatus(**values | {"media_attachments": (), "spoiler_text": post.question, "text": text})
+    typed, above = as_typed(post, text)
+    return DeletedStatus(**values | {"media_attachments": (), "spoiler_text": above, "text": typed})
 
 
 def _draft(fields: Fields) -> Draft:
