@@ -93,7 +93,7 @@ async def test_a_page_of_an_app_may_show_pictures_where_operators_have_named_one
         await illustrated(de)
         await phone.log_in("ben")
         [status] = await phone.get("/api/v1/timelines/public")
-        for address in (status["media_attachments"][0]["url"], status["account"]["avatar"]):
+        for address in (status["media_attachments"][0]["url"], status["account"]["avatar"], status["account"]["header"]):
             _, _, headers = await look(address)
             assert headers["cross-origin-resource-policy"] == "cross-origin" and "access-control-allow-origin" not in headers
             assert headers["vary"] == "Origin"
@@ -105,5 +105,5 @@ async def test_a_page_of_an_app_may_show_pictures_where_operators_have_named_one
         await illustrated(de)
         await phone.log_in("ben")
         [status] = await phone.get("/api/v1/timelines/public")
-        for address in (status["media_attachments"][0]["url"], status["account"]["avatar"]):
+        for address in (status["media_attachments"][0]["url"], status["account"]["avatar"], status["account"]["header"]):
             assert (await look(address, WEB))[2]["cross-origin-resource-policy"] == "same-origin"

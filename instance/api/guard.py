@@ -23,7 +23,6 @@ from instance.api.answers import INSUFFICIENT, INVALID, answer
 from instance.context import Viewer, language_of, services
 from instance.limits import WAITS
 from instance.quotas import Standing
-from instance.static import SIGN
 
 _SAFE = frozenset({"GET", "HEAD"})
 _AREAS = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/oauth-authorization-server")
@@ -113,11 +112,11 @@ def finish(response: Response) -> Response:
 
 
 def finish_for_browsers(response: Response) -> Response:
-    """What an app that runs in a browser has to be told of every answer of the API, and of the sign that stands for who has no
+    """What an app that runs in a browser has to be told of every answer of the API, and of the signs that stand for who has no
     portrait. A page that shows a picture does not say its origin, so where the settings name any, pictures
     may be shown anywhere: their addresses hold a token, which no other page has."""
     headers, path = response.headers, request.path
-    if not services().settings.clients.origins or not (serves(path) or path == SIGN):
+    if not services().settings.clients.origins or not (serves(path) or path.startswith(_PICTURES)):
         return response
     headers.add("vary", "Origin")
     if path.startswith(_PICTURES):
