@@ -12,6 +12,8 @@ from core.errors import NotFound
 
 SIGN = "/static/icon-192.png"
 """The picture that stands for this instance, and for who has none of her own."""
+BAND = "/static/missing.png"
+"""What stands above a profile in an app: plain, by the name by which apps know that nobody has chosen it and leave it out."""
 _TYPES = {"css": "text/css; charset=utf-8", "png": "image/png", "svg": "image/svg+xml", "js": "text/javascript; charset=utf-8"}
 
 

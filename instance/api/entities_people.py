@@ -18,6 +18,7 @@ from core.words import N_, Phrase
 from instance.api.entities import Account, CredentialAccount, Field, Mention, Relationship, Source
 from instance.api.pictures import portrait_address
 from instance.context import services, words
+from instance.static import BAND
 from posts.views import profile
 
 _ROLES: dict[Role, Phrase] = {Role.DOCTOR: N_("Doctor"), Role.RESIDENT: N_("Resident"), Role.STUDENT: N_("Student"),
@@ -25,7 +26,6 @@ _ROLES: dict[Role, Phrase] = {Role.DOCTOR: N_("Doctor"), Role.RESIDENT: N_("Resi
 _VERIFIED, _ENDED, _SPECIALTIES = N_("Verified by"), N_("Not verified any more"), N_("Specialties")
 _COUNTRY, _WORKS, _SPEAKS, _ANSWERS = N_("Country"), N_("Works at"), N_("Speaks"), N_("Answers for it")
 _DAY_MS = 86_400_000
-_HEADER = "/static/icon-512.png"
 
 
 class Setting(NamedTuple):
@@ -85,7 +85,7 @@ def _shown(actor: Actor, statuses: int, last: int | None, within: Setting) -> di
         "discoverable": actor.local or actor.discoverable,
         "created_at": rfc3339(made_at(actor.id) // _DAY_MS * _DAY_MS), "note": _note(actor, badge),
         "url": origin + profile(actor.mention), "uri": actor.uri, "avatar": portrait, "avatar_static": portrait,
-        "header": origin + _HEADER, "header_static": origin + _HEADER, "statuses_count": statuses,
+        "header": origin + BAND, "header_static": origin + BAND, "statuses_count": statuses,
         "last_status_at": day(last) if last is not None else None,
         "fields": _fields(actor, badge, rfc3339(actor.badge.verified_on) if held else None, within.words)}
 

@@ -23,11 +23,12 @@ from instance.api.answers import INSUFFICIENT, INVALID, answer
 from instance.context import Viewer, language_of, services
 from instance.limits import WAITS
 from instance.quotas import Standing
+from instance.static import BAND, SIGN
 
 _SAFE = frozenset({"GET", "HEAD"})
 _AREAS = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/oauth-authorization-server")
 _STREAMS = "/api/v1/streaming/"
-_PICTURES = ("/api/konsil/", "/static/icon-")
+_PICTURES = ("/api/konsil/", SIGN, BAND)
 _EXPOSED = "Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After"
 _TAKEN = "Authorization, Content-Type, Idempotency-Key"
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
@@ -112,9 +113,9 @@ def finish(response: Response) -> Response:
 
 
 def finish_for_browsers(response: Response) -> Response:
-    """What an app that runs in a browser has to be told of every answer of the API, and of the signs that stand for who has no
-    portrait. A page that shows a picture does not say its origin, so where the settings name any, pictures
-    may be shown anywhere: their addresses hold a token, which no other page has."""
+    """What an app that runs in a browser has to be told of every answer of the API, and of what stands for pictures that nobody
+    has. A page that shows a picture does not say its origin, so where the settings name any, pictures may be shown anywhere:
+    their addresses hold a token, which no other page has."""
     headers, path = response.headers, request.path
     if not services().settings.clients.origins or not (serves(path) or path.startswith(_PICTURES)):
         return response
