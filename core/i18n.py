@@ -36,7 +36,8 @@ class Translator:
 
     def gettext(self, message: str, **values: object) -> str:
         """The sentence in this language; `%(name)s` is filled from `values` when there are any."""
-        return filled(self._catalogue.gettext(message) if message else "", values)  # "" is the id of the catalogue's own head
+        found = self._catalogue.gettext(message) if message else ""  # "" is the id of the catalogue's own head
+        return str(filled(found, values))  # English has no catalogue, and what is said is no word any more that could be
 
     def ngettext(self, singular: str, plural: str, count: int, **values: object) -> str:
         """The form for `count`, by the language's own plural rule; `%(num)s` is the count when values are given."""

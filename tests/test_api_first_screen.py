@@ -61,6 +61,8 @@ async def test_who_is_signed_in_is_an_account_with_its_badge(de: Running, phone:
     assert me["username"] == me["acct"] == "ada" and me["display_name"] == "Dr Ada" and me["url"] == f"{de.url}/@ada@{de.domain}"
     assert me["id"] == public(de.doctors["ada"].actor_id or 0) and me["source"]["privacy"] == "private" and me["locked"] is True
     assert any(field["verified_at"] and "Konsil Germany" in field["value"] for field in me["fields"])
+    status, english, _ = await phone.ask("GET", "/api/v1/accounts/verify_credentials", headers={"accept-language": "en"})
+    assert status == 200 and english["fields"][0]["name"] == "Verified by"
     assert me["last_status_at"] is None and re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", me["created_at"])
     await de.its.compose.publish(await de.author("ada"), CASE, (), Reach.HOME, "")
     me = await phone.get("/api/v1/accounts/verify_credentials")
