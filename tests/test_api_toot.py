@@ -183,6 +183,10 @@ async def test_toot_keeps_follows_mutes_and_shuts_out_and_hands_in_a_picture(tmp
         await ben.toot("bookmark", post["id"])
         assert "A text." in await ben.toot("bookmarks", "--once")
         await ben.toot("unbookmark", f"{gb.url}/p/{post['id']}")
+        await ben.toot("favourite", post["id"])
+        assert [one["id"] for one in await ben.told("timelines", "favourites")] == [post["id"]]
+        assert (await ada.told("pin", post["id"]))["pinned"] and (await ada.told("unpin", post["id"]))["pinned"] is False
+        assert await ben.refused("pin", post["id"])
         assert "A text." not in await ben.toot("bookmarks", "--once")
         assert (await ben.told("follow", "ada"))["requested"]
         assert "ben" in await ada.toot("follow-requests", "list")
