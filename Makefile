@@ -20,6 +20,11 @@ help:  ## this list
 	.venv/provider/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r tests/provider.lock
 	@touch $@
 
+.venv/toot/.ready: .venv/.ready tests/toot.lock
+	@test -x .venv/toot/bin/python || $(BIN)/python -m venv .venv/toot
+	.venv/toot/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r tests/toot.lock
+	@touch $@
+
 setup: .venv/.ready  ## the environment with everything locked
 
 demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-border round by itself
@@ -28,7 +33,7 @@ demo: setup  ## seven countries on this machine; ARGS="--check" runs the cross-b
 pictures: setup  ## the picture tour in docs/ made anew, with a demo and a browser of its own; ARGS="home case" for some scenes
 	$(BIN)/python -m tests.browser.tour $(ARGS)
 
-test: setup .venv/provider/.ready  ## the whole suite
+test: setup .venv/provider/.ready .venv/toot/.ready  ## the whole suite
 	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: setup  ## the faults for hours: 200 kills, 100 000 activities after a month's outage; prints its figures

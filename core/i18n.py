@@ -35,9 +35,9 @@ class Translator:
         self._catalogue = catalogue
 
     def gettext(self, message: str, **values: object) -> str:
-        """The sentence in this language; `%(name)s` is filled from `values` when there are any."""
+        """The sentence in this language, always a plain text; `%(name)s` is filled from `values` when there are any."""
         found = self._catalogue.gettext(message) if message else ""  # "" is the id of the catalogue's own head
-        return str(filled(found, values))  # English has no catalogue, and what is said is no word any more that could be
+        return filled(str(found), values)  # a language without a catalogue hands a `Phrase` back as it came
 
     def ngettext(self, singular: str, plural: str, count: int, **values: object) -> str:
         """The form for `count`, by the language's own plural rule; `%(num)s` is the count when values are given."""

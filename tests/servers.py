@@ -106,7 +106,7 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
     try:
         for code in codes:
-            listening = socket.socket()
+            listening = socket.socket(proto=socket.IPPROTO_TCP)  # only there asyncio sets TCP_NODELAY, as uvloop does anywhere
             listening.bind(("127.0.0.1", 0))
             listening.listen(256)
             port = listening.getsockname()[1]

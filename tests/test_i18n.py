@@ -21,6 +21,7 @@ from core.i18n import (
     language_name,
     negotiate,
 )
+from core.words import N_
 
 _NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 
@@ -36,6 +37,11 @@ def _german(directory: Path) -> Translations:
     with path.open("wb") as file:
         write_po(file, catalogue)
     return Translations(directory)
+
+
+def test_a_marked_word_is_a_plain_text_in_every_language(tmp_path: Path) -> None:
+    words = _german(tmp_path)
+    assert [type(words.translator(code).gettext(N_("Answer"))) for code in ("en", "de")] == [str, str]
 
 
 def test_english_needs_no_catalogue(tmp_path: Path) -> None:

@@ -39,7 +39,11 @@ async def show_account(account_id: str) -> Account:
 
 async def lookup() -> Account:
     """Somebody by her name, if she is here or has been met; nobody is asked for."""
-    return await _whole(await services().directory.known(bodies.asked().text("acct", 400)))
+    try:
+        found = await services().directory.known(bodies.asked().text("acct", 400))
+    except NotFound:
+        raise _nobody() from None
+    return await _whole(found)
 
 
 async def _whole(actor: Actor) -> Account:
@@ -84,8 +88,12 @@ async def seen(account_id: str) -> Actor:
     """The doctor of a public id; one `NotFound` for who may not be seen and who is not there."""
     found = await services().directory.some((account_id,))
     if not found:
-        raise NotFound("There is no such account here.")
+        raise _nobody()
     return found[0]
+
+
+def _nobody() -> NotFound:
+    return NotFound("There is no such account here.")
 
 
 async def _circle(which: Circle) -> Response:

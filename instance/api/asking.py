@@ -11,6 +11,7 @@ import msgspec
 
 from instance.api.entities import Account, Conversation, FollowedTag, MediaAttachment, Notification, Status
 from instance.api.oauth import TokenAnswer
+from posts.alerts import Policy
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -225,11 +226,24 @@ class Description(msgspec.Struct, frozen=True):
     description: str = ""
 
 
-class Alerts(msgspec.Struct, frozen=True):
+class Kinds(msgspec.Struct, frozen=True):
     """Of what an app wants to hear (`posts.alerts.ALERTS`)."""
 
-    alerts: dict[str, bool] = {}
-    policy: str = "all"
+    mention: bool = False
+    status: bool = False
+    reblog: bool = False
+    follow: bool = False
+    follow_request: bool = False
+    favourite: bool = False
+    poll: bool = False
+    update: bool = False
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """Of what, and from whom."""
+
+    alerts: Kinds = Kinds()
+    policy: Policy = Policy.ALL
 
 
 class PushKeys(msgspec.Struct, frozen=True):
@@ -252,12 +266,14 @@ class Subscribing(msgspec.Struct, frozen=True):
 
     subscription: PushPlace
     data: Alerts = Alerts()
+    policy: Policy = Policy.ALL
 
 
 class Altered(msgspec.Struct, frozen=True):
     """A subscription wants other things."""
 
     data: Alerts = Alerts()
+    policy: Policy = Policy.ALL
 
 
 QUERIES: dict[str, type[msgspec.Struct]] = {

@@ -88,7 +88,7 @@ class Fields:
         """The level below a name; empty where there is none."""
         found = self._tree.get(name)
         if found is None:
-            return Fields({})
+            return Fields({}, before=self._called(name))
         if not isinstance(found, dict):
             raise self._wrong(name)
         return Fields(found, before=self._called(name))
