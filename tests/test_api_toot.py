@@ -80,7 +80,7 @@ class Shell:
             page = (await browser.get(f"{where.path}?{where.query}"))[1]
             assert "toot - a Mastodon CLI client" in page
             page = (await browser.post("/oauth/authorize", hidden(page) | {"do": "allow"}))[1]
-        code = re.search(r'id="app-code" value="([^"]+)"', page)
+        code = re.search(r'id="app-code"[^>]*>([^<]+)<', page)
         assert code is not None, page
         said, _ = await process.communicate(f"n\n{unescape(code[1])}\n".encode())
         assert process.returncode == 0 and "Successfully logged in" in said.decode(), said
