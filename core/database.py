@@ -211,7 +211,7 @@ class Database:
         try:
             yield
         finally:
-            self.listeners[topic].remove(listener)
+            self.listeners[topic] = [one for one in self.listeners.get(topic, ()) if one is not listener]
 
     async def close(self) -> None:
         """Finish what is queued, then close every connection."""
