@@ -56,7 +56,7 @@ def lose(uri: str, *tables: str) -> Callable[[Tx], None]:
         tx.run("DELETE FROM notification_events WHERE post_id = ?", (row["id"],))
         for table in ("poll_modes", "tallies", "tally_counts", "kept_polls", "poll_snapshots", "poll_results", "votes",
                       "poll_options", "polls", "revisions", "topic_posts", "post_conditions", "case_follows", "places",
-                      "unindexed", "thread_reads", "asks", "consults"):
+                      "unindexed", "thread_reads", "asks", "case_mutes", "pins", "post_changes", "consults"):
             column = "root_id" if table == "consults" else "post_id"
             tx.run(f"DELETE FROM {table} WHERE {column} = ?", (row["id"],))
         tx.run("UPDATE posts SET replies = replies - 1 WHERE id = ? AND id <> ?", (row["root_id"], row["id"]))

@@ -31,6 +31,7 @@ from instance.app import routes
 from instance.heads import LIMIT
 from posts.models import CaseFacts, Draft, Kind, PollDraft, Reach
 from tests.conversations.test_the_whole_path import case
+from tests.phones import Phone
 from tests.promises.hostile import CASES, ELSE, NOT_HERE, Place, Raw, rows, vectors
 from tests.scripted import Received, Scripted, scripted
 from tests.servers import FakeSibling, Running, countries, get, post, until
@@ -418,15 +419,20 @@ async def test_what_other_servers_have_is_not_there(tmp_path: Path) -> None:
     words = ("proxy", "media", "preview", "oembed", "search", "fetch", "resolve", "import", "authorize_interaction", "relay")
     rules = [route.rule for route in routes()]
     own = {"/media/portraits/<actor_id>/<version>", "/media/<picture_name>",  # our doctors' pictures, named by nobody's address
-           "/search"}  # among what lies here
+           "/search", "/api/v2/search", "/api/v1/accounts/search",  # among what lies here
+           "/api/v1/media", "/api/v2/media", "/api/v1/media/<media_id>",  # what apps hand in, and see again
+           "/api/konsil/uploads/<sealed>/<media_id>"}
     assert [rule for rule in rules if any(word in rule for word in words) and rule not in own] == []
-    async with standing(tmp_path) as (place, server), Browser(place.de) as ada:
+    async with standing(tmp_path) as (place, server), Browser(place.de) as ada, Phone(place.de) as phone:
         assert await ada.login("ada") == 303
+        await phone.log_in("ada")
         target = f"{place.fake.origin}/posts/new"
         with sockets(_port(place.de.url)) as seen:
-            for path in ("/proxy?url={}", "/media_proxy/{}", "/api/v2/search?q={}&resolve=true", "/authorize_interaction?uri={}",
-                         "/oembed?url={}", "/preview?url={}", "/api/v1/accounts/lookup?acct={}", "/relay"):
+            for path in ("/proxy?url={}", "/media_proxy/{}", "/authorize_interaction?uri={}", "/oembed?url={}", "/preview?url={}",
+                         "/relay"):
                 assert (await ada.get(path.format(target)))[0] == 404, path
+            assert await phone.get(f"/api/v2/search?q={target}&resolve=true") == {"accounts": [], "statuses": [], "hashtags": []}
+            assert (await phone.ask("GET", f"/api/v1/accounts/lookup?acct={target}"))[0] == 404
             for path in ("/directory?q={}", "/search?q={}", "/directory?name={}", "/?tab={}", "/tags/{}", "/@{}"):
                 assert (await ada.get(path.format(target.replace("/", "%2F"))))[0] in (200, 303, 400, 404), path
         assert seen == [] and server.received == []
