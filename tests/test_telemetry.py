@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,17 @@ def test_a_line_is_one_json_object_on_standard_error(capsys: pytest.CaptureFixtu
     assert (own["event"], own["logger"], own["level"], own["count"]) == ("activity.stored", "inbox", "info", 2)
     assert own["timestamp"].endswith("Z")
     assert (foreign["event"], foreign["logger"], foreign["level"]) == ("late answer", "uvicorn", "warning")
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115  as a file on a disk that is full; closing it fails as well
+    monkeypatch.setattr("sys.stderr", full)
+    configure("info", "json")
+    get_logger("inbox").error("refused")
+    with pytest.raises(OSError, match="No space"):
+        full.flush()
+    with suppress(OSError):
+        full.close()
 
 
 def test_bodies_and_secrets_are_withheld_and_long_values_cut(capsys: pytest.CaptureFixture[str]) -> None:
