@@ -14,6 +14,7 @@ from core.countries import CODES, pack
 from core.errors import Conflict, InvalidInput
 from core.i18n import format_list
 from core.ids import public
+from core.words import N_
 from instance.api.guard import doctor
 from instance.context import in_words, language, services
 from instance.looks import MINUTES
@@ -24,6 +25,7 @@ from posts.linter.gate import check_fields
 from posts.trays import MARK
 
 _NAMED, _LONGEST = 5, 60
+_FOUND = N_("“%(text)s” (%(what)s)")
 
 
 async def look_twice(texts: Mapping[str, str], spoken: str) -> None:
@@ -33,7 +35,8 @@ async def look_twice(texts: Mapping[str, str], spoken: str) -> None:
     look = await looked_over(texts, spoken)
     if not look.marked or services().second_looks.given(doctor().actor.id, look.digest):
         return
-    found = list(dict.fromkeys(f"“{one.text[:_LONGEST]}” ({in_words(one.what)})" for one in look.marked))
+    found = list(dict.fromkeys(in_words(_FOUND) % {"text": one.text[:_LONGEST], "what": in_words(one.what)}
+                               for one in look.marked))
     raise InvalidInput("This could say who the patient is: %(found)s. Please take it out. If it says nothing of the kind, send"
                        " exactly the same again within %(minutes)s minutes: that confirms that you have looked.",
                        values={"found": "; ".join((*found[:_NAMED], *["…"][:len(found) > _NAMED])), "minutes": MINUTES},
