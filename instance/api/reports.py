@@ -9,7 +9,7 @@ from instance.api import bodies
 from instance.api.accounts import seen
 from instance.api.entities import Report
 from instance.api.entities_people import account
-from instance.api.guard import doctor
+from instance.api.guard import doctor, writes_in
 from instance.api.statuses import found
 from instance.context import services
 from posts.matters import Category
@@ -31,7 +31,7 @@ async def report() -> Report:
         raise InvalidInput("This post was written by somebody else.", field="status_ids")
     comment, rules, sort = fields.text("comment", 20_000), fields.texts("rule_ids", 40), fields.text("category", 20, "other")
     category = next((_OF_RULES[rule] for rule in rules if rule in _OF_RULES), _OF_CATEGORIES.get(sort, Category.OTHER))
-    share, language = fields.flag("forward"), me.account.language or services().pack.languages[0]
+    share, language = fields.flag("forward"), writes_in()
     made: list[str] = []
     for post in posts:
         try:
