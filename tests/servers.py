@@ -115,7 +115,7 @@ async def countries(directory: Path, *codes: str, worker: bool = True, friends: 
             app = create_app(settled(_awake(settings)), worker=worker)
             server = uvicorn.Server(uvicorn.Config(
                 app, http=BoundedHeads, ws=Sockets, ws_max_size=MESSAGE_LIMIT, ws_per_message_deflate=False, lifespan="on",
-                log_config=None, access_log=False))
+                log_config=None, access_log=False, timeout_graceful_shutdown=10))  # as the real one
             servers.append((server, asyncio.create_task(server.serve(sockets=[listening]))))
             await until(lambda server=server: server.started)  # type: ignore[misc]
             running.append(Running(code, settings.instance.url, app, {}))
