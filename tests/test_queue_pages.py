@@ -127,19 +127,22 @@ async def test_the_answer_button_says_who_gets_it_later(place: Place) -> None:
         assert "Spain: paused since" in form and "it will get this when it goes on" in form and "nothing gets" not in form
 
 
-async def test_silence_is_told_too_and_not_before_it_is_long(place: Place) -> None:
-    """Nothing fails, nothing is confirmed: the one that sends may not be running."""
-    await place.published()
-    await place.settled()
-    now = place.de.its.clock.ms()
-    await place.set("UPDATE delivery_lines SET failing_since = NULL, fail_count = 0, last_error = '', next_try = ?",
-                    now + 300_000)
-    await place.set("UPDATE deliveries SET tries = 0, next_try = 0 WHERE state = 'pending'")
-    states = {one.country: one.state for one in await place.de.its.compose.destinations()}
-    assert states == {"es": "up", "fr": "up"}
-    await place.set("UPDATE outbox SET created_at = ?", now - 3_600_000)
-    [es, fr] = await place.de.its.compose.destinations()
-    assert (es.country, es.state, es.since, fr.state) == ("es", "waiting", now - 3_600_000, "up")
+async def test_silence_is_told_too_and_not_before_it_is_long(tmp_path: Path) -> None:
+    """Nothing fails, nothing is confirmed: the one that sends is not running."""
+    async with countries(tmp_path, "de", worker=False) as [de]:
+        es, fr = FakeSibling("es", 9), FakeSibling("fr", 10)
+        for sibling in (es, fr):
+            await know(de, sibling)
+        its = de.its
+        seen = its.compose.network_digest(await its.compose.destinations())
+        await its.compose.publish(await de.author("ada"), case(), (es.origin, fr.origin), Reach.NETWORK, seen)
+        assert [(one.country, one.state) for one in await its.compose.destinations()] == [("es", "up"), ("fr", "up")]
+        long_ago = its.clock.ms() - 3_600_000
+        await its.database.write(lambda tx: tx.run("UPDATE outbox SET created_at = ?", (long_ago,)))
+        await its.database.write(lambda tx: tx.run(
+            "UPDATE deliveries SET state = 'acked' WHERE sibling_id = (SELECT id FROM siblings WHERE country = 'fr')"))
+        [spain, france] = await its.compose.destinations()
+        assert (spain.country, spain.state, spain.since, france.state) == ("es", "waiting", long_ago, "up")
 
 
 async def test_a_deletion_names_the_countries_and_stands_in_a_list_until_all_have_confirmed(place: Place) -> None:
