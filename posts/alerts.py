@@ -99,7 +99,8 @@ class Alerts:
             tx.run("INSERT INTO app_subscriptions (token_id, endpoint, public_key, secret, standard, kinds, policy,"
                    " sealed_token, told) SELECT id, ?, ?, ?, ?, ?, ?, ?, ? FROM app_tokens WHERE id = ?"
                    " ON CONFLICT (token_id) DO UPDATE SET endpoint = excluded.endpoint, public_key = excluded.public_key,"
-                   " secret = excluded.secret, standard = excluded.standard, kinds = excluded.kinds, policy = excluded.policy",
+                   " secret = excluded.secret, standard = excluded.standard, kinds = excluded.kinds, policy = excluded.policy,"
+                   " tries = 0, next_try = 0",
                    (endpoint, *known, int(standard), wanted, policy, sealed, self._ids.new(), token_id))
 
         await self._database.write(write)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from html import unescape
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +14,8 @@ from core.plates import Film
 from core.words import Sentence
 from posts.parts import NO_PARTS, Parts
 from posts.translated import Translation
+
+_TAG, _SHORT = re.compile(r"<[^<>]*+>"), 2_000  # characters of a text that may be a question
 
 
 class Kind(StrEnum):
@@ -367,6 +371,14 @@ class PostView(msgspec.Struct, frozen=True):
     def recalled(self) -> bool:
         """Whether its author has withdrawn it as wrong."""
         return self.correction is not None and self.correction.kind == CorrectionKind.RECALL
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its text is one paragraph that says its question and nothing more, as one does that was typed into the only
+        field of an app."""
+        return (self.kind in (Kind.NOTE, Kind.POLL) and len(self.html) < _SHORT
+                and self.html.startswith("<p>") and self.html.endswith("</p>") and self.html.count("<p") == 1
+                and "".join(unescape(_TAG.sub(" ", self.html)).split()) == "".join(self.question.split()))
 
     @property
     def named(self) -> bool:

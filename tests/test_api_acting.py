@@ -207,6 +207,26 @@ async def test_a_text_that_is_its_own_question_asks_what_it_says_after_a_change(
         assert (gone["text"], gone["spoiler_text"]) == ("Give 1 mg #soon?", "")
 
 
+async def test_our_pages_say_a_text_that_is_its_own_question_once(pair: tuple[Running, Running], phone: Phone) -> None:
+    _, fr = pair
+    poll = {"poll[options][]": ["a", "b"], "poll[expires_in]": "600"}
+    line = "CRP or PCT under 2 days & later, see https://example.org/a? #sepsis"
+    async with Browser(fr) as ada:
+        await ada.login("ada")
+        for more in ({}, poll):
+            made = await sent(phone, data={"status": line, **more})
+            paths = "/?tab=all", f"/p/{made['id']}", f"/p/{made['id']}/print"
+            pages = [(await ada.get(path))[1].split("<main")[1] for path in paths]
+            assert [page.count("PCT under 2 days &amp; later") for page in pages] == [1, 1, 1]
+            [heading] = re.findall(r"<h1[^>]*>(.*)</h1>", pages[1])
+            assert 'href="/tags/sepsis"' in heading and 'href="https://example.org/a?"' in heading
+            assert "later, see" in made["content"]
+            await sent(phone, f"{STATUSES}/{made['id']}", method="DELETE")
+        made = await sent(phone, data={"status": f"{line}\n\nShe is 30."})
+        page = (await ada.get(f"/p/{made['id']}"))[1].split("<main")[1]
+        assert page.count("PCT under 2 days &amp; later") == 2 and "<p>She is 30.</p>" in page
+
+
 async def test_a_post_is_changed_and_deleted_with_its_source(pair: tuple[Running, Running], phone: Phone) -> None:
     _, fr = pair
     made = await sent(phone, data={"status": "Which test?\n\nOne *two*"})

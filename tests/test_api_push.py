@@ -226,6 +226,17 @@ async def test_what_fails_is_tried_again_and_what_is_gone_is_forgotten(de: Runni
     assert await work(de) == 1 and await de.count("app_subscriptions") == 0
 
 
+async def test_another_address_is_not_waited_for(de: Running, service: PushService, phone: Phone) -> None:
+    """An app that says where it is to be told now starts afresh, whatever the service at its old address did."""
+    await subscribe(phone, wish(service, "mention"))
+    await answered(de)
+    service.status, service.retry_after = 503, "600"
+    assert await work(de) == 1 and await work(de) == 0
+    service.status, service.retry_after = 201, ""
+    await subscribe(phone, wish(service, "mention", name="two"))
+    assert await work(de) == 1 and len(service.taken) == 1
+
+
 async def test_one_telephone_tells_one_doctor(de: Running, service: PushService, phone: Phone) -> None:
     await subscribe(phone, wish(service, "mention"))
     async with Phone(de) as other:
