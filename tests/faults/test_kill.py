@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,7 @@ async def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path: Path
             place.kill(what)
             await asyncio.sleep(dice.uniform(0, 0.2))
             place.start(what)
+        await until(partial(of_everything, places, doctors), PATIENCE)
         over.set()
         await asyncio.gather(*working)
         for place in places:
@@ -58,10 +59,16 @@ async def test_kill_9_at_random_moments_loses_and_doubles_nothing(tmp_path: Path
             place.stop()
     found = compare([place.directory for place in places], deleted)
     assert all("is not there" in reason or "no such poll" in reason for reason in found.parked), found.parked
-    assert deeds() >= _KILLS * _BETWEEN and found.reactions and found.votes and found.follows and deleted
+    assert deeds() >= _KILLS * _BETWEEN
     for who in doctors:
         who.kept(next(Side(place.directory) for place in places if place.url == who.url))
     figures(f"{_KILLS} kills (seed {_SEED}), {deeds():,} deeds of doctors in {time.monotonic() - begun:.0f} s: {found.check()}")
+
+
+async def of_everything(places: Sequence[Processes], doctors: Sequence[Worker]) -> bool:
+    """Whether there has been some of all that doctors do, which the dice decide; what they take back later has happened too."""
+    found = await asyncio.to_thread(compare, [place.directory for place in places])
+    return all((found.reactions, found.votes, found.follows, any(who.deleted for who in doctors)))
 
 
 async def at_rest(*places: Processes) -> None:
