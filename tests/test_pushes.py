@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -174,8 +174,8 @@ async def test_a_service_that_cannot_be_reached_is_asked_again(tmp_path: Path) -
 
 async def test_in_quiet_hours_nothing_comes_and_afterwards_one_sign(de: Running, service: PushService) -> None:
     async with Browser(de) as ada:
-        night = datetime(2026, 11, 25, 23, tzinfo=de.its.pack.zone).timestamp()
-        de.its.clock.offset = night - de.its.clock.now()
+        tonight = datetime.fromtimestamp(de.its.clock.now(), de.its.pack.zone).replace(hour=23, minute=0)
+        de.its.clock.offset = tonight.timestamp() - de.its.clock.now()
         await ada.login("ada")
         await subscribe(ada, service)
         await de.its.attentions.change(de.doctors["ada"], Attention(22 * 60, 7 * 60))
@@ -184,7 +184,8 @@ async def test_in_quiet_hours_nothing_comes_and_afterwards_one_sign(de: Running,
         await happens(de)
         de.its.clock.offset += 3600
         assert await work(de) == 0 and service.asked == 0
-        de.its.clock.offset += 7 * 3600 + 1
+        morning = (tonight + timedelta(days=1)).replace(hour=7, minute=1)  # by the clock on the wall
+        de.its.clock.offset += morning.timestamp() - de.its.clock.now()
         assert await work(de) == 1 and service.taken[0]["body"].startswith("2 ")
 
 
