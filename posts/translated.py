@@ -71,6 +71,11 @@ def put_together(made: list[str], rows: list[str], language: str, digest: str, p
     return Translation(language, digest, question, html, Parts(sections, timeline, outcome))
 
 
+def whole(parts: Parts, one: Translation) -> Parts:
+    """The parts of a post with the words of a translation: what is coded stays, and is read in any language."""
+    return msgspec.structs.replace(parts, sections=one.parts.sections, timeline=one.parts.timeline, outcome=one.parts.outcome)
+
+
 def words(question: str, html: str, parts: Parts) -> str:
     """All of it as one piece of HTML, for comparing."""
     rows = "".join(f"<p>{_escaped(row.what)}</p>" for row in parts.timeline)

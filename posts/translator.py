@@ -46,6 +46,16 @@ class Translator:
         return self._settings.name
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Those it translates between, each into each; none where there is none."""
+        return tuple(map(base, self._settings.languages)) if self.on else ()
+
+    @property
+    def near(self) -> bool:
+        """Whether it runs on this machine, so that no text leaves it."""
+        return self._service is not None and self._service.near
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """Where it is asked."""
         return self._service.origins if self._service is not None else ()

@@ -22,8 +22,8 @@ from federation.identity import CONTEXT
 from federation.signatures.cavage import digest
 from federation.store import Outgoing
 from posts import degraded, wire_parts
-from posts.parts import NO_PARTS, Parts
-from posts.translated import MOST, Translation, digest_of, holding, same_links, words
+from posts.parts import NO_PARTS
+from posts.translated import MOST, Translation, digest_of, holding, same_links, whole, words
 
 if TYPE_CHECKING:
     from posts.store import Post
@@ -58,18 +58,12 @@ def add(made: dict[str, Any], post: Post) -> None:
         made["nameMap"] = {post.language: post.question} | {one.language: one.question for one in found}
     made["translations"] = []
     for one in found:
-        content = degraded.content(one.question, one.html, post.facts, post.state, _whole(post, one), one.language)
+        content = degraded.content(one.question, one.html, post.facts, post.state, whole(post.parts, one), one.language)
         made["contentMap"][one.language] = content
         entry: dict[str, Any] = {"language": one.language, "confirmedBy": one.by, "name": one.name, "published": rfc3339(one.at)}
         if content != one.html or one.parts != NO_PARTS:
             entry["parts"] = wire_parts.parts_out(one.html, one.parts)
         made["translations"].append(entry)
-
-
-def _whole(post: Post, one: Translation) -> Parts:
-    """The parts of a post with the words of a translation."""
-    return msgspec.structs.replace(post.parts, sections=one.parts.sections, timeline=one.parts.timeline,
-                                   outcome=one.parts.outcome)
 
 
 def languages_of(raw: Any) -> frozenset[str]:

@@ -46,6 +46,7 @@ async def test_an_instance_says_what_it_is_to_anybody_and_whose_it_is_to_nobody(
         for said in (first, second):
             assert re.match(r"4\.\d+\.\d+ \(compatible; Konsil ", said["version"]) and said["title"] == "Konsil Germany"
             assert said["configuration"]["polls"]["max_options"] == 20 and len(said["rules"]) == 3
+            assert said["configuration"]["accounts"]["max_pinned_statuses"] == 5
             assert "ada" not in str(said) and "Dr " not in str(said)
         assert first["uri"] == second["domain"] == de.domain and first["stats"] == {
             "user_count": 0, "status_count": 0, "domain_count": 0}

@@ -18,9 +18,10 @@ from instance.api import (
     statuses,
     streaming,
     timelines,
+    translating,
     writing,
 )
 
-_MODULES = (oauth, instance, accounts, starting, timelines, statuses, notifications, search, pictures, writing, reacting, media,
-            relating, conversations, editing_oneself, reports, streaming, push)
+_MODULES = (oauth, instance, accounts, starting, timelines, statuses, translating, notifications, search, pictures, writing,
+            reacting, media, relating, conversations, editing_oneself, reports, streaming, push)
 ROUTES = tuple(route for module in _MODULES for route in module.ROUTES)

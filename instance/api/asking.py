@@ -196,6 +196,12 @@ class Vote(msgspec.Struct, frozen=True):
     choices: tuple[int, ...]
 
 
+class Tongue(msgspec.Struct, frozen=True):
+    """Into which language; one's own without."""
+
+    lang: str = ""
+
+
 class Mute(msgspec.Struct, frozen=True):
     """For how many seconds; for good without."""
 
@@ -291,6 +297,7 @@ QUERIES: dict[str, type[msgspec.Struct]] = {
 BODIES: dict[str, type[msgspec.Struct]] = {
     "POST /api/v1/apps": Introduction, "POST /oauth/token": Exchange, "POST /oauth/revoke": GivenBack,
     "POST /api/v1/markers": Places, "POST /api/v1/statuses": Writing, "PUT /api/v1/statuses/<status_id>": Change,
+    "POST /api/v1/statuses/<status_id>/translate": Tongue,
     "POST /api/v1/polls/<poll_id>/votes": Vote, "POST /api/v1/accounts/<account_id>/mute": Mute,
     "POST /api/v1/reports": Reporting, "PATCH /api/v1/accounts/update_credentials": Oneself,
     "PUT /api/v1/media/<media_id>": Description, "POST /api/v1/push/subscription": Subscribing,

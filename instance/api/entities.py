@@ -205,6 +205,19 @@ class StatusSource(msgspec.Struct, frozen=True):
     spoiler_text: str = ""
 
 
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """A post in another language; `provider` is the machine that made it, or the colleague who has confirmed it. A poll's options
+    are not translated."""
+
+    content: str
+    spoiler_text: str = ""
+    language: str
+    detected_source_language: str
+    provider: str
+    poll: None = None
+    media_attachments: tuple[MediaAttachment, ...] = ()
+
+
 class StatusEdit(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a post."""
 

@@ -10,7 +10,7 @@ from html import escape, unescape
 from actors.models import Actor
 from core.clock import rfc3339
 from core.countries import CODES, pack
-from core.i18n import Translator, format_list
+from core.i18n import Translator, format_list, language_name
 from core.ids import made_at, number, public
 from core.words import N_, Phrase
 from instance.api.entities import MediaAttachment, Mention, Meta, Option, Poll, Size, Status, Tag
@@ -20,6 +20,8 @@ from instance.context import services
 from posts.degraded import content
 from posts.models import CorrectionKind, Kind, Picture, PollView, PostView, Reach, ReplyKind
 from posts.threads import Around
+from posts.translated import whole
+from posts.translations import Beside
 from posts.views import tag_page
 
 _INNER_LINK = re.compile(r'(<a (?:[^<>]*? )?href=")/(?!/)')
@@ -32,6 +34,8 @@ _CORRECTIONS: dict[CorrectionKind, Phrase] = {
 _HELPFUL = N_("Marked as helpful by whoever asked")
 _READ_IN = N_("Read in %(countries)s")
 _ABROAD = N_("Ask abroad")
+_BY_A_MACHINE = N_("Machine translation by %(name)s, not checked")
+_CONFIRMED = N_("%(language)s, confirmed by %(name)s, %(country)s")
 _HIDDEN = N_("Hidden from everybody else here while operators look at a report")
 
 
@@ -59,6 +63,21 @@ def as_typed(post: PostView, text: str) -> tuple[str, str]:
     if post.kind in (Kind.NOTE, Kind.POLL) and (not text or not _heading(post)):
         return text or post.question, ""
     return text, post.question
+
+
+def translated(post: PostView, beside: Beside) -> str:
+    """The text of a post in another language, as `content` has it, and above it what stands beside it on our pages: whose word
+    it is that both say the same, and where they do not seem to."""
+    within, said = setting(), beside.said
+    asked = said.question if _heading(post) else ""
+    lines = [within.words.gettext(_BY_A_MACHINE) % {"name": beside.machine} if beside.machine
+             else within.words.gettext(_CONFIRMED) % {
+                 "language": language_name(said.language), "name": said.name, "country": beside.country.upper()}]
+    lines += [one.sentence.said(within.words.gettext) for one in beside.differences]
+    return "".join((
+        *(f"<p><em>{escape(line, quote=False)}</em></p>" for line in lines), _before(post, within.words),
+        absolute(content(asked, said.html, post.facts, post.state, whole(post.parts, said), said.language)),
+        _after(post, within)))
 
 
 def attachments(post: PostView) -> tuple[MediaAttachment, ...]:

@@ -12,6 +12,7 @@ from core.words import N_
 from instance.context import in_words, offered, services
 from instance.static import SIGN
 from posts.models import ALT_LENGTH
+from posts.pins import MOST
 
 API_VERSION = "4.2.0"
 """The Mastodon API that clients may take this for; what is newer is in `api_versions`, or they find a 404."""
@@ -44,7 +45,8 @@ async def second() -> dict[str, Any]:
         "source_url": f"{origin}/imprint", "description": in_words(_ABOUT), "usage": {"users": {"active_month": 0}},
         "thumbnail": {"url": _icon()}, "icon": [{"src": _icon(), "size": "192x192"}], **_known(),
         "configuration": _configuration() | {
-            "urls": {"streaming": streams()}, "vapid": {"public_key": vapid_key()}, "translation": {"enabled": False}},
+            "urls": {"streaming": streams()}, "vapid": {"public_key": vapid_key()},
+            "translation": {"enabled": services().translations.translator.on}},
         "registrations": {"enabled": False, "approval_required": True, "message": None, "url": f"{origin}/join"},
         "api_versions": {"mastodon": 1}, "contact": {"email": settings.imprint.email, "account": None}}
 
@@ -78,7 +80,7 @@ def _configuration() -> dict[str, Any]:
     settings = services().settings
     edge = settings.media.edge_pixels
     return {
-        "accounts": {"max_featured_tags": 0, "max_pinned_statuses": 0, "max_note_length": ABOUT_LIMIT},
+        "accounts": {"max_featured_tags": 0, "max_pinned_statuses": MOST, "max_note_length": ABOUT_LIMIT},
         "statuses": {"max_characters": settings.posts.text_limit, "max_media_attachments": settings.media.per_post,
                      "characters_reserved_per_url": 23},
         "media_attachments": {"supported_mime_types": list(_PICTURES), "image_size_limit": BYTES,
