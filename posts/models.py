@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from html import unescape
 from typing import NamedTuple
 
 import msgspec
 
 from actors.models import Actor
 from core.plates import Film
+from core.text import spoken
 from core.words import Sentence
 from posts.parts import NO_PARTS, Parts
 from posts.translated import Translation
 
-_TAG, _SHORT = re.compile(r"<[^<>]*+>"), 2_000  # characters of a text that may be a question
+_SHORT = 2_000  # characters of a text that may be a question
 
 
 class Kind(StrEnum):
@@ -378,7 +377,7 @@ class PostView(msgspec.Struct, frozen=True):
         field of an app."""
         return (self.kind in (Kind.NOTE, Kind.POLL) and len(self.html) < _SHORT
                 and self.html.startswith("<p>") and self.html.endswith("</p>") and self.html.count("<p") == 1
-                and "".join(unescape(_TAG.sub(" ", self.html)).split()) == "".join(self.question.split()))
+                and spoken(self.html) == " ".join(self.question.split()))
 
     @property
     def named(self) -> bool:

@@ -14,7 +14,7 @@ from tests.servers import Running, countries, until
 from tests.test_api_clients import signed_in
 from tests.translationserver import LibreTranslate, libretranslate
 
-POLL = Draft(Kind.NOTE, "Wer?", "Wer nimmt 5 mg?", "de")
+NOTE = Draft(Kind.NOTE, "Wer?", "Wer nimmt 5 mg?", "de")
 
 
 async def translated(phone: Phone, post_id: str, status: int = 200, **asked: str) -> dict[str, Any]:
@@ -66,7 +66,7 @@ async def test_a_text_leaves_this_machine_from_our_page_alone(tmp_path: Path) ->
     far = LibreTranslate("https://babel.example")
     async with countries(tmp_path, "de", settled=far.used()) as (de,), Phone(de) as phone:
         await phone.log_in("ben")
-        post_id = await published(de, POLL)
+        post_id = await published(de, NOTE)
         said = await translated(phone, post_id, 422, lang="fr")
         assert said["error"] == ("To be translated, the text is sent to Babel. Ask for that on our page:"
                                  f" {de.url}/p/{post_id}#t-{post_id}")
@@ -76,7 +76,7 @@ async def test_a_text_leaves_this_machine_from_our_page_alone(tmp_path: Path) ->
 async def test_what_cannot_be_translated_says_why(tmp_path: Path) -> None:
     async with libretranslate() as machine, countries(tmp_path, "de", settled=machine.used()) as (de,), Phone(de) as phone:
         await phone.log_in("ben")
-        post_id = await published(de, POLL)
+        post_id = await published(de, NOTE)
         for lang in ("pl", "de", "nonsense"):
             assert "cannot be had here" in (await translated(phone, post_id, 422, lang=lang))["error"]
         await translated(phone, "0000000000000", 404, lang="en")
@@ -88,7 +88,7 @@ async def test_what_cannot_be_translated_says_why(tmp_path: Path) -> None:
         await translated(phone, post_id, 404, lang="en")
     async with countries(tmp_path / "without", "de") as (de,), Phone(de) as phone:
         await phone.log_in("ben")
-        post_id = await published(de, POLL)
+        post_id = await published(de, NOTE)
         assert (await phone.get("/api/v1/instance/translation_languages")) == {}
         assert not (await phone.get("/api/v2/instance"))["configuration"]["translation"]["enabled"]
         assert "cannot be had here" in (await translated(phone, post_id, 422))["error"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from html import escape, unescape
+from html import escape
 
 from actors.models import Actor
 from core.clock import rfc3339
 from core.countries import CODES, pack
 from core.i18n import Translator, format_list, language_name
 from core.ids import made_at, number, public
+from core.text import spoken
 from core.words import N_, Phrase
 from instance.api.entities import MediaAttachment, Mention, Meta, Option, Poll, Size, Status, Tag
 from instance.api.entities_people import Setting, account, mention, setting
@@ -26,7 +27,7 @@ from posts.views import tag_page
 
 _INNER_LINK = re.compile(r'(<a (?:[^<>]*? )?href=")/(?!/)')
 _BETWEEN = re.compile(r"(<(?:br|hr|/?(?:p|h\d|ul|ol|li|blockquote|pre|table|thead|tbody|tr|th|td)\b[^<>]*+)>)\n")
-_TAG, _FIRST_NAMES = re.compile(r"<[^<>]*+>"), re.compile(r"\A(?:@[\w.@:-]+[\s:,]*)+")
+_FIRST_NAMES = re.compile(r"\A(?:@[\w.@:-]+[\s:,]*)+")
 _BEGINNING = 4_000
 _REPLY_WORDS: dict[ReplyKind, Phrase] = {ReplyKind.QUESTION: N_("A question back"), ReplyKind.EVIDENCE: N_("Evidence")}
 _CORRECTIONS: dict[CorrectionKind, Phrase] = {
@@ -143,7 +144,7 @@ def _heading(post: PostView) -> str:
     asked = "".join(post.question.removesuffix(" …").split()) if post.kind in (Kind.NOTE, Kind.POLL) else ""
     if not asked:
         return post.question
-    begun = _FIRST_NAMES.sub("", " ".join(unescape(_TAG.sub(" ", post.html[:_BEGINNING])).split()))
+    begun = _FIRST_NAMES.sub("", spoken(post.html[:_BEGINNING]))
     return "" if "".join(begun.split()).startswith(asked) else post.question
 
 
